@@ -1,0 +1,5 @@
+"""The one error a person is meant to read: a line that says what is wrong and what to do about it."""
+
+
+class InputError(ValueError):
+    """Something given by the user cannot be used; the command line prints it as one line and exits with 2."""

@@ -1,0 +1,312 @@
+"""CAVC: Cosine Attention Video Colorization (Stival, Torres and Pedrini, VISAPP 2024), Fig. 2 in code.
+
+    L of a frame -> Single Channel Attention (channel_attention.py) -> encoder --.
+    reference -> ViT-B/32 tokens ------------------------- fusion ---------------+-> decoder -> RGB
+    reference -> colour histogram -> code -------------------------------------------^  (color_extraction.py, u_colorization.py)
+
+| paper | here |
+|---|---|
+| s_g, gray frame | `l` (B, T, 1, H, W), to the network as L / 50 - 1 |
+| s_r, reference frame | `references` |
+| channel_att, channel_similarity, SCA_features | `ChannelFeatures.attended, .similarity, .features` |
+| color_features (50 x 768) | `State.tokens` |
+| color_histogram | `State.histograms`, through `hist` to a code |
+| output | `CAVC.paint`, RGB in [-1, 1] |
+
+Frames are independent of each other: what the network knows of the reference is computed once, in `start`.
+
+**Departures.** No network, weights or training code of CAVC are public, so this is a reconstruction. What is measured about a choice
+was measured on this network. A choice that shapes the result, and why:
+
+- *The cosine* is between the attended channel and the next channel's embedding before attention, over the D = 16 embedded
+  features of a pixel, the last channel's neighbour being the first (channel_attention.py says why the other readings are constant
+  on grey film). channel_att is 1 x H x W as the paper has it, by a 1x1 convolution, and is added to its channel.
+- *Three equal channels* give what one channel gives, so the film's L enters as one channel: same features, a third of the work.
+- *64 SCA features* come from a shared 1x1 convolution of [channel, channel_att, channel_similarity], averaged over channels: a
+  convolution over all channels at once would depend on how many there are, against contribution (iii).
+- *The head* is one Swin head of width 16 with windows of 8, regular then shifted; the paper gives no sizes. 8 divides all of 256..16.
+- *ViT input* is resized to 224 with ImageNet's statistics, which the weights expect; the ViT is frozen and is not part of the checkpoint.
+- *Fusion* lays the 49 patch tokens over the encoder's output, bilinearly, adds the class token everywhere and concatenates:
+  384 + 128 channels. The paper says "fusion"; a search for matches would be another method.
+- *The histogram* is three marginal histograms of 256 bins, the same as CDC's, scaled so that a flat one is all ones: scaled to sum 1
+  the network does not hear it. It scales and shifts the features of each decoder level.
+- *Convolutions* have shortcuts and group normalization; without them the path through the bottleneck can die at high
+  learning rates, and the reference is ignored while the loss still falls.
+- *Skips* join features of equal size, and SCA_features is the outermost: the paper lists it as the decoder's input.
+- *Lightness:* the network paints RGB, lightness included. `step` keeps only its ab, so that the film's own L stays; `paint` is the rest.
+- *Reference:* the paper does not say which frame it is. Any picture serves. Several are blended: see `blend`. A film's own frame
+  given as reference is recoloured like every other frame, not copied.
+
+Paper's training: AdamW, 1e-4 falling linearly to 1e-6, 256 x 256; its loss is not given, and L1 on RGB is what we take.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from colorlab.color import lab_to_rgb, rgb_to_lab, split_lab
+from colorlab.errors import InputError
+from colorlab.modules.clips import as_clip
+from colorlab.modules.references import References, parse_references
+from colorlab.papers.cavc.channel_attention import CosineSimilarity, NoSimilarity, SingleChannelAttention
+from colorlab.papers.cavc.color_extraction import VGG, Patches, VisionTransformer, histogram_features
+from colorlab.papers.cavc.u_colorization import DecoderLevel, EncoderLevel, Fusion, HistogramGuide, NoGuide, placement
+
+# The paper's ablations exchange one of these modules (Tables 3, 4 and 5); `Patches` is ours, for the course.
+SIMILARITIES = {"cosine": CosineSimilarity, "none": NoSimilarity}
+EXTRACTORS = {"vit": VisionTransformer, "vgg19": VGG, "patches": Patches}
+GUIDES = {"histogram": HistogramGuide, "none": NoGuide}
+
+
+@dataclass(frozen=True)
+class CAVCConfig:
+    """Sizes and exchangeable modules; the defaults are the paper's where it gives one, else the specification's."""
+
+    similarity: str = "cosine"      # one of SIMILARITIES (Table 3)
+    extractor: str = "vit"          # one of EXTRACTORS (Table 4)
+    guide: str = "histogram"        # one of GUIDES (Table 5)
+    sca_width: int = 16             # embedded features of each pixel in Single Channel Attention
+    sca_features: int = 64          # SCA_features, §3.1.1
+    widths: tuple[int, ...] = (64, 128, 256, 384)         # encoder levels, at 1/2 to 1/16 of the size
+    decoder_widths: tuple[int, ...] = (256, 128, 64, 32)  # decoder levels, at 1/8 to full size
+    head_width: int = 32            # channels of one attention head in encoder and decoder
+    window: int = 8                 # pixels along a window's side
+    color_width: int = 128          # channels of the tokens in the fusion
+    code_width: int = 128           # numbers that the histogram becomes
+    bins: int = 256                 # of the histogram, per channel; fewer are harder to learn a film by heart from
+    dropout: float = 0.1            # of whole channels, in training
+    frames_at_once: int = 1         # how many frames a film is coloured by at a time; they do not see each other
+
+    @classmethod
+    def paper(cls) -> CAVCConfig:
+        """12.5 M parameters beside the frozen ViT."""
+        return cls()
+
+    @classmethod
+    def course(cls) -> CAVCConfig:
+        """The same code, narrow, with learned patch tokens: no download, quick on a laptop."""
+        return cls(extractor="patches", sca_width=8, sca_features=16, widths=(32, 48, 96, 128), decoder_widths=(96, 48, 32, 16),
+                   head_width=16, color_width=64, code_width=64, bins=32, dropout=0.0)
+
+    @classmethod
+    def tiny(cls) -> CAVCConfig:
+        """For tests."""
+        return cls(extractor="patches", sca_width=4, sca_features=8, widths=(8, 8, 16, 16), decoder_widths=(16, 8, 8, 8),
+                   head_width=8, window=4, color_width=8, code_width=8, bins=16, dropout=0.0)
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of the references (R of them), and which frame comes next. Nothing is learned from frame to frame."""
+
+    frame: int                        # index of the next frame, from 0
+    moments: tuple[int | None, ...]   # R: the frame each reference colours, None for a picture that is not of the film
+    tokens: Tensor                    # (R, B, 1 + n * n, width) color_features
+    histograms: Tensor                # (R, B, 3 * bins) color_histogram
+
+
+class ChannelMaps(NamedTuple):
+    """What Single Channel Attention makes of each channel, and where one pixel looks in it. All (B, C, H, W)."""
+
+    attended: Tensor    # channel_att, about as the input
+    similarity: Tensor  # channel_similarity in [-1, 1]; (B, 0, H, W) without cosine
+    window: Tensor      # attention in the pixel's window, sums to 1 in each channel
+    shifted: Tensor     # attention in the window shifted by half, sums to 1 in each channel
+
+
+class CAVC(nn.Module):
+    """Colour each frame by what a ViT and a histogram say of the reference."""
+
+    def __init__(self, config: CAVCConfig = CAVCConfig()):
+        super().__init__()
+        if len(config.decoder_widths) != len(config.widths):
+            raise InputError(f"the decoder mirrors the encoder: {len(config.widths)} widths need as many decoder_widths, "
+                             f"got {len(config.decoder_widths)}")
+        self.config = config
+        extractor = choose(EXTRACTORS, "extractor", config.extractor)()
+        if extractor.frozen:
+            self.__dict__["extractor"] = extractor  # unregistered: no part of the checkpoint or of what is trained
+        else:
+            self.extractor = extractor
+        similarity = choose(SIMILARITIES, "similarity", config.similarity)()
+        guide = choose(GUIDES, "guide", config.guide)
+        sizes = (config.head_width, config.window, config.dropout)
+
+        self.sca = SingleChannelAttention(similarity, config.sca_width, config.sca_features, config.window)
+        inner = (config.sca_features, *config.widths)
+        self.encoder = nn.ModuleList(EncoderLevel(i, o, *sizes) for i, o in zip(inner, config.widths))
+        self.fusion = Fusion(extractor.width, config.color_width)
+        self.hist = nn.Sequential(nn.Linear(3 * config.bins, config.code_width), nn.GELU(),
+                                  nn.Linear(config.code_width, config.code_width)) if guide.listens else nn.Identity()
+        inner = (config.widths[-1] + config.color_width, *config.decoder_widths)
+        skips = (*config.widths[-2::-1], config.sca_features)
+        self.decoder = nn.ModuleList(DecoderLevel(i, s, o, guide(config.code_width, o), *sizes)
+                                     for i, s, o in zip(inner, skips, config.decoder_widths))
+        self.head = nn.Conv2d(config.decoder_widths[-1], 3, kernel_size=1)
+
+    @property
+    def frames_per_step(self) -> int:
+        """Frames that `colorize` hands to one step: they are independent, so this is a matter of memory alone."""
+        return self.config.frames_at_once
+
+    def load_backbones(self) -> None:
+        """ImageNet weights for the extractor. Raises InputError where they cannot be had or the extractor has none."""
+        self.extractor.load_pretrained()
+
+    def start(self, references: References) -> State:
+        """Look at the references, each Lab (B, 3, h, w) of any size: a picture, or a list of pictures and (frame_index, picture)."""
+        parsed = parse_references(references)
+        if not parsed:
+            raise InputError("cavc colours by a reference and was given none; pass a picture, or use tcavc, which paints its own")
+        if self.extractor.frozen and not self.extractor.pretrained:
+            warnings.warn(f"the {self.config.extractor} colour extractor has random weights: good for tests, and for speed and "
+                          "memory, not for colours; load with weights='imagenet' for the real ones", stacklevel=2)
+        pictures = [lab_to_rgb(reference.image) for reference in parsed]
+        tokens = [self.extractor(rgb.to(self.head.weight.dtype)) for rgb in pictures]
+        histograms = [histogram_features(rgb, self.config.bins) for rgb in pictures]
+        return State(0, tuple(reference.frame for reference in parsed), torch.stack(tokens), torch.stack(histograms))
+
+    def step(self, l: Tensor, state: State) -> tuple[Tensor, State]:
+        """Colour the next frames.
+
+        l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100], any H and W. Returns ab of the same shape with 2 channels, in about
+        ±110, and the state after these frames. Differentiable.
+        """
+        clip, single = as_clip(l)
+        rgb = self.paint(clip, state)                                        # (B, T, 3, H, W)
+        _, ab = split_lab(rgb_to_lab((rgb + 1) / 2))
+        return (ab[:, 0] if single else ab), replace(state, frame=state.frame + clip.shape[1])
+
+    def paint(self, l: Tensor, state: State) -> Tensor:
+        """The network's own pictures, lightness included, as the paper's output: (B, T, 1, H, W) -> (B, T, 3, H, W) RGB in [-1, 1]."""
+        B, T = l.shape[:2]
+        tokens, histograms = self.guidance(state, B, T)
+        return self(as_channels(l.flatten(0, 1)), tokens.flatten(0, 1), histograms.flatten(0, 1)).unflatten(0, (B, T))
+
+    def guidance(self, state: State, B: int, T: int) -> tuple[Tensor, Tensor]:
+        """What the references say to each of the next T frames: tokens (B, T, 1 + n * n, width), histograms (B, T, 3 * bins)."""
+        if state.tokens.shape[1] not in (1, B):
+            raise ValueError(f"l holds {B} films and the references are for {state.tokens.shape[1]}; give one picture for each, or one for all")
+        shares = [blend(state.moments, state.frame + t) for t in range(T)]
+        shares = state.tokens.new_tensor(shares)                             # (T, R)
+        tokens = torch.einsum("tr,rbnc->btnc", shares, state.tokens)
+        histograms = torch.einsum("tr,rbk->btk", shares.to(state.histograms), state.histograms)
+        return tokens.expand(B, -1, -1, -1), histograms.expand(B, -1, -1).to(tokens)
+
+    def forward(self, channels: Tensor, tokens: Tensor, histograms: Tensor) -> Tensor:
+        """U-Colorization of one frame (§3.1.3).
+
+        channels: (B, C, H, W) in [-1, 1], any C; tokens: (B, 1 + n * n, width); histograms: (B, 3 * bins).
+        Returns RGB (B, 3, H, W) in [-1, 1].
+        """
+        H, W = channels.shape[-2:]
+        skips = [self.sca(self.padded(channels)).features]                   # [(B, 64, H, W)], padded
+        for level in self.encoder:
+            skips.append(level(skips[-1]))                                   # halves the size each time
+        x = self.fusion(skips.pop(), tokens)                                 # (B, 384 + 128, H / 16, W / 16)
+        code = self.hist(histograms)                                         # (B, 128)
+        for level in self.decoder:
+            x = level(x, skips.pop(), code)                                  # doubles it
+        return self.head(x).tanh()[..., :H, :W]
+
+    def padded(self, channels: Tensor) -> Tensor:
+        """Repeat the last row and column until every encoder level can halve the size."""
+        H, W = channels.shape[-2:]
+        multiple = 2 ** len(self.config.widths)
+        return F.pad(channels, (0, -W % multiple, 0, -H % multiple), mode="replicate")
+
+    @torch.no_grad()
+    def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
+        """What the colour of the pixel at (y, x) is made from: {source: (H, W)}, all maps together summing to 1.
+
+        l: (1, 1, H, W) of the frame that `state` awaits. CAVC has no attention that reaches from frame to reference, so three
+        things are drawn, a third each:
+
+        - "reference", or "frame 5" for a frame of the film's own: which patches of the reference the fusion lays over this
+          pixel. A patch token is laid where its patch *lies*, whatever it shows. (The class token and the histogram
+          speak to all pixels alike and are not drawn.) Several references share the third as `blend` mixes them.
+        - "this frame (window)" and "this frame (shifted window)": where Single Channel Attention looks from this pixel.
+
+        Both are what single layers do. The layers in between carry colours further.
+        """
+        if l.shape[:2] != (1, 1) or state.tokens.shape[1] != 1:
+            raise ValueError(f"attention looks at one frame of one film: l (1, 1, H, W), got {tuple(l.shape)}")
+        H, W = l.shape[-2:]
+        maps = self.channel_maps(as_channels(l), at)
+        patches = self.patch_shares(H, W, at, state.tokens.shape[2] - 1).to(l)
+        placed = F.interpolate(patches[None, None], (H, W), mode="area")[0, 0]
+        placed = placed / placed.sum()
+        found = {name: share / 3 * placed
+                 for name, share in zip(source_names(state.moments), blend(state.moments, state.frame)) if share}
+        return found | {"this frame (window)": maps.window[0, 0] / 3, "this frame (shifted window)": maps.shifted[0, 0] / 3}
+
+    def patch_shares(self, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
+        """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing to 1."""
+        scale = 2 ** len(self.config.widths)
+        return placement(patches, (-(-H // scale), -(-W // scale)), (at[0] // scale, at[1] // scale))
+
+    @torch.no_grad()
+    def channel_maps(self, channels: Tensor, at: tuple[int, int]) -> ChannelMaps:
+        """Single Channel Attention laid open, for any picture: channels (B, C, H, W) in [-1, 1], at = (y, x)."""
+        H, W = channels.shape[-2:]
+        if not (0 <= at[0] < H and 0 <= at[1] < W):
+            raise ValueError(f"pixel {tuple(at)} lies outside the picture: (y, x) goes from (0, 0) to {(H - 1, W - 1)}")
+        padded = self.padded(channels)
+        found, weights = self.sca(padded), self.sca.weights(padded, at)
+        return ChannelMaps(found.attended[..., :H, :W], found.similarity[..., :H, :W],
+                           unpadded(weights.window, H, W), unpadded(weights.shifted, H, W))
+
+    def _apply(self, fn, recurse: bool = True):
+        """`.to(device)` and its kin: take along the extractor where it is not registered."""
+        if self.extractor.frozen:
+            self.extractor._apply(fn)
+        return super()._apply(fn, recurse)
+
+
+def as_channels(l: Tensor) -> Tensor:
+    """L in [0, 100] -> the network's [-1, 1]."""
+    return l / 50 - 1
+
+
+def blend(moments: tuple[int | None, ...], frame: int) -> list[float]:
+    """How much each reference says to a frame, summing to 1. An extension: the paper knows one reference.
+
+    The film's own coloured frames speak to the frames between them in proportion to nearness, the first and the last alone to all
+    before and after, so that a coloured frame has its own colours and nothing jumps. Pictures that are not of the film have
+    no place in it and share equally, with each other and with those frames.
+    """
+    timed = sorted(moment for moment in moments if moment is not None)
+    before = max((moment for moment in timed if moment <= frame), default=min(timed, default=0))
+    after = min((moment for moment in timed if moment >= frame), default=max(timed, default=0))
+    nearness = (frame - before) / (after - before) if after > before else 0.0
+    voices = moments.count(None) + bool(timed)
+    own = {before: 1 - nearness} | ({after: nearness} if after > before else {})
+    return [(1.0 if moment is None else own.get(moment, 0.0)) / voices for moment in moments]
+
+
+def source_names(moments: tuple[int | None, ...]) -> list[str]:
+    """"reference", "reference 2", ... for pictures, "frame 5" for the film's own frames."""
+    pictures = iter(range(1, len(moments) + 1))
+    return [f"frame {moment}" if moment is not None else "reference" if (n := next(pictures)) == 1 else f"reference {n}"
+            for moment in moments]
+
+
+def unpadded(maps: Tensor, H: int, W: int) -> Tensor:
+    """Crop maps (..., H', W'), counting what fell on repeated rows and columns to the pixel they repeat: sums stay."""
+    rows = torch.arange(maps.shape[-2], device=maps.device).clamp(max=H - 1)
+    columns = torch.arange(maps.shape[-1], device=maps.device).clamp(max=W - 1)
+    maps = maps.new_zeros(*maps.shape[:-2], H, maps.shape[-1]).index_add_(-2, rows, maps)
+    return maps.new_zeros(*maps.shape[:-1], W).index_add_(-1, columns, maps)
+
+
+def choose(table: Mapping[str, type[nn.Module]], field: str, name: str) -> type[nn.Module]:
+    if name not in table:
+        raise InputError(f"{field}={name!r} is not known to cavc; choose one of {', '.join(map(repr, table))}")
+    return table[name]

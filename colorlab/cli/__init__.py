@@ -1,0 +1,44 @@
+"""`colorlab COMMAND ...`: one module per command, each with `add_parser(subparsers)` and `run(args)`.
+
+A failure is one line on the terminal: exit code 2 for input that cannot be used, 1 for work that failed, 130 for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from colorlab.errors import InputError
+
+COMMANDS = ("colorize", "evaluate", "run", "data", "weights", "doctor")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse and run one command; the exit code."""
+    parser = argparse.ArgumentParser(prog="colorlab", description="Colour grey film, measure it, and run the workbook.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    asked = given[:1] if given[:1] and given[0] in COMMANDS else COMMANDS  # one command needs the imports of no other
+    for name in asked:
+        importlib.import_module(f"colorlab.cli.{name}").add_parser(subparsers)
+    args = parser.parse_args(given)
+    try:
+        return int(importlib.import_module(f"colorlab.cli.{args.command}").run(args) or 0)
+    except InputError as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("stopped; nothing half-written was left behind", 130)
+    except OSError as error:  # a full disk, a folder that may not be written
+        return _fail(error, 1)
+
+
+def _fail(message: object, code: int) -> int:
+    line = " ".join(str(message).split())
+    sys.stderr.write(f"colorlab: {line}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""`colorlab run`: execute notebooks headlessly, with parameters, and leave a folder and a page of results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from colorlab import experiments
+from colorlab.errors import InputError
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "run", help="execute notebooks, with parameters, into a folder with a page",
+        description="Execute notebooks with papermill, several at a time. Each leaves OUT/NAME/ with the executed notebook, run.json "
+                    "and metrics.json; OUT/index.html shows them all. A run that is there already, made by the same notebook, "
+                    "parameters and code, is not made again. Exit code 1 when a cell fails.")
+    parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help="an .ipynb file, or a folder of them")
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("name", "value"), dest="parameters",
+                        help="set a parameter of every notebook named; repeat for more")
+    parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where the results go (default: runs)")
+    parser.add_argument("--jobs", type=positive, metavar="N", help="notebooks at a time (default: one for every two cores)")
+    parser.add_argument("--fresh", action="store_true", help="run again what is there already")
+    parser.add_argument("--show-parameters", action="store_true", help="list the notebooks' parameters and stop")
+    parser.add_argument("--in-place", action="store_true", help="write the outputs into the notebooks themselves, clean enough to commit")
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 up is wanted, got {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    names = [name for name, _ in args.parameters]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"-p {sorted(repeated)[0]} is given twice; give each parameter once")
+    if args.show_parameters:
+        sys.stdout.write("\n".join(map(described, experiments.find_notebooks(args.notebooks))) + "\n")
+        return 0
+    if args.in_place:
+        if args.parameters:
+            raise InputError("--in-place runs notebooks with their defaults; leave -p away, or --in-place")
+        done = experiments.refresh(args.notebooks, args.jobs)
+        sys.stdout.write(f"{len(done)} notebooks written\n")
+        return 0
+    runs = experiments.run(args.notebooks, dict(args.parameters), args.out, args.jobs, args.fresh, as_text=True)
+    failed = [run for run in runs if not run.finished]
+    for run in failed:
+        sys.stderr.write(f"colorlab: {run.error} (see {shown_path(run.job.folder)})\n")
+    sys.stdout.write(f"{len(runs) - len(failed)} of {len(runs)} finished; look at {shown_path(args.out / 'index.html')}\n")
+    return 1 if failed else 0
+
+
+def described(notebook: Path) -> str:
+    """A notebook's parameters, one to a line: name, type, default and the comment behind it."""
+    found = experiments.read_parameters(notebook).values()
+    rows = [f"  {parameter.name}: {parameter.kind} = {parameter.default!r}" + (f"  # {parameter.help}" if parameter.help else "")
+            for parameter in found]
+    return "\n".join([notebook.name, *(rows or ["  takes no parameters"])])
+
+
+def shown_path(path: Path) -> str:
+    """Relative to here where it lies below, to be copied or clicked."""
+    path, here = path.absolute(), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,159 @@
+"""sRGB to CIELAB and back; lightness and colour apart and together.
+
+A grey film is the L of a colour film: colorization is given L and predicts a and b. Everything in colorlab that is called
+"Lab" is what these functions make: L in [0, 100], a and b in about ±110, white point D65, 2 degree observer, the numbers of
+`skimage.color`.
+
+**Half precision.** bfloat16 has 8 significant bits: near L = 100 its steps are 0.5, coarser than an 8-bit picture, and a
+cube root computed in it is off by whole units. So bfloat16 and float16 are converted to float32 on entry, all is computed in
+float32, and the result *stays* float32: what comes in was already rounded, nothing more is lost, and the dtype shows it.
+Only elementwise float32 operations are used, so neither autocast nor TF32 can lower the precision in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Linear sRGB -> XYZ (IEC 61966-2-1 with the digits scikit-image uses) and its white point, so that grey gives a = b = 0.
+RGB_TO_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+D65 = (0.95047, 1.0, 1.08883)
+XYZ_TO_RGB = tuple(map(tuple, np.linalg.inv(np.array(RGB_TO_XYZ)).tolist()))
+
+# Where the two branches of each curve meet: sRGB's gamma on either side, and CIELAB's cube root (6/29)^3 and 6/29.
+GAMMA_KNEE, LINEAR_KNEE = 0.04045, 0.0031308
+CUBE_KNEE, ROOT_KNEE = 0.008856, 0.2068966
+
+SLAB = 1 << 17  # pixels converted at a time, so that intermediates stay in the processor's cache
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """Convert sRGB to CIELAB, as `skimage.color.rgb2lab` does.
+
+    rgb: (..., 3, H, W) floats in [0, 1], gamma-encoded, as image files store it.
+    Returns (..., 3, H, W): L in [0, 100], a and b in about ±110, both 0 for grey to 0.01. float16 and bfloat16 come back as
+    float32 (see above). Gradients are finite everywhere, black included.
+    """
+    return _in_slabs(_rgb_to_lab, _checked(rgb, "rgb_to_lab", "RGB in [0, 1]", "frames_to_rgb() makes that from uint8"))
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """Convert CIELAB to sRGB, as `skimage.color.lab2rgb` does.
+
+    lab: (..., 3, H, W), L in [0, 100]. Returns (..., 3, H, W) in [0, 1], gamma-encoded; half precision comes back as float32.
+    Lab reaches further than sRGB: what falls outside is **clipped** per channel, which changes lightness and hue a little.
+    `fit_gamut` first, where lightness must stay what it was.
+    """
+    return _in_slabs(_lab_to_rgb, _checked(lab, "lab_to_rgb", "Lab", "join_lab(l, ab) makes that from L and ab"))
+
+
+def fit_gamut(lab: Tensor, steps: int = 12) -> Tensor:
+    """The most colourful sRGB colours of the same lightness and hue: ab is shortened where it leaves the gamut.
+
+    lab: (..., 3, H, W). Returns the same shape: ab multiplied per pixel by the largest factor in [0, 1] that keeps all of linear
+    R, G, B within [0, 1], found by `steps` bisections (to 2^-steps), and L within [0, 100]. Colours inside come back unchanged.
+    """
+    lab = _checked(lab, "fit_gamut", "Lab", "join_lab(l, ab) makes that from L and ab")
+    l, ab = split_lab(lab)
+    lab = join_lab(l.clamp(0, 100), ab)
+    outside = ~_in_gamut(lab)                                     # (..., H, W)
+    colors = lab.movedim(-3, -1)[outside].mT[..., None]           # (3, K, 1): only the pixels that need it
+    low, high = torch.zeros_like(colors[:1]), torch.ones_like(colors[:1])
+    for _ in range(steps):
+        middle = (low + high) / 2
+        fits = _in_gamut(torch.cat((colors[:1], colors[1:] * middle)))
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+    shortened = torch.cat((colors[:1], colors[1:] * low))
+    return lab.movedim(-3, -1).masked_scatter(outside[..., None], shortened[..., 0].mT).movedim(-1, -3)
+
+
+def split_lab(lab: Tensor) -> tuple[Tensor, Tensor]:
+    """(..., 3, H, W) -> L (..., 1, H, W) in [0, 100] and ab (..., 2, H, W)."""
+    return lab[..., :1, :, :], lab[..., 1:, :, :]
+
+
+def join_lab(l: Tensor, ab: Tensor) -> Tensor:
+    """L (..., 1, H, W) and ab (..., 2, H, W) -> Lab (..., 3, H, W)."""
+    return torch.cat((l, ab.to(l.dtype)), dim=-3)
+
+
+def frames_to_rgb(frames: np.ndarray | Tensor) -> Tensor:
+    """uint8 (T, H, W, 3) or (H, W, 3), as films and picture files hold them -> float32 (T, 3, H, W) or (3, H, W) in [0, 1]."""
+    frames = torch.as_tensor(frames)
+    if frames.dtype != torch.uint8 or frames.ndim not in (3, 4) or frames.shape[-1] != 3:
+        raise ValueError(f"frames are uint8 shaped (T, H, W, 3) or (H, W, 3), got {frames.dtype} {tuple(frames.shape)}")
+    return frames.movedim(-1, -3).contiguous().float().div_(255)
+
+
+def rgb_to_frames(rgb: Tensor) -> np.ndarray:
+    """(..., 3, H, W) in [0, 1] -> uint8 (..., H, W, 3), rounded to the nearest level and clipped."""
+    levels = rgb.detach().float().mul(255).round_().clamp_(0, 255)
+    return levels.to(torch.uint8).movedim(-3, -1).contiguous().cpu().numpy()
+
+
+# Each curve is a power above a knee and a straight line below it, and is continuous there. So one sum serves both branches,
+# curve(max(x, knee)) + slope * min(x - knee, 0), and spares a torch.where, which costs more than the power itself. It also
+# keeps gradients finite: no power ever sees a number below its knee.
+
+
+def _rgb_to_lab(rgb: Tensor) -> Tensor:
+    linear = rgb.clamp(min=GAMMA_KNEE).add_(0.055).mul_(1 / 1.055).pow_(2.4).add_(_below(rgb, GAMMA_KNEE), alpha=1 / 12.92)
+    xyz = _mix(linear, [[weight / white for weight in row] for row, white in zip(RGB_TO_XYZ, D65)])
+    f = xyz.clamp(min=CUBE_KNEE).pow_(1 / 3).add_(_below(xyz, CUBE_KNEE), alpha=7.787)
+    x, y, z = f.unbind(-3)
+    return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), dim=-3)
+
+
+def _lab_to_rgb(lab: Tensor) -> Tensor:
+    linear = _lab_to_linear(lab)
+    rgb = linear.clamp(min=LINEAR_KNEE).pow_(1 / 2.4).mul_(1.055).sub_(0.055).add_(_below(linear, LINEAR_KNEE), alpha=12.92)
+    return rgb.clamp_(0, 1)
+
+
+def _lab_to_linear(lab: Tensor) -> Tensor:
+    """Lab -> linear RGB, unclipped: outside [0, 1] where sRGB does not reach."""
+    l, a, b = lab.unbind(-3)
+    y = (l + 16) / 116
+    f = torch.stack((y + a / 500, y, (y - b / 200).clamp(min=0)), dim=-3)  # scikit-image floors z at 0, so we do
+    root = f.clamp(min=ROOT_KNEE)
+    xyz = (root * root * root).add_(_below(f, ROOT_KNEE), alpha=1 / 7.787)
+    return _mix(xyz, [[weight * white for weight, white in zip(row, D65)] for row in XYZ_TO_RGB])
+
+
+def _below(x: Tensor, knee: float) -> Tensor:
+    """How far x lies below the knee, as a negative number; 0 above it."""
+    return (x - knee).clamp_(max=0)
+
+
+def _in_gamut(lab: Tensor) -> Tensor:
+    """(..., 3, H, W) -> bool (..., H, W); 1e-4 of slack in linear light is far below one 8-bit level except at black."""
+    linear = _lab_to_linear(lab)
+    return ((linear > -1e-4) & (linear < 1 + 1e-4)).all(-3)
+
+
+def _mix(channels: Tensor, weights: list[list[float]]) -> Tensor:
+    """A 3x3 matrix over the channel axis, elementwise: matmul would follow autocast and TF32 to fewer bits."""
+    first, second, third = channels.unbind(-3)
+    rows = [(first * p).add_(second, alpha=q).add_(third, alpha=r) for p, q, r in weights]
+    return torch.stack(rows, dim=-3)
+
+
+def _checked(image: Tensor, name: str, what: str, mend: str) -> Tensor:
+    if not torch.is_tensor(image) or not image.is_floating_point() or image.ndim < 3 or image.shape[-3] != 3:
+        got = f"{image.dtype} {tuple(image.shape)}" if torch.is_tensor(image) else type(image).__name__
+        raise ValueError(f"{name} wants {what} as a float tensor shaped (..., 3, H, W), got {got}; {mend}")
+    return image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
+
+
+def _in_slabs(convert: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    """`convert` in slabs of rows that fit the processor's cache; whole where gradients or a GPU want it whole."""
+    rows = max(1, SLAB // max(1, image.shape[:-3].numel() * image.shape[-1]))
+    if image.device.type != "cpu" or (image.requires_grad and torch.is_grad_enabled()) or rows >= image.shape[-2]:
+        return convert(image)
+    out = torch.empty_like(image, memory_format=torch.contiguous_format)
+    for top in range(0, image.shape[-2], rows):
+        out[..., top:top + rows, :] = convert(image[..., top:top + rows, :])
+    return out

@@ -1,0 +1,146 @@
+"""Checkpoints: where they come from, how a file is recognised, which released name becomes which of ours.
+
+Nothing here unpickles code: safetensors files hold tensors only, and `torch.load` runs with `weights_only=True`.
+The authors' checkpoints were not at hand when this was written. What reads them is tested on files of the same names and
+shapes; it has not been run against the real ones.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from colorlab.errors import InputError
+
+CHECKPOINTS = Path(os.environ.get("COLORLAB_CHECKPOINTS", Path(__file__).parent.parent / "data" / "checkpoints"))
+
+# Where the authors publish; none of these addresses is known to be stable enough to be fetched without a person.
+RELEASED = {
+    "colormnet": "the ColorMNet repository's release page (yyang181/colormnet on GitHub): DINOv2FeatureV6_LocalAtten_s2_154000.pth",
+    "lstvc": "the OneDrive link in the readme of bupt-ai-cz/TCVC on GitHub, folder stage2: checkpoint_encoder_finetune*.pth and "
+             "checkpoint_decoder_finetune*.pth, put in one folder",
+    "tcavc": "the OneDrive link in the readme of bupt-ai-cz/TCVC on GitHub: colornet_iter_*.pth and both files of stage2, put in one "
+             "folder",
+}
+
+
+def load_weights(model: nn.Module, method: str, preset: str, weights: str | Path) -> None:
+    """Fill a network as `colorlab.load` promises: "none", "imagenet", "course", "released" or a PATH."""
+    if not any(True for _ in model.parameters()) or weights == "none":  # the baselines have nothing to fill
+        return
+    if weights == "imagenet":
+        if not hasattr(model, "load_backbones"):
+            raise InputError(f"{method} has no pretrained backbone; use weights='none'")
+        model.load_backbones()
+    elif weights == "course":
+        load_state(model, method, course_file(method, preset))
+    elif weights == "released":
+        load_state(model, method, released_path(method))
+    else:
+        load_state(model, method, Path(weights))
+
+
+def course_file(method: str, preset: str = "course") -> Path:
+    """Where the trained weights of a course network lie; InputError where there are none."""
+    if preset != "course":
+        raise InputError(f"weights='course' fit preset='course', not {preset!r}")
+    path = CHECKPOINTS / f"{method}.safetensors"
+    if not path.is_file():
+        raise InputError(f"no course weights for {method} at {path}; use weights='none', or train them with `colorlab train`")
+    return path
+
+
+def released_path(method: str) -> Path:
+    """Where the authors' checkpoint is expected; InputError says where to get it."""
+    if method not in RELEASED:
+        raise InputError(f"the authors of {method} have published no weights; use weights='none' or 'course'")
+    for path in (CHECKPOINTS / "released" / method, CHECKPOINTS / "released" / f"{method}.pth"):
+        if path.exists():
+            return path
+    raise InputError(f"the released weights of {method} are not here: get them from {RELEASED[method]}, then pass the path as "
+                     f"weights=..., or put it at {CHECKPOINTS / 'released' / method}")
+
+
+def load_state(model: nn.Module, method: str, path: Path) -> None:
+    """Load a checkpoint strictly: every parameter is filled, nothing is left over but what `released.UNUSED` names."""
+    state = read_state(path)
+    released = _released_module(method)
+    expected = model.state_dict()
+    if released is not None and not set(expected) <= set(state):
+        state = released.convert(state) if hasattr(released, "convert") else rename(state, released.NAMES, released.UNUSED)
+    problems = _mismatches(state, expected)
+    if problems:
+        raise InputError(f"{path} does not fit this {method} network: {problems}; was it made with another preset or other changes?")
+    model.load_state_dict(state)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """A state dict from a .safetensors or .pth file, or from a folder of them (merged, each under its file's own names).
+
+    A file that wraps its state dict as {"model": ...} or {"state_dict": ...} is unwrapped; a "module." prefix is dropped.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no checkpoint at {path}; give the path of a .safetensors or .pth file")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not a checkpoint that can be read safely ({_first_line(error)})") from error
+    except Exception as error:
+        if type(error).__name__ == "SafetensorError":
+            raise InputError(f"{path} is not a whole .safetensors file ({_first_line(error)})") from error
+        raise
+    for wrapper in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not content or not all(torch.is_tensor(value) for value in content.values()):
+        raise InputError(f"{path} holds no state dict: a mapping of names to tensors was expected")
+    return {name.removeprefix("module."): value for name, value in content.items()}
+
+
+def rename(state: Mapping[str, Tensor], names: Sequence[tuple[str, str]], unused: Sequence[str] = ()) -> dict[str, Tensor]:
+    """Released names -> ours. `names` pairs dotted prefixes, the longest that fits wins; `unused` prefixes are dropped."""
+    table = sorted(names, key=lambda pair: -len(pair[0]))
+    renamed = {}
+    for name, value in state.items():
+        if any(_begins(name, prefix) for prefix in unused):
+            continue
+        ours = next((new + name[len(old):] for old, new in table if _begins(name, old)), name)
+        if ours in renamed:
+            raise InputError(f"two entries of the checkpoint become {ours}; it is not a file of this network")
+        renamed[ours] = value
+    return renamed
+
+
+def _begins(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+def _mismatches(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    missing = [name for name in expected if name not in state]
+    surplus = [name for name in state if name not in expected]
+    shapes = [f"{name} is {tuple(state[name].shape)}, not {tuple(value.shape)}" for name, value in expected.items()
+              if name in state and state[name].shape != value.shape]
+    said = [f"{len(found)} entries {what} (first: {found[0]})" for found, what in
+            ((missing, "missing"), (surplus, "too many"), (shapes, "of another shape")) if found]
+    return "; ".join(said)
+
+
+def _released_module(method: str) -> object | None:
+    try:
+        return importlib.import_module(f"colorlab.papers.{method}.released")
+    except ModuleNotFoundError:
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__

@@ -1,0 +1,36 @@
+"""Notebooks as experiments: run with parameters, recorded, repeated.
+
+A notebook is an experiment when one of its cells carries the tag `parameters`. `run` executes notebooks in their own
+processes through papermill, several at a time, and leaves one folder for each:
+
+    runs/index.html                        every run, with its pictures
+    runs/02_warping/02_warping.ipynb       the executed notebook, and the same as .html
+    runs/02_warping/run.json               parameters, seed, versions, device, time, peak memory, hashes
+    runs/02_warping/metrics.json           what the notebook handed to `record`
+
+| file             | what stands in it                                                          |
+|------------------|----------------------------------------------------------------------------|
+| `parameters.py`  | what a notebook may be given, and whether a value fits                     |
+| `provenance.py`  | what a result depends on: sources, code, weights, versions                 |
+| `record.py`      | what a notebook says about itself while it runs                            |
+| `usage.py`       | peak memory and device, noted from inside the kernel                       |
+| `kernels.py`     | kernels that do not hear one another; a failed start tried again           |
+| `worker.py`      | the process in which one notebook runs                                     |
+| `jobs.py`        | which runs are asked for                                                   |
+| `runner.py`      | one run: its process, its folder, its run.json                             |
+| `batch.py`       | many runs side by side, with progress; what is done is not done again      |
+| `page.py`        | `index.html`                                                               |
+| `reference.py`   | notebooks executed in place, clean enough to commit                        |
+
+Importing this is cheap: notebooks do it for `record`, and papermill is imported only in the process that runs one.
+"""
+
+from colorlab.experiments.batch import run
+from colorlab.experiments.jobs import Job, find_notebooks, plan
+from colorlab.experiments.parameters import Parameter, read_parameters, read_value
+from colorlab.experiments.record import record
+from colorlab.experiments.reference import refresh
+from colorlab.experiments.runner import Run, execute
+
+__all__ = ["Job", "Parameter", "Run", "execute", "find_notebooks", "plan", "read_parameters", "read_value", "record", "refresh",
+           "run"]

@@ -1,0 +1,95 @@
+"""Many runs side by side: a bar, a line for each, a page that is up to date, and nothing done twice."""
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, Iterable
+
+from colorlab.experiments import provenance
+from colorlab.experiments.jobs import Job, plan
+from colorlab.experiments.page import write_page
+from colorlab.experiments.runner import Run, done_before, execute, remove_leftovers
+
+
+def run(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = None, out: str | Path = "runs",
+        jobs: int | None = None, fresh: bool = False, as_text: bool = False, progress: bool = True) -> list[Run]:
+    """Run notebooks with the given parameters into folders under `out`, in the order given; `out/index.html` shows them.
+
+    jobs: how many at a time (None: one for every two cores, at most four). fresh: do again what is there already.
+    as_text: the parameters' values come from a command line. progress: a bar and a line for each run on standard error.
+    A failed cell ends its notebook, not the others: look at `Run.finished` and `Run.error`.
+    Raises InputError, before anything runs, for what `plan` refuses.
+    """
+    return run_jobs(plan(notebooks, parameters, out, as_text), Path(out), jobs, fresh, progress)
+
+
+def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool = False, progress: bool = True) -> list[Run]:
+    """The runs of planned jobs, in their order; see `run`."""
+    out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
+    at_once = at_once or min(len(jobs), max(1, provenance.cores() // 2), 4)
+    threads = max(1, provenance.cores() // at_once)
+    batch = Batch(jobs, out, fresh, progress)
+    with batch, ThreadPoolExecutor(at_once) as pool:  # threads that wait: the work is done in the runs' own processes
+        batch.futures = [pool.submit(batch.do, job, threads) for job in batch.due]
+        for future in as_completed(batch.futures):
+            future.result()
+    return [batch.runs[job.folder] for job in jobs]
+
+
+class Batch:
+    """What the runs under way share. As a context it closes the bar and, when it is left early, ends every process."""
+
+    def __init__(self, jobs: list[Job], out: Path, fresh: bool, progress: bool):
+        from tqdm import tqdm
+
+        self.out, self.progress = out, progress
+        self.runs = {} if fresh else {job.folder: Run(job, record, resumed=True) for job in jobs if (record := done_before(job))}
+        self.due = [job for job in jobs if job.folder not in self.runs]
+        self.states = {job.name: "waiting" for job in self.due}
+        self.cells = dict.fromkeys(self.states, 0)
+        self.workers: set[subprocess.Popen] = set()
+        self.futures: list[Future] = []
+        self.lock = threading.Lock()  # the bar, the page and the tables above are written from every thread
+        self.bar = tqdm(total=sum(job.cells for job in self.due), unit="cell", leave=False,
+                        disable=None if progress else True)  # None: a bar on a terminal, lines alone in a log
+        for run in self.runs.values():
+            self.say(f"done before  {run.job.name}  ({run.record['seconds']:.0f} s)")
+        write_page(out, self.states)
+
+    def do(self, job: Job, threads: int) -> None:
+        self.note(job, "running")
+        self.say(f"running      {job.name}")
+        run = execute(job, threads, lambda cells: self.advance(job, cells), self.workers)
+        self.runs[job.folder] = run
+        self.advance(job, job.cells)
+        self.say(f"{'finished' if run.finished else 'FAILED':<12} {job.name}  ({run.record['seconds']:.0f} s)")
+        self.note(job, None)
+
+    def note(self, job: Job, state: str | None) -> None:
+        with self.lock:
+            self.states[job.name] = state
+            write_page(self.out, {name: left for name, left in self.states.items() if left})
+
+    def advance(self, job: Job, cells: int) -> None:
+        with self.lock:
+            self.bar.update(cells - self.cells[job.name])
+            self.cells[job.name] = cells
+
+    def say(self, line: str) -> None:
+        if self.progress:
+            self.bar.write(line, file=sys.stderr)
+
+    def __enter__(self) -> "Batch":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        for future in self.futures:
+            future.cancel()
+        for worker in list(self.workers):
+            worker.stdin.close()  # the process ends when its standard input does
+        self.bar.close()
+        if error:
+            write_page(self.out, {})

@@ -1,0 +1,66 @@
+"""Which runs are asked for: notebooks with their parameters, all checked before the first of them starts."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterable
+
+from colorlab.errors import InputError
+from colorlab.experiments import provenance
+from colorlab.experiments.parameters import check_values, load_notebook
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook with one set of parameters, checked and ready to run anywhere that shares these paths."""
+
+    notebook: Path
+    folder: Path                 # where the run will stand
+    fingerprint: str             # of all that decides the result
+    cells: int                   # code cells, to tell how far a run has come
+    parameters: dict[str, Any] = field(default_factory=dict)  # those that were given
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+def plan(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = None, out: str | Path = "runs",
+         as_text: bool = False) -> list[Job]:
+    """The jobs for these notebooks (a folder stands for all in it), every parameter checked before anything runs.
+
+    parameters: for each of the notebooks. as_text: values are strings from a command line, to be read by type.
+    Raises InputError for a missing notebook, an unknown or mistyped parameter, and two notebooks of one name.
+    """
+    code, jobs = provenance.code_hash(), []
+    for path in find_notebooks(notebooks):
+        given = check_values(parameters or {}, path, as_text)
+        notebook = load_notebook(path)
+        cells = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells) + bool(given)
+        mark = provenance.fingerprint(notebook, given, path.parent, code)
+        jobs.append(Job(path, Path(out).absolute() / folder_name(path, given), mark, cells, given))
+    for name in {job.name for job in jobs if sum(other.folder == job.folder for other in jobs) > 1}:
+        raise InputError(f"two of the notebooks would both run into {Path(out) / name}; give them different --out folders")
+    return jobs
+
+
+def find_notebooks(paths: Iterable[str | Path]) -> list[Path]:
+    """Absolute paths, folders opened, patterns expanded where the shell has not done it (Windows)."""
+    found: list[Path] = []
+    for path in map(Path, paths):
+        inside = sorted(path.glob("*.ipynb")) if path.is_dir() else [path]
+        if "*" in path.name and not path.exists():
+            inside = sorted(path.parent.glob(path.name))
+        if not inside:
+            raise InputError(f"no notebooks (.ipynb) in {path}")
+        found += [notebook.absolute() for notebook in inside]
+    return list(dict.fromkeys(found))
+
+
+def folder_name(notebook: Path, parameters: dict[str, Any]) -> str:
+    """`02_warping`, or `02_warping--temperature=0.1`; a hash is added where the values do not fit into a file's name."""
+    if not parameters:
+        return notebook.stem
+    stated = ",".join(f"{name}={value}" for name, value in parameters.items())
+    safe = re.sub(r"[^\w.,=+-]", "_", stated)[:60]
+    return f"{notebook.stem}--{safe}" + ("" if safe == stated else "-" + provenance.digest(parameters)[:8])

@@ -1,0 +1,90 @@
+"""What a result depends on: the notebook's sources, the package's code, the course weights, the versions of everything."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parent.parent
+CHECKPOINTS = PACKAGE.parent / "data" / "checkpoints"
+# Variables that change numbers; a run that is to be repeated needs them as they were.
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES")
+
+
+def notebook_hash(notebook) -> str:
+    """Hash of what a notebook does: its cells' kinds, sources and tags. Outputs and counters do not enter."""
+    return digest([[cell.cell_type, cell.source, list(cell.metadata.get("tags", ()))] for cell in notebook.cells])
+
+
+def code_hash() -> str:
+    """Hash of the package's sources and of the course weights that stand beside it."""
+    files = sorted(PACKAGE.rglob("*.py")) + (sorted(CHECKPOINTS.iterdir()) if CHECKPOINTS.is_dir() else [])
+    return digest([[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files if file.is_file()])
+
+
+def fingerprint(notebook, parameters: dict[str, Any], folder: Path, code: str) -> str:
+    """Hash of all that decides a run's result; two runs with one fingerprint need not both be done.
+
+    folder: the notebook's, against which paths among the parameters are read: a film that was replaced under its old name is
+    another input. code: `code_hash()`, taken once for many runs.
+    """
+    inputs = [(name, state) for name, value in sorted(parameters.items()) if (state := file_state(value, folder))]
+    return digest([notebook_hash(notebook), parameters, inputs, code, versions()])
+
+
+def file_state(value: Any, folder: Path) -> list[int] | None:
+    """Size and time of the file that a parameter names, None where it names none."""
+    if not isinstance(value, str) or not value or len(value) > 1000 or "\0" in value:
+        return None
+    path = folder / value
+    return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
+
+
+def digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def requirements() -> list[str]:
+    """What colorlab needs, as its metadata states it ("torch>=2.4"), without the extras; empty where it is not installed."""
+    try:
+        stated = metadata.requires("colorlab") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [line for line in stated if "extra ==" not in line]
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python, of colorlab and of every package that it needs."""
+    found = {"python": platform.python_version()}
+    for name in ["colorlab", *(re.match(r"[\w.-]+", line).group() for line in requirements())]:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def git_state() -> dict[str, Any] | None:
+    """The commit of the checkout the package is in and whether anything differs from it; None outside a checkout."""
+    if not shutil.which("git") or not (PACKAGE.parent / ".git").exists():
+        return None
+
+    def ask(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(PACKAGE.parent), *words], capture_output=True, text=True).stdout.strip()
+
+    return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain", "--untracked-files=no"))}
+
+
+def machine() -> dict[str, Any]:
+    return {"system": platform.platform(), "processor": platform.machine(), "cores": cores()}
+
+
+def cores() -> int:
+    """The CPU cores that this process may use, which containers and queues make fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,57 @@
+"""Notebooks executed in place, clean enough to commit: what a reader on the web sees and what nbval compares with."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Iterable
+
+from colorlab.errors import InputError
+from colorlab.experiments.batch import run
+from colorlab.experiments.jobs import find_notebooks
+from colorlab.experiments.parameters import load_notebook
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def refresh(notebooks: Iterable[str | Path], jobs: int | None = None, progress: bool = True) -> list[Path]:
+    """Execute notebooks with their default parameters and put the outputs into the notebooks themselves.
+
+    All are written or, when a cell of any fails or draws what cannot be compared, none. Cell ids and tags stay; times,
+    versions and the state of widgets, which would differ each time, go. Returns the paths.
+    Raises InputError naming the notebook and what is wrong.
+    """
+    import nbformat
+
+    paths, clean = find_notebooks(notebooks), []
+    with tempfile.TemporaryDirectory() as folder:
+        for done in run(paths, out=folder, jobs=jobs, fresh=True, progress=progress):
+            if not done.finished:
+                raise InputError(f"nothing was written, because a cell failed: {done.error}")
+            path = done.job.notebook
+            clean.append((path, cleaned(load_notebook(done.job.folder / path.name), path.name)))
+        for path, notebook in clean:
+            partial = path.with_name(f".{path.name}.partial")
+            nbformat.write(notebook, partial)
+            os.replace(partial, path)
+    return paths
+
+
+def cleaned(notebook, name: str) -> Any:
+    """The notebook without what differs from run to run."""
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    for cell in notebook.cells:
+        kept = ("tags", "jupyter", "nbgrader", "slideshow", "editable", "deletable")
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key in kept}
+        for output in cell.get("outputs", ()):
+            clean_output(output, f"{name}, In [{cell.execution_count}]")
+    return notebook
+
+
+def clean_output(output, place: str) -> None:
+    data = output.get("data", {})
+    if "image/svg+xml" in data or "application/pdf" in data:
+        raise InputError(f"{place} draws SVG or PDF, whose random ids no test can compare; let it draw PNG")
+    # Without its state a widget's view is an error message; its picture or its text, which stand beside it, are not.
+    data.pop(WIDGET_VIEW, None)
+    output.get("metadata", {}).pop(WIDGET_VIEW, None)

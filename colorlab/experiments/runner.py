@@ -1,0 +1,157 @@
+"""One run: a process of its own for the notebook, and a folder that is whole or not there."""
+
+import contextlib
+import datetime
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+from colorlab.experiments import provenance
+from colorlab.experiments.jobs import Job
+from colorlab.experiments.parameters import load_notebook, read_parameters
+from colorlab.experiments.record import write_json
+
+PARTIAL = ".partial"  # folders of this name are runs that are not whole yet
+
+
+class Ended(Exception):
+    """The run's process was ended by whoever asked for it; there is no result and no folder."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of a job; `record` is its run.json."""
+
+    job: Job
+    record: dict[str, Any]
+    resumed: bool = False        # true: it had been done before and was not done again
+
+    @property
+    def finished(self) -> bool:
+        return self.record["status"] == "finished"
+
+    @property
+    def error(self) -> str:
+        """One line naming the notebook, the cell and the error; empty for a finished run."""
+        found = self.record["error"]
+        if not found:
+            return ""
+        place = f", cell {found['cell']}" + (f" `{found['line']}`" if found["line"] else "") if found["cell"] else ""
+        return f"{self.job.notebook.name}{place}: {found['message']}"
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What the notebook recorded."""
+        return json.loads((self.job.folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def done_before(job: Job) -> dict[str, Any] | None:
+    """The run.json of a finished run with the same notebook, parameters, code and versions, if there is one."""
+    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+        record = json.loads((job.folder / "run.json").read_text(encoding="utf-8"))
+        if record["status"] == "finished" and record["fingerprint"] == job.fingerprint:
+            return record
+    return None
+
+
+def execute(job: Job, threads: int | None = None, progress: Callable[[int], None] = lambda cells: None,
+            workers: set[subprocess.Popen] | None = None) -> Run:
+    """Run one job in its own process and put its folder in place, finished or failed.
+
+    threads: how many the run may use (None: as the environment says). progress: told the code cells started so far.
+    workers: holds the process while it lives; to end it, close its stdin. Raises Ended then, and leaves no folder.
+    """
+    began, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+    with partial_folder(job.folder) as partial:
+        error = in_worker(job, partial, threads, progress, set() if workers is None else workers)
+        usage_file = partial / "usage.json"
+        usage = json.loads(usage_file.read_text()) if usage_file.exists() else {"device": None, "peak_memory_mb": None}
+        usage_file.unlink(missing_ok=True)
+        if not (partial / "log.txt").stat().st_size:
+            (partial / "log.txt").unlink()
+        if not (partial / "metrics.json").exists():
+            write_json(partial / "metrics.json", {})
+        defaults = {name: parameter.default for name, parameter in read_parameters(job.notebook).items()}
+        record = {
+            "status": "failed" if error else "finished", "error": error,
+            "notebook": str(job.notebook), "notebook_hash": provenance.notebook_hash(load_notebook(job.notebook)),
+            "parameters": defaults | job.parameters, "given": job.parameters,
+            "seed": (defaults | job.parameters).get("seed"),
+            "started": began.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2), **usage,
+            "machine": provenance.machine(), "versions": provenance.versions(), "git": provenance.git_state(),
+            "environment": {name: value for name, value in environment(threads).items() if name in provenance.VARIABLES},
+            "code_hash": provenance.code_hash(), "fingerprint": job.fingerprint,
+        }
+        write_json(partial / "run.json", record)
+    return Run(job, record)
+
+
+@contextlib.contextmanager
+def partial_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `folder` when the block ends well and vanishes when it does not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}-{platform.node()}-{os.getpid()}-", dir=folder.parent))
+    partial.chmod(0o755)  # mkdtemp hides it from others, who may want to see the results
+    try:
+        yield partial
+        if folder.exists():
+            folder.rename(old := partial.with_name(partial.name + "-old"))
+            partial.rename(folder)
+            shutil.rmtree(old)
+        else:
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_leftovers(out: Path) -> None:
+    """Remove the unfinished folders of runs whose process on this machine is gone."""
+    import psutil
+
+    for left in out.glob(f"{PARTIAL}-{platform.node()}-*"):
+        owner = left.name.removeprefix(f"{PARTIAL}-{platform.node()}-").split("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[int], None],
+              workers: set[subprocess.Popen]) -> dict[str, Any] | None:
+    """Have a process of its own run the job into `partial`; None when all passed, else what failed."""
+    task = {"notebook": str(job.notebook), "parameters": job.parameters, "folder": str(partial)}
+    outcome: dict[str, Any] = {}
+    with subprocess.Popen([sys.executable, "-m", "colorlab.experiments.worker"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True, env=environment(threads),
+                          start_new_session=True) as worker:  # so that Ctrl-C reaches us first and we end it in order
+        workers.add(worker)
+        try:
+            worker.stdin.write(json.dumps(task) + "\n")
+            worker.stdin.flush()
+            for line in worker.stdout:
+                message = json.loads(line)
+                progress(message["cells"]) if "cells" in message else outcome.update(message)
+            if worker.stdin.closed:
+                raise Ended
+        finally:
+            workers.discard(worker)
+            worker.stdin.close()
+    if worker.returncode == 0:
+        return outcome["error"]
+    log = (partial / "log.txt").read_text(errors="replace").strip().splitlines() if (partial / "log.txt").exists() else []
+    (partial / "log.txt").touch()
+    killed = f"was killed by signal {-worker.returncode}" if worker.returncode < 0 else "ended early"
+    return {"cell": "", "line": "", "message": f"the run's process {killed}" + (f": {log[-1][:200]}" if log else "")}
+
+
+def environment(threads: int | None) -> dict[str, str]:
+    """The variables a run sees: this very package first, one hash seed, and its share of the cores."""
+    paths = [str(provenance.PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    chosen = {"PYTHONHASHSEED": "0"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    return chosen | os.environ | {"PYTHONPATH": os.pathsep.join(paths)}

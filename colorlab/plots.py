@@ -1,0 +1,127 @@
+"""The pictures that notebooks draw. Only notebooks and `explore` use this file.
+
+A picture is anything one would call so: an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane
+(H, W) or (1, H, W) of numbers, which is drawn in a colour map.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib import colormaps
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from colorlab.color import rgb_to_frames
+
+Picture = Tensor | np.ndarray
+
+
+def show(*pictures: Picture, titles: Sequence[str] = (), columns: int = 4, width: float = 2.6, cmap: str = "gray",
+         limits: tuple[float, float] | None = None) -> None:
+    """Draw pictures side by side, `columns` to a row; planes in `cmap` between `limits` (their own range by default)."""
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    height, breadth = _plane_size(pictures[0])
+    figure, axes = plt.subplots(rows, columns, squeeze=False, dpi=72,
+                                figsize=(width * columns, (width * height / breadth + 0.35) * rows))
+    for axis in axes.flat:
+        axis.axis("off")
+    for index, (axis, picture) in enumerate(zip(axes.flat, pictures)):
+        array = as_array(picture)
+        axis.imshow(array, cmap=cmap, vmin=limits and limits[0], vmax=limits and limits[1], interpolation="nearest")
+        axis.set_title(titles[index] if index < len(titles) else "", fontsize=10)
+    figure.tight_layout(pad=0.3)
+    plt.show()
+
+
+def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int = 6, width: float = 1.9) -> None:
+    """One row per film, `count` frames of each spread evenly from first to last."""
+    strips, titles = [], []
+    for row, film in enumerate(films):
+        shown = np.linspace(0, len(film) - 1, min(count, len(film))).round().astype(int)
+        strips += [film[index] for index in shown]
+        titles += [f"{names[row] + ', ' if row < len(names) else ''}frame {index}" for index in shown]
+    show(*strips, titles=titles, columns=min(count, len(films[0])), width=width)
+
+
+def curves(lines: Mapping[str, Sequence[float]], x: Sequence[float] | None = None, xlabel: str = "", ylabel: str = "",
+           title: str = "", log: bool = False) -> None:
+    """Named curves in one axis, each with a mark at its points where there are few."""
+    figure, axis = plt.subplots(figsize=(6, 3), dpi=72)
+    for name, values in lines.items():
+        places = range(len(values)) if x is None else x
+        axis.plot(places, values, marker="o" if len(values) < 20 else None, markersize=3, label=name)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title, yscale="log" if log else "linear")
+    axis.legend(frameon=False, fontsize=9)
+    axis.grid(alpha=0.3)
+    figure.tight_layout(pad=0.3)
+    plt.show()
+
+
+def as_array(picture: Picture) -> np.ndarray:
+    """Any picture -> uint8 (H, W, 3), or the plane itself as (H, W)."""
+    if torch.is_tensor(picture):
+        picture = picture.detach().cpu()
+        if picture.ndim == 3 and picture.shape[0] == 3:
+            return rgb_to_frames(picture)
+        picture = picture.float().numpy()
+    return picture[0] if picture.ndim == 3 and picture.shape[0] == 1 else picture
+
+
+def heat(plane: Picture, background: Picture | None = None) -> np.ndarray:
+    """A map (H, W) >= 0 as uint8 (H, W, 3): bright where it is large, over a dimmed grey background where one is given.
+
+    The square root of the map relative to its largest value is drawn: attention is peaked, and its surroundings matter too.
+    """
+    values = np.sqrt(np.clip(as_array(plane), 0, None) / max(float(as_array(plane).max()), 1e-12))
+    glow = colormaps["inferno"](values)[..., :3]
+    if background is not None:
+        grey = as_array(background).astype(float).mean(-1, keepdims=True) / 255
+        glow = glow + (1 - values[..., None]) * 0.45 * grey
+    return (255 * np.clip(glow, 0, 1)).round().astype(np.uint8)
+
+
+def mark(picture: Picture, at: tuple[int, int]) -> np.ndarray:
+    """The picture as uint8 (H, W, 3) with a ring around the pixel at (y, x)."""
+    image = Image.fromarray(np.array(as_array(picture)))
+    y, x = at
+    radius = max(3, min(image.size) // 28)
+    draw = ImageDraw.Draw(image)
+    for grow, color in ((1, "black"), (0, "white")):
+        draw.ellipse((x - radius - grow, y - radius - grow, x + radius + grow, y + radius + grow), outline=color)
+    return np.array(image)
+
+
+def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, scale: int = 1) -> np.ndarray:
+    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name."""
+    tiles = []
+    for name, picture in pictures.items():
+        image = Image.fromarray(np.asarray(as_array(picture)))
+        image = image.resize((image.width * scale, image.height * scale), Image.NEAREST)
+        tile = Image.new("RGB", (image.width + 4, image.height + 18), "white")
+        tile.paste(image, (2, 16))
+        ImageDraw.Draw(tile).text((3, 2), name, fill="black")
+        tiles.append(tile)
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    width, height = max(tile.width for tile in tiles), max(tile.height for tile in tiles)
+    sheet = Image.new("RGB", (columns * width, rows * height), "white")
+    for index, tile in enumerate(tiles):
+        sheet.paste(tile, (index % columns * width, index // columns * height))
+    return np.array(sheet)
+
+
+def to_png(picture: Picture) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(as_array(picture))).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _plane_size(picture: Picture) -> tuple[int, int]:
+    return as_array(picture).shape[:2]

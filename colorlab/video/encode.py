@@ -1,0 +1,191 @@
+"""Writing a film file with PyAV, one frame at a time, like another film where one is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from itertools import chain, count
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from colorlab.errors import InputError
+from colorlab.video.film import Film, Stamp, open_film, picture_stream
+from colorlab.video.pixels import BT709, RGB, Colors, guessed_matrix, rgb_to_frame
+from colorlab.video.whole import check_writable, whole
+
+# suffix -> container, encoder and its settings: a quality at which the eye sees no loss, for any length of film
+X264 = ("libx264", {"crf": "12", "preset": "fast"})
+VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"})
+FORMATS = {".mp4": ("mp4", *X264), ".m4v": ("mp4", *X264), ".mov": ("mov", *X264), ".mkv": ("matroska", *X264), ".webm": ("webm", *VP9)}
+COPIED = ("audio", "subtitle", "attachment")
+FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "creation_time", "duration"}  # of the file, not of the work
+
+
+def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate: Fraction) -> int:
+    """Write (H, W, 3) uint8 RGB frames to a film file; returns how many. The file appears when it is whole.
+
+    like: gives time stamps, colour tags, shape of a pixel, chapters, and its sound and subtitle streams packet for packet. Frames
+    beyond its last go on at its rate. Without it: BT.709, limited range, `rate` frames per second.
+    """
+    check_writable(path)
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise InputError(f"cannot write {path}: there are no frames")
+    with whole(path) as temporary:
+        try:
+            with Encoder(temporary, _checked(first, first.shape, 0).shape, like, rate) as encoder:
+                for written, frame in enumerate(chain((first,), frames), start=1):
+                    encoder.write(_checked(frame, first.shape, written - 1))
+        except av.FFmpegError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}; see that the disk has room") from error
+    return written
+
+
+class Encoder:
+    """An open film file: `write` frames, then leave the `with` block, which finishes the file."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction):
+        height, width, _ = shape
+        container, codec, options = FORMATS[path.suffix.lower()]
+        self.colors = like_colors(like, height, width)
+        self.pix_fmt = like_format(like, height, width)
+        self.time_base = like.time_base if like else 1 / rate
+        self.stamps = _endless(like.stamps() if like else iter(()), round(1 / (like.rate if like else rate) / self.time_base) or 1)
+        self.reformatter = VideoReformatter()
+        with ExitStack() as stack:
+            self.output = stack.enter_context(av.open(f"file:{path}", "w", format=container))
+            self.stream = self._picture_stream(codec, options, height, width, like.rate if like else rate,
+                                               like.pixel_aspect if like else Fraction(1))
+            self.copied = stack.enter_context(Copied(self.output, path.suffix, like)) if like else None
+            self._start(path.suffix, like)
+            self.stack = stack.pop_all()
+
+    def _picture_stream(self, codec: str, options: dict[str, str], height: int, width: int, rate: Fraction,
+                        pixel_aspect: Fraction) -> av.VideoStream:
+        stream = self.output.add_stream(codec, rate=rate, options=options)
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = width, height, self.pix_fmt
+        context.time_base = self.time_base
+        context.sample_aspect_ratio = pixel_aspect
+        context.colorspace, context.color_range = self.colors.matrix, 2 if self.colors.full else 1
+        context.color_primaries, context.color_trc = self.colors.primaries, self.colors.transfer
+        return stream
+
+    def _start(self, suffix: str, like: Film | None) -> None:
+        """Write the header now: a stream that the container cannot hold shows here, before any work."""
+        try:
+            self.output.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            streams = f" with the streams of {like.path}" if like else ""
+            raise InputError(f"a {suffix} file{streams} cannot be written ({error}); give the output a name in .mkv") from error
+
+    def write(self, rgb: np.ndarray) -> None:
+        """Encode the next frame, (H, W, 3) uint8 RGB; the copied streams keep pace with it."""
+        frame = rgb_to_frame(rgb, self.pix_fmt, self.colors, self.reformatter)
+        stamp = next(self.stamps)
+        frame.pts, frame.duration, frame.time_base = stamp.start, stamp.duration, self.time_base
+        self.output.mux(self.stream.encode(frame))
+        if self.copied:
+            self.copied.until(float(stamp.start * self.time_base))
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self.stack:
+            if kind is None:
+                self.output.mux(self.stream.encode(None))
+                if self.copied:
+                    self.copied.until(float("inf"))
+
+
+class Copied:
+    """The sound, subtitles and attachments of `like`, passed on packet for packet; titles and chapters too."""
+
+    def __init__(self, output: av.container.OutputContainer, suffix: str, like: Film):
+        self.output = output
+        self.input = open_film(like.path)
+        pictures = picture_stream(self.input)
+        self.streams = {s.index: self._added(s, suffix, like.path) for s in self.input.streams if s.type in COPIED}
+        output.metadata.update({k: v for k, v in self.input.metadata.items() if k.lower() not in FILE_TAGS})
+        output.set_chapters(self.input.chapters())
+        sources = [s for s in self.input.streams if s.index in self.streams and s.type != "attachment"]
+        self.packets = self.input.demux(sources) if sources else iter(())
+        self.pending: av.Packet | None = next(self.packets, None)
+        self.pictures = pictures
+
+    def _added(self, stream: av.stream.Stream, suffix: str, path: Path) -> av.stream.Stream:
+        try:
+            added = self.output.add_stream_from_template(stream)
+        except ValueError as error:
+            codec = stream.codec_context.name if stream.codec_context else "unknown"
+            raise InputError(f"a {suffix} file cannot hold the {stream.type} of {path} ({codec}); give the output a name in .mkv, or in "
+                             f"{path.suffix} like the source") from error
+        added.metadata.update({k: v for k, v in stream.metadata.items() if "DURATION" not in k and "STATISTICS" not in k})
+        added.disposition = stream.disposition
+        return added
+
+    def until(self, seconds: float) -> None:
+        """Pass on the packets that begin before this second of the film."""
+        while self.pending is not None:
+            packet = self.pending
+            if packet.dts is not None:  # the empty packet that ends each stream has none
+                if float(packet.dts * packet.time_base) > seconds:
+                    return
+                packet.stream = self.streams[packet.stream.index]
+                self.output.mux(packet)
+            self.pending = next(self.packets, None)
+
+    def __enter__(self) -> Copied:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.input.close()
+
+
+def like_colors(like: Film | None, height: int, width: int) -> Colors:
+    """The tags to write: the source's; for a source that stores RGB, YUV as players expect it at that size."""
+    if like is None:
+        return Colors(BT709, full=False, primaries=BT709, transfer=BT709)
+    if like.colors.matrix == RGB:
+        return like.colors._replace(matrix=guessed_matrix(height, width), full=False)
+    return like.colors
+
+
+def like_format(like: Film | None, height: int, width: int) -> str:
+    """The YUV format to write: colour as fine and numbers as deep as the source's, as far as the encoders go.
+
+    A 4:2:0 film has an even width and height; an odd one is written as 4:4:4, as no pixel may be lost.
+    """
+    fmt = av.VideoFormat(like.pix_fmt, 16, 16) if like else av.VideoFormat("yuv420p", 16, 16)
+    grey = len(fmt.components) < 3
+    fine_x, fine_y = (False, False) if grey else (fmt.chroma_width(16) == 16, fmt.chroma_height(16) == 16)
+    if fine_x or width % 2 or (height % 2 and not fine_y):
+        sampling = "444"
+    else:
+        sampling = "422" if fine_y else "420"
+    deep = not grey and max(c.bits for c in fmt.components) > 8
+    return f"yuv{sampling}p{'10le' if deep else ''}"
+
+
+def _endless(stamps: Iterator[Stamp], step: int) -> Iterator[Stamp]:
+    """The stamps given, then more, `step` apart."""
+    last = Stamp(-step, step)
+    for last in stamps:
+        yield last
+    for n in count():
+        yield Stamp(last.start + last.duration + n * step, step)
+
+
+def _checked(frame: np.ndarray, shape: tuple[int, ...], number: int) -> np.ndarray:
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
+        got = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise InputError(f"frame {number} is {got}; frames are uint8 arrays (H, W, 3); rgb_to_frames() makes them from RGB in [0, 1]")
+    if frame.shape != shape:
+        raise InputError(f"frame {number} is {frame.shape}, those before it are {shape}; a film has one size")
+    return frame

@@ -1,0 +1,185 @@
+"""Reading a film file with PyAV, one frame at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
+
+from colorlab.errors import InputError
+from colorlab.video.pixels import MATRICES, Colors, Turn, colors_of, frame_to_rgb, turn_of
+
+NOT_FILMS = {"image2", "tty", "bin", "xbin", "adf", "idf", "ico"}  # FFmpeg "plays" pictures and text too
+
+
+class Stamp(NamedTuple):
+    """When a frame is shown and for how long, in units of the film's `time_base`."""
+
+    start: int
+    duration: int
+
+
+class Film:
+    """A film file. Iterating gives its frames, uint8 (H, W, 3) RGB, upright, every one, as often as is wanted.
+
+    Nothing is kept but the frame at hand, so memory does not grow with length. The first frame is decoded at once: a file
+    that cannot be read is refused here, in one line.
+    """
+
+    path: Path
+    size: tuple[int, int]        # (H, W) of the frames given, after any turn
+    stored: tuple[int, int]      # (H, W) as stored
+    frames: int | None           # how many, as the file's header tells; None where it does not. count() is exact
+    rate: Fraction               # frames per second, on average
+    time_base: Fraction          # seconds per unit of time stamps
+    pixel_aspect: Fraction       # width / height of a pixel as shown
+    colors: Colors               # what the stored numbers mean
+    turn: Turn                   # how stored frames are turned to stand upright
+    pix_fmt: str                 # FFmpeg's name for how pixels are stored
+
+    def __init__(self, path: Path):
+        self.path = path
+        with self._opened() as (container, stream):
+            first = next(self._decoded(container, stream), None)
+            if first is None:
+                raise InputError(f"{path} holds no frame that can be decoded: it is empty or cut short; copy it again")
+            self.colors, self.turn = colors_of(first), turn_of(first)
+            if self.colors.matrix not in MATRICES:
+                raise InputError(f"{path} stores colours with matrix {self.colors.matrix} of H.273, which is not read here; convert "
+                                 f"it first: ffmpeg -i {path} -vf scale=out_color_matrix=bt709 converted.mkv")
+            self.stored = first.height, first.width
+            self.size = self.stored[::-1] if self.turn.transpose else self.stored
+            self.pix_fmt = first.format.name
+            self.rate = Fraction(stream.average_rate or stream.guessed_rate or 24)
+            self.time_base = Fraction(stream.time_base)
+            aspect = Fraction(stream.codec_context.sample_aspect_ratio or 0) or Fraction(1)
+            self.pixel_aspect = 1 / aspect if self.turn.transpose else aspect
+            self.frames = stream.frames or None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """The frames, uint8 (H, W, 3). Raises InputError where the file turns out damaged or cut short."""
+        reformatter = VideoReformatter()
+        for frame in self._frames():
+            yield self.turn.apply(frame_to_rgb(frame, self.colors, reformatter))
+
+    def stamps(self) -> Iterator[Stamp]:
+        """When each frame is shown, in order, by decoding without converting; strictly growing."""
+        step = max(1, round(1 / self.rate / self.time_base))
+        start = None
+        for frame in self._frames():
+            earliest = 0 if start is None else start + 1
+            given = (0 if start is None else start + step) if frame.pts is None else frame.pts
+            start = given if start is None else max(given, earliest)
+            yield Stamp(start, frame.duration or step)
+
+    def count(self) -> int:
+        """How many packets of pictures the file holds, without decoding: its number of frames, where none is damaged.
+
+        Raises InputError when the file is damaged or cut short, so that it is not found out after hours of work.
+        """
+        with self._opened() as (container, stream):
+            return sum(packet.size > 0 for packet in self._packets(container, stream))
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        """Every decoded frame; a film that changes its size on the way is an InputError."""
+        with self._opened() as (container, stream):
+            for n, frame in enumerate(self._decoded(container, stream)):
+                if (frame.height, frame.width) != self.stored:
+                    raise InputError(f"{self.path} changes its size at frame {n}, from {self.stored[1]}x{self.stored[0]} to "
+                                     f"{frame.width}x{frame.height}; split it there")
+                yield frame
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+        container = open_film(self.path)
+        try:
+            stream = picture_stream(container)
+            if stream is None or stream.codec_context is None:
+                kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+                raise InputError(f"{self.path} holds no pictures that can be decoded, only: {kinds}; give a film or a folder of frames")
+            stream.thread_type = "AUTO"
+            yield container, stream
+        finally:
+            container.close()
+
+    def _packets(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+        """The packets of pictures, then an empty one, which makes a decoder give out the frames it holds back.
+
+        Raises InputError where one is damaged, or fewer came than the header promises: a Matroska file that was cut
+        ends without an error.
+        """
+        n, end = 0, 0.0
+        try:
+            for packet in container.demux(stream):
+                if packet.is_corrupt and container.format.name != "mpegts":  # recordings off the air are full of them
+                    raise InputError(self._damaged(n))
+                n += 1
+                if packet.pts is not None:
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                yield packet
+        except av.FFmpegError as error:
+            raise InputError(self._damaged(n)) from error
+        promised = _stated_end(container, stream)
+        if promised is not None and end < promised - max(0.1, 2 / float(stream.average_rate or 24)):
+            raise InputError(f"{self.path} is damaged or cut short: its pictures end at {end:.2f} s of {promised:.2f} s; copy it again, or "
+                             f"keep what there is: ffmpeg -i {self.path} -c copy rescued.mkv")
+
+    def _decoded(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+        n = 0
+        for packet in self._packets(container, stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                raise InputError(self._damaged(n)) from error
+            n += len(frames)
+            yield from frames
+
+    def _damaged(self, n: int) -> str:
+        return (f"{self.path} is damaged or cut short near frame {n}; copy it again, or keep what can be read: "
+                f"ffmpeg -i {self.path} -c copy rescued.mkv")
+
+
+def open_film(path: Path) -> av.container.InputContainer:
+    """Open a file for reading, or say in one line why it cannot be (InputError)."""
+    if not path.exists():
+        raise InputError(f"there is no file or folder {path}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty (0 bytes); copy it again")
+    try:
+        container = av.open(f"file:{path}", metadata_errors="replace")  # "file:", as a name may hold a colon
+    except PermissionError as error:
+        raise InputError(f"no permission to read {path}") from error
+    except av.FFmpegError as error:
+        raise InputError(f"{path} cannot be read as a film ({error.strerror}): it is cut short or not a film; "
+                         "see what ffprobe says of it") from error
+    if container.format.name in NOT_FILMS or container.format.name.endswith("_pipe"):
+        kind = container.format.name.removesuffix("_pipe")
+        container.close()
+        raise InputError(f"{path} is not a film but a single picture or text ({kind}); put pictures in a folder and give the folder")
+    return container
+
+
+def picture_stream(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The film's pictures: its first video stream that is not cover art."""
+    return next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
+
+
+def _stated_end(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+    """The second at which the pictures end according to the header, where a header tells."""
+    kind = container.format.name
+    if stream.duration is not None and ("mov" in kind or "avi" in kind):
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    if "matroska" in kind:
+        if "DURATION" in stream.metadata:
+            hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        if container.duration is not None and len(container.streams) == 1:
+            return container.duration / av.time_base
+    return None

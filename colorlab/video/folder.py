@@ -1,0 +1,133 @@
+"""Folders of PNG or JPEG frames as films, both ways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from colorlab.errors import InputError
+from colorlab.video.whole import check_writable, whole
+
+PICTURES = (".png", ".jpg", ".jpeg")
+
+
+class Folder:
+    """A folder of frames. Iterating gives them, uint8 (H, W, 3) RGB, in the order of the numbers in their names.
+
+    Files that are no PNG or JPEG are passed over, folders inside too (so references can lie in one). Every file's header is
+    read at once: a missing, unreadable or odd-sized one is refused here, in one line.
+    """
+
+    path: Path
+    size: tuple[int, int]  # (H, W)
+    files: tuple[Path, ...]
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            entries = list(path.iterdir())
+        except PermissionError as error:
+            raise InputError(f"no permission to read the folder {path}") from error
+        found = [f for f in entries if f.suffix.lower() in PICTURES and not f.name.startswith(".") and f.is_file()]
+        self.files = tuple(sorted(found, key=lambda f: natural(f.name)))
+        if not self.files:
+            raise InputError(f"the folder {path} holds no PNG or JPEG frames; give the folder that holds them, or a film")
+        self.size = _upright_size(self.files[0])
+        for file in self.files[1:]:
+            if (size := _upright_size(file)) != self.size:
+                raise InputError(f"frames of different sizes in {path}: {self.files[0].name} is {self.size[1]}x{self.size[0]}, "
+                                 f"{file.name} is {size[1]}x{size[0]}; a film has one size: sort or resize them")
+
+    @property
+    def frames(self) -> int:
+        return len(self.files)
+
+    def count(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(read_image, self.files)
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts frame2 before frame10: runs of digits count as numbers."""
+    return [(int(digits), "") if digits else (-1, text) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """A PNG or JPEG (or whatever Pillow reads) -> (H, W, 3) uint8 RGB, turned as its EXIF says, without alpha.
+
+    Pictures of 16 bits are rounded to 8. Raises InputError for a file that is missing, not a picture or cut short.
+    """
+    path = Path(path)
+    with _opened(path) as image:
+        try:
+            upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+            if upright.mode.startswith("I"):  # 16-bit grey, which convert("RGB") would clip at 255
+                levels = (np.asarray(upright, np.float64) / 257).round().clip(0, 255).astype(np.uint8)
+                return np.repeat(levels[..., None], 3, axis=-1)
+            return np.array(upright.convert("RGB"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"{path} is damaged or cut short ({error}); copy it again") from error
+
+
+def write_image(path: Path, rgb: np.ndarray) -> None:
+    """(H, W, 3) uint8 RGB -> a picture, in the format that the suffix names; PNG keeps it exactly."""
+    with whole(path) as temporary:
+        _save(temporary, rgb)
+
+
+def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] | None = None) -> int:
+    """Write frames as PNG into a new folder; returns how many. The folder appears when it is whole.
+
+    names: without suffix, one for each frame, as in the folder that they came from; 00000, 00001 ... after those end.
+    """
+    check_writable(path)
+    given, written, size = iter(names or ()), 0, None
+    with whole(path) as folder:
+        folder.mkdir()
+        for number, frame in zip(count(), frames):
+            size = size or frame.shape
+            if frame.shape != size:
+                raise InputError(f"frame {number} is {frame.shape}, those before it are {size}; a film has one size")
+            _save(folder / f"{next(given, f'{number:05d}')}.png", frame)
+            written += 1
+        if not written:
+            raise InputError(f"cannot write {path}: there are no frames")
+    return written
+
+
+def _save(path: Path, rgb: np.ndarray) -> None:
+    Image.fromarray(rgb).save(path, **({"compress_level": 3} if path.suffix.lower() == ".png" else {"quality": 95, "subsampling": 0}))
+
+
+def _upright_size(path: Path) -> tuple[int, int]:
+    """(H, W) of a picture, turned as its EXIF says, from its header alone."""
+    with _opened(path) as image:
+        width, height = image.size
+        return (width, height) if _orientation(image) >= 5 else (height, width)  # four of the eight swap the sides
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 for upright. A PNG's is looked for before its pixels only, as the rest means decoding it."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    return image.getexif().get(0x0112, 1)
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no picture {path}") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder, not a picture") from error
+    except PermissionError as error:
+        raise InputError(f"no permission to read {path}") from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"{path} is not a picture that can be read: it is empty, cut short or something else") from error

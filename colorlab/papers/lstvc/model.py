@@ -1,0 +1,306 @@
+"""Exemplar-based Video Colorization with Long-term Spatiotemporal Dependency.
+
+Siqi Chen, Xueming Li, Xianlin Zhang, Mingdao Wang, Yu Zhang, Jiatong Han, Yue Zhang; Knowledge-Based Systems 2024, arXiv 2303.15081.
+
+A film is coloured N frames at a time. Features of the reference and of the block's grey frames exchange between
+convolutions and a transformer (`cnn_transformer`), colour is carried from the reference to each frame by two heads
+(`correspondence`), a second network paints with that as its guide (`colorization`), and what the transformer knew of the block
+is handed to the next one (`linkage`).
+
+| paper | here | shape |
+|---|---|---|
+| N | `block_size`, T for a given block | |
+| B_t^l | `l` | (B, T, 1, H, W) |
+| y^lab | a reference | (B, 3, H, W) |
+| R_low, R_high | `Fusion.low`, `HighFeatures` | (.., 256, H/4, W/4), (.., 2048, H/8, W/8) |
+| hi_t, ho_t | tokens into and out of `CNNTransformer` | (B, n * H/8 * W/8, 384), n = R + T |
+| R'_high, R' | `Encoded.cnn`, what `Fusion` returns | (.., 512, H/8, W/8), (.., 512, H/4, W/4) |
+| W_k^ab, S_k | `Warp.ab`, `Warp.similarity`, k = vanilla, augmented | (B, T, 2, 2, H/4, W/4), (B, T, 2, H/4, W/4) |
+| i_t | `LSTVCState.linkage` | (B, M, 384), M = tokens of the first block |
+| τ (Eq. 2) | `temperature` | |
+
+**Departures.** The text and the released network differ; where they do, this is the released network, because its weights are what
+one can have and only it has the 148.21 M parameters that the paper states.
+
+- τ has no value in the paper, but §4 lists an unused γ = 0.01: we read γ as τ. It is also the released code's default. The
+  released *inference script* passes 1e-10 instead, a hard nearest neighbour: `temperature=1e-10` repeats it.
+- Four CNN-Transformer blocks (text: 3); 8 heads, 4 in the linkage (text: 6 and 4); a learnt and a zero key in all attention (text: none).
+- The reference enters in colour (text: treated as a grey frame). No ImageNet mean is subtracted.
+- The heads are halves of one feature map, the augmented one 0.8 of R'_high (text: two 1x1 convolutions and a sum; §4 lists α = 0.75, for
+  which it names no use). It alone gets positions: added to the frames' features, subtracted from the reference's.
+- The colorization subnet takes L, W_1, W_2, S_1, S_2; the reference is one more frame beside the block's (Eq. 5: concatenated).
+- The linkage is two full transformer layers (Eq. 6, 7: attention and a sum).
+- `tokens` leave the encoder detached: it learns through its convolutions. The linkage's own layers do learn through the state.
+- Its defaults: N = 3, the paper's best on DAVIS and the released script's.
+
+What is ours: features of a reference are made once per film, not once per block, and its colours are not painted again (same
+numbers). Several references stand side by side where the paper has one: the warp's softmax runs over all their cells. A frame that is
+itself a reference comes back in its own colours. A reference of another size is resized to the film's. Batches: the released code
+mixes up the heads of different videos; here each video is by itself. H and W are padded to multiples of 8, by repeating the border.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorlab.color import join_lab, lab_to_rgb, split_lab
+from colorlab.errors import InputError
+from colorlab.modules.clips import as_clip
+from colorlab.modules.references import Reference, References, parse_references
+
+from .attention import to_tokens
+from .backbone import Backbone, FrozenBatchNorm, TrainedNorm
+from .cnn_transformer import CNNTransformer, ConvEncoder, HighFeatures, Project
+from .colorization import DILATIONS, Colorization, Corrected, LinkedStage, Painted, PlainStage
+from .correspondence import DoubleHead, Fusion, VanillaHead, Warp
+from .linkage import Linkage, NoLinkage
+from .state import EncodedReference, LSTVCState
+
+
+@dataclass(frozen=True)
+class LSTVCConfig:
+    """Defaults: the released network. The last five fields exchange whole modules, as the paper's Table 2 does."""
+
+    block_size: int = 3         # N: frames coloured together
+    temperature: float = 0.01   # τ in Eq. 2; below 1e-6 the nearest neighbour alone counts
+    mix: float = 0.8            # how much of the augmented head is R'_high
+    encoder_blocks: int = 4
+    channels: int = 512         # of the CNN branch
+    width: int = 384            # of a token; a multiple of 6 (positions) and of the heads
+    heads: int = 8
+    linkage_heads: int = 4
+    inner: int = 2048           # of the feed-forward networks
+    match_channels: int = 256   # of each head
+    residual_blocks: int = 3
+    color_width: int = 64       # the colour network's first layers; eight times as many in its middle
+    dropout: float = 0.1        # inside the transformers, in training only
+    backbone_blocks: tuple[int, int, int] = (3, 4, 19)
+    backbone_taps: tuple[int, int, int] = (2, 3, 3)
+    backbone_width: int = 64
+    backbone_frozen: bool = True     # batch norms with fixed statistics; else group norms that learn
+    transformer: bool = True         # the transformer branches of both subnets; without them there is no linkage either
+    linkage: bool = True
+    second_head: bool = True         # the augmented head
+    preceding_frame: bool = False    # the frame coloured before guides the next, as TCAVC's Eq. 4 says (its code does not)
+    start_from_warp: bool = False    # paint a correction of the warped colour, not the colour
+
+    @classmethod
+    def paper(cls) -> LSTVCConfig:
+        return cls()
+
+    @classmethod
+    def course(cls) -> LSTVCConfig:
+        """Small enough for a laptop's CPU; untrained, it already shows the warped colour."""
+        return cls(encoder_blocks=2, channels=96, width=96, heads=4, inner=192, match_channels=48, residual_blocks=1,
+                   color_width=12, dropout=0.0, backbone_blocks=(2, 2, 3), backbone_taps=(1, 1, 1), backbone_width=12,
+                   backbone_frozen=False, start_from_warp=True)
+
+    @classmethod
+    def tiny(cls) -> LSTVCConfig:
+        return cls(encoder_blocks=1, channels=16, width=24, heads=2, linkage_heads=2, inner=32, match_channels=8, residual_blocks=1,
+                   color_width=4, dropout=0.0, backbone_blocks=(1, 1, 2), backbone_taps=(1, 1, 1), backbone_width=4)
+
+
+class Look(NamedTuple):
+    """A block with what the heads brought: for pictures of the kind of the paper's Fig. 7."""
+
+    ab: Tensor          # (B, T, 2, H, W) the result
+    warped: Tensor      # (B, T, heads, 2, h, w) each head's colour in ab units, h = H/4 rounded up
+    similarity: Tensor  # (B, T, heads, h, w) in [-1, 1]
+
+
+class LSTVC(nn.Module):
+    """Colour a film, a block of frames at a time, from one reference or several."""
+
+    def __init__(self, config: LSTVCConfig = LSTVCConfig()):
+        super().__init__()
+        self.config = config
+        norm = FrozenBatchNorm if config.backbone_frozen else TrainedNorm
+        half, quarter, eighth = (4 * config.backbone_width * scale for scale in (1, 2, 4))
+        self.backbone = Backbone(config.backbone_blocks, config.backbone_taps, config.backbone_width, norm)
+        self.project = Project(2 * eighth, config.channels, config.width)
+        self.linkage = _linkage(config)
+        self.encoder = _encoder(config)
+        self.fusion = Fusion(half, quarter, config.channels, 2 * config.match_channels, config.residual_blocks, config.mix)
+        head = DoubleHead if config.second_head else VanillaHead
+        self.heads = head(config.match_channels, config.width, config.temperature)
+        inputs = 1 + 3 * len(self.heads.names) + 2 * config.preceding_frame  # L; ab and similarity of each head; ab before
+        self.colorization = Colorization(_middle_stages(config), inputs, config.color_width)
+        self.output = Corrected() if config.start_from_warp else Painted()
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """As the authors start what they load no weights into; a correction starts at nothing."""
+        for name, parameter in self.named_parameters():
+            if parameter.ndim > 1 and not name.startswith("backbone."):
+                nn.init.xavier_uniform_(parameter)
+        if self.config.start_from_warp:
+            nn.init.zeros_(self.colorization.up.to_ab.weight)
+            nn.init.zeros_(self.colorization.up.to_ab.bias)
+
+    @property
+    def frames_per_step(self) -> int:
+        return self.config.block_size
+
+    def start(self, references: References) -> LSTVCState:
+        """references: a Lab image (B, 3, H, W), or a list of images and (frame_index, image): at least one."""
+        parsed = parse_references(references)
+        if not parsed:
+            raise InputError("lstvc colours from a reference: give it a coloured picture, or use tcavc, which paints its own")
+        return LSTVCState(parsed, encoded=(None,) * len(parsed))
+
+    def step(self, l: Tensor, state: LSTVCState) -> tuple[Tensor, LSTVCState]:
+        """Colour one block. l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100]. Returns ab, the same with 2 channels, and the next state."""
+        clip, was_single = as_clip(l)
+        look, state = self.look(clip, state)
+        return (look.ab[:, 0] if was_single else look.ab), state
+
+    def forward(self, l: Tensor, references: References) -> Tensor:
+        """A whole clip with gradients, for training: l (B, T, 1, H, W) in blocks of `block_size`. Returns ab (B, T, 2, H, W)."""
+        state, blocks = self.start(references), []
+        for block in l.split(self.config.block_size, dim=1):
+            ab, state = self.step(block, state)
+            blocks.append(ab)
+        return torch.cat(blocks, dim=1)
+
+    def look(self, l: Tensor, state: LSTVCState) -> tuple[Look, LSTVCState]:
+        """`step` for l (B, T, 1, H, W), with what each head brought over."""
+        B, T, _, H, W = l.shape
+        state = self._with_encoded(l, state)
+        lightness = pad(l.flatten(0, 1)).unflatten(0, (B, T))                        # (B, T, 1, H', W'), multiples of 8
+        references = _stacked([state.encoded[index] for index in state.in_use(T)])   # each (B, R, ...)
+
+        features, tokens = self._features(lightness, references, state)              # (B, R + T, C, H'/4, W'/4)
+        warp = self.heads(features, references.ab)
+        ab = self._paint(lightness, warp, references, tokens, state)[..., :H, :W]    # (B, T, 2, H, W)
+
+        ab = _with_own_colors(ab, state)
+        cells = (..., slice(math.ceil(H / 4)), slice(math.ceil(W / 4)))
+        after = replace(state, frame=state.frame + T, linkage=self.linkage.store(state.linkage, tokens),
+                        grid=state.grid or tuple(side // 8 for side in lightness.shape[-2:]),
+                        preceding=ab[:, -1] if self.config.preceding_frame else None)
+        return Look(ab, 128 * warp.ab[cells], warp.similarity[cells]), after
+
+    def attention(self, l: Tensor, state: LSTVCState, at: tuple[int, int]) -> dict[str, Tensor]:
+        """Where the colour of pixel `at` = (y, x) comes from, were this frame a block by itself.
+
+        l: (1, 1, H, W). Returns maps (H, W) that together sum to 1: for each head and reference the softmax of Eq. 2, and
+        "linkage state", where the query of Eq. 6 looks. A head's share of the whole follows its similarity (Eq. 3); the linkage's is what
+        its attention adds to the token, by length, beside the token itself.
+        """
+        from .explain import attention_maps
+        clip, _ = as_clip(l)
+        return attention_maps(self, clip, self._with_encoded(clip, state), at)
+
+    def load_backbones(self) -> None:
+        """Start the backbone from torchvision's ResNet-101, trained on ImageNet. Needs the full width and, once, a network."""
+        if self.config.backbone_width != 64 or not self.config.backbone_frozen:
+            raise InputError("ImageNet weights fit the paper's ResNet-101 only: use preset='paper'")
+        try:
+            from torchvision.models import ResNet101_Weights
+            state = ResNet101_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
+        except Exception as error:
+            raise InputError(f"torchvision's ResNet-101 weights cannot be had ({error}): check the network, or use weights='none'") from error
+        self.backbone.load_state_dict({name: state[name] for name in self.backbone.state_dict()})
+
+    def encode(self, image: Tensor, size: tuple[int, int]) -> EncodedReference:
+        """image: Lab (B, 3, any, any) -> what of a reference does not depend on the frames, for a film of `size` (H, W)."""
+        image = pad(resized(image, size))
+        rgb, ab = lab_to_rgb(image), split_lab(image)[1] / 128
+        taps = self.backbone(rgb)
+        heads = len(self.heads.names)
+        known = [split_lab(image)[0] / 50 - 1, *[ab] * heads, *[torch.ones_like(ab[:, :1])] * heads]
+        known += [ab] * self.config.preceding_frame
+        quarter = ab[..., ::4, ::4]                                                  # nearest: the top left of sixteen
+        guide = torch.cat([F.interpolate(x[..., ::4, ::4], scale_factor=4.0) for x in known[1:]], dim=1)
+        source = self.colorization.source(torch.cat((known[0], guide), dim=1))
+        return EncodedReference(self.project(taps.high), self.fusion.low(taps), quarter, source)
+
+    def _with_encoded(self, l: Tensor, state: LSTVCState) -> LSTVCState:
+        """The state with all references encoded that this block looks at, for the size, device and precision of l (B, T, 1, H, W)."""
+        size = tuple(l.shape[-2:])
+        encoded = state.encoded if state.size == size else (None,) * len(state.references)
+        wanted = state.in_use(l.shape[1])
+        encoded = tuple(self.encode(reference.image.to(l).expand(len(l), -1, -1, -1), size)
+                        if known is None and index in wanted else known
+                        for index, (known, reference) in enumerate(zip(encoded, state.references)))
+        return replace(state, size=size, encoded=encoded)
+
+    def _features(self, l: Tensor, references: EncodedReference, state: LSTVCState) -> tuple[Tensor, Tensor | None]:
+        """R' of references and frames (B, n, C, H/4, W/4), and ho_t (B, n * H/8 * W/8, 384)."""
+        B, T = l.shape[:2]
+        taps = self.backbone((l / 100).flatten(0, 1).expand(-1, 3, -1, -1))
+        high, low = self.project(taps.high), self.fusion.low(taps)
+        cnn, tokens, low = (torch.cat((known, new.unflatten(0, (B, T))), dim=1).flatten(0, 1)
+                            for known, new in zip((*references.high, references.low), (*high, low)))
+        tokens = self.linkage.query(to_tokens(tokens, B), state.linkage)
+        encoded = self.encoder(cnn, tokens)
+        return self.fusion(encoded.cnn, low).unflatten(0, (B, -1)), encoded.tokens
+
+    def _paint(self, l: Tensor, warp: Warp, references: EncodedReference, tokens: Tensor | None, state: LSTVCState) -> Tensor:
+        """Eq. 5: ab (B, T, 2, H, W) from lightness (B, T, 1, H, W), the warp at a quarter of the size, and the tokens."""
+        guide = torch.cat((warp.ab.flatten(2, 3), warp.similarity), dim=2)           # (B, T, 6, H/4, W/4)
+        guide = F.interpolate(guide.flatten(0, 1), scale_factor=4.0).unflatten(0, l.shape[:2])
+        picture = [l / 50 - 1, guide.to(l)]
+        if self.config.preceding_frame:
+            before = l.new_zeros(len(l), 2, *state.size) if state.preceding is None else state.preceding / 128
+            picture.append(pad(before)[:, None].expand(-1, l.shape[1], -1, -1, -1).to(l))
+        painted = self.colorization(torch.cat(picture, dim=2), references.source, tokens)
+        warped = guide[:, :, :2 * len(self.heads.names)].unflatten(2, (-1, 2))       # (B, T, heads, 2, H, W)
+        return self.output(painted, warped)
+
+
+def _linkage(config: LSTVCConfig) -> nn.Module:
+    if not (config.linkage and config.transformer):
+        return NoLinkage()
+    return Linkage(config.width, config.linkage_heads, config.inner, config.dropout)
+
+
+def _encoder(config: LSTVCConfig) -> nn.Module:
+    if not config.transformer:
+        return ConvEncoder(config.encoder_blocks, config.channels)
+    return CNNTransformer(config.encoder_blocks, config.channels, config.width, config.heads, config.inner, config.dropout)
+
+
+def _middle_stages(config: LSTVCConfig) -> list[nn.Module]:
+    channels = 8 * config.color_width
+    if not config.transformer:
+        return [PlainStage(channels, dilation) for dilation in DILATIONS]
+    return [LinkedStage(channels, dilation, config.width, config.heads, config.inner, config.dropout) for dilation in DILATIONS]
+
+
+def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, any, any) -> (B, C, *size), smoothed where it shrinks; untouched where it fits already."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return F.interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def pad(maps: Tensor) -> Tensor:
+    """(B, C, H, W) -> H and W rounded up to multiples of 8 and to 16 at least, by repeating the last row and column."""
+    bottom, right = (max(16, math.ceil(side / 8) * 8) - side for side in maps.shape[-2:])
+    return F.pad(maps, (0, right, 0, bottom), mode="replicate")
+
+
+def _stacked(encoded: list[EncodedReference]) -> EncodedReference:
+    """References of (B, ...) each -> one of (B, R, ...)."""
+    cnn, tokens = (torch.stack([getattr(one.high, name) for one in encoded], dim=1) for name in HighFeatures._fields)
+    low, ab, source = (torch.stack([getattr(one, name) for one in encoded], dim=1) for name in ("low", "ab", "source"))
+    return EncodedReference(HighFeatures(cnn, tokens), low, ab, source)
+
+
+def _with_own_colors(ab: Tensor, state: LSTVCState) -> Tensor:
+    """ab (B, T, 2, H, W) of the frames from `state.frame` on, those that are references in the colours given for them."""
+    own: dict[int, Reference] = {reference.frame: reference for reference in state.references}
+    frames = [own[frame].image[:, 1:].to(ab).expand(len(ab), -1, -1, -1) if frame in own else None
+              for frame in range(state.frame, state.frame + ab.shape[1])]
+    if not any(frame is not None for frame in frames):
+        return ab
+    size = tuple(ab.shape[-2:])
+    return torch.stack([painted if known is None else resized(known, size) for painted, known in zip(ab.unbind(1), frames)], dim=1)

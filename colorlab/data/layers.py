@@ -129,4 +129,6 @@ def _motion(layers: Sequence[Layer], surface: Tensor, step: int) -> tuple[Tensor
         for index, layer in enumerate(layers[1:], 1):
             behind |= (owner < index) & _covers(layer, move(layer.pose[t + step].inverse(), moved))
         hidden.append(behind)
-    return torch.stack(flows), torch.stack(hidden)
+    nothing = torch.zeros(0, *surface.shape[1:])  # a film of one frame has no motion
+    return (torch.stack(flows) if flows else nothing[:, None].expand(-1, 2, -1, -1),
+            torch.stack(hidden) if hidden else nothing.bool())

@@ -27,7 +27,7 @@ def parallax(frames: int, height: int, width: int, seed: int) -> tuple[Rendering
     position = wave(frames, 26, phase[0]) * 0.5 + 0.5
     _, h, w = garage().left.shape
     pose = camera(frames, (h, w), (height, width), zoom=1.22 + 0.06 * wave(frames, 47, phase[1]),
-                  across=0.55 * wave(frames, 61, phase[2]), down=0.8 * wave(frames, 37, phase[3]), rim=(0, 28))
+                  across=0.55 * wave(frames, 61, phase[2]), down=0.8 * wave(frames, 37, phase[3]), rim=(0, 30))
     return render_parallax(position, pose, height, width), torch.ones(frames)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from colorlab.errors import InputError
-from colorlab.video.film import Film, Stamp, open_film, picture_stream
+from colorlab.video.film import ANY_TAGS, Film, Stamp, open_film, picture_stream
 from colorlab.video.pixels import BT709, RGB, Colors, guessed_matrix, rgb_to_frame
 from colorlab.video.whole import check_writable, whole
 
@@ -58,7 +58,7 @@ class Encoder:
         self.stamps = _endless(like.stamps() if like else iter(()), round(1 / (like.rate if like else rate) / self.time_base) or 1)
         self.reformatter = VideoReformatter()
         with ExitStack() as stack:
-            self.output = stack.enter_context(av.open(f"file:{path}", "w", format=container))
+            self.output = stack.enter_context(av.open(f"file:{path}", "w", format=container, **ANY_TAGS))
             self.stream = self._picture_stream(codec, options, height, width, like.rate if like else rate,
                                                like.pixel_aspect if like else Fraction(1))
             self.copied = stack.enter_context(Copied(self.output, path.suffix, like)) if like else None

@@ -17,6 +17,8 @@ from colorlab.errors import InputError
 from colorlab.video.pixels import MATRICES, Colors, Turn, colors_of, frame_to_rgb, turn_of
 
 NOT_FILMS = {"image2", "tty", "bin", "xbin", "adf", "idf", "ico"}  # FFmpeg "plays" pictures and text too
+# Tags of old files are not always UTF-8. PyAV 19 passes their bytes through by itself; before, it must be told, or it stops.
+ANY_TAGS = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 class Stamp(NamedTuple):
@@ -153,7 +155,7 @@ def open_film(path: Path) -> av.container.InputContainer:
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); copy it again")
     try:
-        container = av.open(f"file:{path}", metadata_errors="replace")  # "file:", as a name may hold a colon
+        container = av.open(f"file:{path}", **ANY_TAGS)  # "file:", as a name may hold a colon
     except PermissionError as error:
         raise InputError(f"no permission to read {path}") from error
     except av.FFmpegError as error:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from av import VideoFrame
+from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation, VideoReformatter
 
 RGB, BT709, UNSPECIFIED, BT470BG, BT601 = 0, 1, 2, 5, 6  # H.273 matrix coefficients; BT.470BG's are BT.601's
@@ -109,7 +110,7 @@ class Turn(NamedTuple):
 
 def turn_of(frame: VideoFrame) -> Turn:
     """The turn that a decoded frame's display matrix asks for, to the nearest quarter; mirrors included."""
-    data = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
     if data is None:
         return Turn()
     # The pixel in column p and row q is shown in column a p + c q and row b p + d q.

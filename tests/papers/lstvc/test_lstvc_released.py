@@ -1,0 +1,145 @@
+"""The paper's network against numbers of the authors' own: parameters filled by rule, module by module and over several blocks."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from golden.fill import fill
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from colorlab.color import lab_to_rgb
+from colorlab.papers.lstvc import LSTVC, LSTVCConfig
+from colorlab.papers.lstvc.attention import sine_position
+from colorlab.papers.lstvc.released import NAMES, UNUSED, flatten
+from colorlab.weights import rename
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+SHAPES = {name: tuple(shape) for name, shape in json.loads((GOLDEN / "lstvc.state_dict.json").read_text()).items()}
+NORMS = ("bn1", "bn2", "bn3", "downsample.1")  # frozen in the authors' code: buffers, not parameters
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return load_file(GOLDEN / "lstvc.safetensors")
+
+
+@pytest.fixture(scope="module")
+def released():
+    """The network with every released name filled; building its 500 MB twice would only cost time."""
+    with torch.device("meta"):
+        model = LSTVC()
+    state = rename(fill(SHAPES, conv_bias=1.0), NAMES, UNUSED)
+    model.load_state_dict(state, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def tokens(golden, name):
+    return golden[name].transpose(0, 1)  # the files hold (sequence, batch, channels)
+
+
+def lab(golden, name):
+    return golden[name] + torch.tensor([50.0, 0, 0]).view(3, 1, 1)  # the files hold L centred
+
+
+def without_tail(name):
+    return name.rsplit(".", 1)[0]
+
+
+def test_what_is_built_and_what_is_named_unused_make_the_papers_count(released):
+    built = sum(parameter.numel() for parameter in released.parameters())
+    unused = [torch.Size(shape).numel() for name, shape in SHAPES.items()
+              if name.startswith(UNUSED) and not without_tail(name).endswith(NORMS)]
+    assert built + sum(unused) == 148_214_898
+
+
+def test_each_released_name_is_ours_or_unused(released):
+    renamed = rename({name: torch.empty(0) for name in SHAPES}, NAMES, UNUSED)
+    assert set(renamed) == set(released.state_dict())
+
+
+def test_the_two_files_are_told_apart():
+    encoder = flatten({"model": {"backbone.0.body.bn1.num_batches_tracked": torch.tensor(1), "a": torch.tensor(2)},
+                       "inter_save": {"b": torch.tensor(3)}})
+    assert set(encoder) == {"encoder.a", "inter_save.b"}
+    assert set(flatten({"model": {"warper.c": torch.tensor(4)}})) == {"decoder.warper.c"}
+
+
+def test_the_reference_enters_as_rgb(golden):
+    assert_close(lab_to_rgb(lab(golden, "color.lab")), golden["color.rgb"], atol=1e-6, rtol=0)
+
+
+def test_backbone(released, golden):
+    high = released.backbone(golden["backbone.rgb"]).high
+    assert_close(high, torch.cat((golden["backbone.layer3_19"], golden["backbone.layer3_3"]), dim=1), atol=1e-4, rtol=0)
+
+
+def test_position(golden):
+    assert_close(sine_position(3, 4, 6, 384), golden["position.embedding"][0], atol=1e-5, rtol=0)
+
+
+def test_attention_and_its_weights(released, golden):
+    attention = released.linkage.store_layer.attention
+    query, memory = tokens(golden, "attention.query"), tokens(golden, "attention.memory")
+    assert_close(attention(query, memory, memory), tokens(golden, "attention.out"), atol=1e-5, rtol=0)
+    assert_close(attention.weights(query, memory), golden["attention.weights"], atol=1e-5, rtol=0)
+
+
+def test_cnn_transformer_block(released, golden):
+    position = golden["position.embedding"][0].movedim(1, -1).flatten(0, 2)
+    cnn, trans = released.encoder.blocks[0](golden["block.cnn"], tokens(golden, "block.trans"), position)
+    assert_close(cnn, golden["block.cnn_out"], atol=1e-4, rtol=0)
+    assert_close(trans, tokens(golden, "block.trans_out"), atol=1e-4, rtol=0)
+
+
+def test_linkage_with_a_longer_state(released, golden):
+    block, state = tokens(golden, "linkage.tokens"), tokens(golden, "linkage.state")
+    assert_close(released.linkage.query(block, state), tokens(golden, "linkage.query_out"), atol=1e-5, rtol=0)
+    assert_close(released.linkage.store(state, block), tokens(golden, "linkage.store_out"), atol=1e-5, rtol=0)
+
+
+def test_residual_block(released, golden):
+    assert_close(released.fusion.residual[0](golden["residual.x"]), golden["residual.out"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("temperature, name", [(0.01, "soft"), (1e-10, "hard")])
+def test_double_head(released, golden, temperature, name, monkeypatch):
+    monkeypatch.setattr(released.heads, "temperature", temperature)
+    warp = released.heads(golden["nonlocal.features"][None], golden["nonlocal.ref_ab"][None, None])
+    guide = torch.cat((warp.ab.flatten(2, 3), warp.similarity), dim=2)[0]
+    assert_close(guide, golden[f"nonlocal.guide_{name}"][1:], atol=1e-5, rtol=0)  # the first is the reference's own colour
+
+
+def test_colorization_subnet(released, golden):
+    picture = torch.cat((golden["colorize.l"] / 50, golden["colorize.guide"]), dim=1)
+    reference = released.colorization.source(picture[:1])
+    painted = released.colorization(picture[None, 1:], reference[None], tokens(golden, "colorize.trans"))
+    assert_close(128 * painted[0].tanh(), golden["colorize.ab"][1:], atol=5e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_four_blocks_end_to_end_the_last_one_short(released, golden):
+    state = released.start(lab(golden, "video.ref"))
+    for block, l in enumerate(lab(golden, "video.frames")[None, :, :1].split(2, dim=1)):
+        look, state = released.look(l, state)
+        assert_close(look.ab[0], golden[f"video.ab_{block}"][1:], atol=2e-2, rtol=0)
+        assert_close(look.warped[0], golden[f"video.warped_{block}"], atol=1e-2, rtol=0)
+        assert_close(look.similarity[0], golden[f"video.similarity_{block}"], atol=1e-5, rtol=0)
+        linkage = {0: "video.trans_0", 1: "video.state_1", 2: "video.state_2"}.get(block)
+        if linkage:
+            assert_close(state.linkage, tokens(golden, linkage), atol=2e-4, rtol=0)
+    assert block == 3 and state.frame == 7
+
+
+@torch.no_grad()
+def test_nearest_neighbour_of_the_released_inference(released, golden, monkeypatch):
+    monkeypatch.setattr(released.heads, "temperature", 1e-10)
+    state = released.start(lab(golden, "argmax.ref"))
+    for block, l in enumerate(lab(golden, "argmax.frames")[None, :, :1].split(2, dim=1)):
+        ab, state = released.step(l, state)
+        assert_close(ab[0], golden[f"argmax.ab_{block}"][1:], atol=2e-2, rtol=0)
+
+
+def test_paper_is_the_default():
+    assert LSTVCConfig.paper() == LSTVCConfig()

@@ -1,0 +1,33 @@
+"""Metrics: one function per column of the papers' tables, and `evaluate`, which runs them over films.
+
+    metrics.psnr(predicted, truth)                        # two frames, (H, W, 3) uint8
+    metrics.cdc(frames)                                   # a clip
+    metrics.evaluate(predicted, truth, ("psnr", "cdc"))   # two films, frame by frame, {"psnr": ..., "truth": ...}
+
+Numbers of this field do not compare across papers: the same name stands for different things, and some published scripts
+compute something else than they say. Every number here comes with the one line that defines it (METRICS).
+"""
+
+from colorlab.metrics.colors import colorfulness, colorfulness_absolute, colorfulness_lab
+from colorlab.metrics.consistency import ColorConsistency, cdc, color_histograms, jensen_shannon
+from colorlab.metrics.frames import (
+    PSNR_CEILING, mean_psnr, mean_squared_error, psnr, psnr_of_error, psnr_wrapped_uint8, ssim, ssim_gaussian,
+)
+from colorlab.metrics.frechet import Moments, frechet_distance, moments
+from colorlab.metrics.i3d import I3D, I3DFeatures
+from colorlab.metrics.meters import Means
+from colorlab.metrics.networks import FILES, InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance, ntire_input
+from colorlab.metrics.score import Clip, evaluate, evaluate_clips
+from colorlab.metrics.table import METRICS, STANDARD, Metric
+from colorlab.metrics.warping import (
+    PairFlow, estimated_flow, given_flow, masked_error, warp_error, warp_error_ab, warp_error_lai,
+)
+
+__all__ = [
+    "FILES", "I3D", "METRICS", "PSNR_CEILING", "STANDARD", "Clip", "ColorConsistency", "I3DFeatures", "InceptionFeatures",
+    "Means", "Metric", "Moments", "NTIREInceptionFeatures", "PairFlow", "PerceptualDistance", "cdc", "color_histograms",
+    "colorfulness", "colorfulness_absolute", "colorfulness_lab", "estimated_flow", "evaluate", "evaluate_clips",
+    "frechet_distance", "given_flow", "jensen_shannon", "masked_error", "mean_psnr", "mean_squared_error", "moments",
+    "ntire_input", "psnr", "psnr_of_error", "psnr_wrapped_uint8", "ssim", "ssim_gaussian", "warp_error", "warp_error_ab",
+    "warp_error_lai",
+]

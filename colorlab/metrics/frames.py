@@ -1,0 +1,95 @@
+"""How far one frame is from the truth: PSNR and SSIM, and the variants that published numbers were made with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from colorlab.errors import InputError
+
+Frame = np.ndarray  # (H, W, 3) uint8 RGB, as films and folders give it
+
+PSNR_CEILING = 100.0  # dB; equal frames count as this much in a mean, which would be infinite otherwise
+
+
+def psnr(predicted: Frame, truth: Frame) -> float:
+    """Peak signal-to-noise ratio of one frame, 20 log10(255 / sqrt(MSE)) in dB; infinite for equal frames.
+
+    predicted, truth: (H, W, 3) uint8. MSE runs over all pixels and R, G, B together.
+    """
+    error = mean_squared_error(predicted, truth)
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def mean_psnr(values: Iterable[float]) -> float:
+    """The papers' number: the mean over frames of dB, each at most PSNR_CEILING."""
+    return float(np.mean([min(value, PSNR_CEILING) for value in values]))
+
+
+def psnr_of_error(mean_squared: float) -> float:
+    """PSNR of a squared error that was averaged first, over many frames: always the lower of the two means."""
+    return PSNR_CEILING if mean_squared == 0 else float(min(10 * np.log10(255**2 / mean_squared), PSNR_CEILING))
+
+
+def psnr_wrapped_uint8(predicted: Frame, truth: Frame) -> float:
+    """A wrong number, for the lesson in notebook 08 only: what ColorMNet's published script prints as PSNR.
+
+    It subtracts and squares arrays of uint8, so both wrap around at 256: an error of 16 levels squares to 0, and the
+    mean can never exceed 249. The worse the frame, the more it flatters: about 28 dB is its floor.
+    """
+    check_pair(predicted, truth)
+    error = float(np.mean((predicted - truth) ** 2))
+    return float("inf") if error == 0 else float(20 * np.log10(255 / np.sqrt(error)))
+
+
+def mean_squared_error(predicted: Frame, truth: Frame) -> float:
+    """Mean over pixels and channels of the squared difference in levels, exact where uint8 would wrap around."""
+    check_pair(predicted, truth)
+    difference = np.subtract(predicted, truth, dtype=np.float32).reshape(len(predicted), -1)
+    rows = np.einsum("hw,hw->h", difference, difference)  # a row's sum keeps its digits in float32, a frame's not
+    return float(rows.sum(dtype=np.float64) / difference.size)
+
+
+def ssim(predicted: Frame, truth: Frame) -> float:
+    """Structural similarity as `skimage.metrics.structural_similarity` has it by default, in [-1, 1].
+
+    7 x 7 uniform window, sample covariance, data range 255, mean over R, G and B: ColorMNet's column. It is not
+    Wang et al.'s own (`ssim_gaussian`), and torchmetrics' differs from both, as it counts the padded rim.
+    """
+    from skimage.metrics import structural_similarity
+
+    _check_window(predicted, truth, 7)
+    return float(structural_similarity(truth, predicted, channel_axis=2, data_range=255))
+
+
+def ssim_gaussian(predicted: Frame, truth: Frame) -> float:
+    """Structural similarity with the settings of Wang et al. 2004: Gaussian window, sigma 1.5, 11 x 11."""
+    from skimage.metrics import structural_similarity
+
+    _check_window(predicted, truth, 11)
+    return float(structural_similarity(truth, predicted, channel_axis=2, data_range=255, gaussian_weights=True,
+                                       sigma=1.5, use_sample_covariance=False))
+
+
+def check_frame(frame: Frame) -> None:
+    """Raise ValueError unless this is a frame: (H, W, 3) uint8."""
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        got = f"{frame.dtype} {tuple(frame.shape)}" if hasattr(frame, "dtype") else type(frame).__name__
+        raise ValueError(f"a frame is an array of uint8 (H, W, 3), got {got}; "
+                         "rgb_to_frames() makes that from RGB in [0, 1]")
+
+
+def check_pair(predicted: Frame, truth: Frame) -> None:
+    """Raise ValueError unless these are two frames of one size."""
+    check_frame(predicted)
+    check_frame(truth)
+    if predicted.shape != truth.shape:
+        raise ValueError(f"the predicted frame is {predicted.shape[:2]} and the truth {truth.shape[:2]} (H, W)")
+
+
+def _check_window(predicted: Frame, truth: Frame, window: int) -> None:
+    check_pair(predicted, truth)
+    if min(truth.shape[:2]) < window:
+        H, W = truth.shape[:2]
+        raise InputError(f"SSIM needs frames of at least {window} x {window} pixels, these are {W} x {H}")

@@ -32,7 +32,7 @@ def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool
     at_once = at_once or min(len(jobs), max(1, provenance.cores() // 2), 4)
     threads = max(1, provenance.cores() // at_once)
     batch = Batch(jobs, out, fresh, progress)
-    with batch, ThreadPoolExecutor(at_once) as pool:  # threads that wait: the work is done in the runs' own processes
+    with ThreadPoolExecutor(at_once) as pool, batch:  # threads that wait: the work is done in the runs' own processes
         batch.futures = [pool.submit(batch.do, job, threads) for job in batch.due]
         for future in as_completed(batch.futures):
             future.result()

@@ -35,10 +35,10 @@ def plan(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = No
     code, jobs = provenance.code_hash(), []
     for path in find_notebooks(notebooks):
         given = check_values(parameters or {}, path, as_text)
-        notebook = load_notebook(path)
-        cells = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells) + bool(given)
-        mark = provenance.fingerprint(notebook, given, path.parent, code)
-        jobs.append(Job(path, Path(out).absolute() / folder_name(path, given), mark, cells, given))
+        cells = load_notebook(path)
+        mark = provenance.fingerprint(cells, given, path.parent, code)
+        to_run = sum(cell.kind == "code" and bool(cell.source.strip()) for cell in cells) + bool(given)
+        jobs.append(Job(path, Path(out).absolute() / folder_name(path, given), mark, to_run, given))
     for name in {job.name for job in jobs if sum(other.folder == job.folder for other in jobs) > 1}:
         raise InputError(f"two of the notebooks would both run into {Path(out) / name}; give them different --out folders")
     return jobs

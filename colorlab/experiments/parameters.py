@@ -8,6 +8,7 @@ before anything runs.
 import ast
 import difflib
 import io
+import json
 import tokenize
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,12 @@ class Kind(NamedTuple):
         return f"{self.name}[{', '.join(str(kind) for kind in self.inner)}]" if self.inner else self.name
 
 
+class Cell(NamedTuple):
+    kind: str        # "code", "markdown" or "raw"
+    source: str
+    tags: tuple[str, ...]
+
+
 class Parameter(NamedTuple):
     name: str
     kind: Kind       # from the annotation, else from the default
@@ -44,23 +51,26 @@ def read_parameters(notebook: str | Path) -> dict[str, Parameter]:
 
     Raises InputError for a file that is not a notebook, for two tagged cells, and for a cell that is not Python.
     """
-    tagged = [cell for cell in load_notebook(notebook).cells
-              if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", ())]
+    tagged = [cell for cell in load_notebook(notebook) if cell.kind == "code" and "parameters" in cell.tags]
     if len(tagged) > 1:
         raise InputError(f"{notebook} has {len(tagged)} cells tagged 'parameters'; keep the tag on one of them")
     return parse_cell(tagged[0].source, str(notebook)) if tagged else {}
 
 
-def load_notebook(path: str | Path):
-    """The notebook at `path` as an nbformat node (version 4)."""
-    import nbformat  # not at the top: notebooks import this package for `record` alone
+def load_notebook(path: str | Path) -> list[Cell]:
+    """The cells of the notebook at `path`; InputError where there is none, or none of nbformat 4.
 
+    Read as the JSON that it is: nbformat, which would validate it, takes seconds to import, and papermill validates it anyway.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} is not there; give the path of an .ipynb file")
     try:
-        return nbformat.read(path, as_version=4)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError, KeyError) as error:
+        book = json.loads(path.read_text(encoding="utf-8"))
+        if book["nbformat"] != 4:
+            raise ValueError(f"nbformat {book['nbformat']}, 4 is wanted")
+        return [Cell(cell["cell_type"], "".join(cell["source"]), tuple(cell["metadata"].get("tags", ()))) for cell in book["cells"]]
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(f"{path} cannot be read as a notebook ({one_line(error)}); open and save it in JupyterLab") from None
 
 

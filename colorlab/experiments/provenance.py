@@ -11,15 +11,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from colorlab.experiments.parameters import Cell
+
 PACKAGE = Path(__file__).resolve().parent.parent
 CHECKPOINTS = PACKAGE.parent / "data" / "checkpoints"
 # Variables that change numbers; a run that is to be repeated needs them as they were.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES")
 
 
-def notebook_hash(notebook) -> str:
+def notebook_hash(cells: list[Cell]) -> str:
     """Hash of what a notebook does: its cells' kinds, sources and tags. Outputs and counters do not enter."""
-    return digest([[cell.cell_type, cell.source, list(cell.metadata.get("tags", ()))] for cell in notebook.cells])
+    return digest(cells)
 
 
 def code_hash() -> str:
@@ -28,14 +30,14 @@ def code_hash() -> str:
     return digest([[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files if file.is_file()])
 
 
-def fingerprint(notebook, parameters: dict[str, Any], folder: Path, code: str) -> str:
+def fingerprint(cells: list[Cell], parameters: dict[str, Any], folder: Path, code: str) -> str:
     """Hash of all that decides a run's result; two runs with one fingerprint need not both be done.
 
     folder: the notebook's, against which paths among the parameters are read: a film that was replaced under its old name is
     another input. code: `code_hash()`, taken once for many runs.
     """
     inputs = [(name, state) for name, value in sorted(parameters.items()) if (state := file_state(value, folder))]
-    return digest([notebook_hash(notebook), parameters, inputs, code, versions()])
+    return digest([notebook_hash(cells), parameters, inputs, code, versions()])
 
 
 def file_state(value: Any, folder: Path) -> list[int] | None:

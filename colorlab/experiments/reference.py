@@ -1,5 +1,6 @@
 """Notebooks executed in place, clean enough to commit: what a reader on the web sees and what nbval compares with."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any, Iterable
 from colorlab.errors import InputError
 from colorlab.experiments.batch import run
 from colorlab.experiments.jobs import find_notebooks
-from colorlab.experiments.parameters import load_notebook
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+KEPT = ("tags", "jupyter", "nbgrader", "slideshow", "editable", "deletable")  # of a cell's metadata
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -21,34 +22,30 @@ def refresh(notebooks: Iterable[str | Path], jobs: int | None = None, progress: 
     versions and the state of widgets, which would differ each time, go. Returns the paths.
     Raises InputError naming the notebook and what is wrong.
     """
-    import nbformat
-
     paths, clean = find_notebooks(notebooks), []
     with tempfile.TemporaryDirectory() as folder:
         for done in run(paths, out=folder, jobs=jobs, fresh=True, progress=progress):
             if not done.finished:
                 raise InputError(f"nothing was written, because a cell failed: {done.error}")
-            path = done.job.notebook
-            clean.append((path, cleaned(load_notebook(done.job.folder / path.name), path.name)))
+            executed = json.loads((done.job.folder / done.job.notebook.name).read_text(encoding="utf-8"))
+            clean.append((done.job.notebook, cleaned(executed, done.job.notebook.name)))
         for path, notebook in clean:
             partial = path.with_name(f".{path.name}.partial")
-            nbformat.write(notebook, partial)
+            partial.write_text(json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             os.replace(partial, path)
     return paths
 
 
-def cleaned(notebook, name: str) -> Any:
-    """The notebook without what differs from run to run."""
-    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-    for cell in notebook.cells:
-        kept = ("tags", "jupyter", "nbgrader", "slideshow", "editable", "deletable")
-        cell.metadata = {key: value for key, value in cell.metadata.items() if key in kept}
+def cleaned(notebook: dict[str, Any], name: str) -> dict[str, Any]:
+    """The notebook's JSON without what differs from run to run. name: the file's, for the error."""
+    for cell in notebook["cells"]:
+        cell["metadata"] = {key: value for key, value in cell["metadata"].items() if key in KEPT and value != []}
         for output in cell.get("outputs", ()):
-            clean_output(output, f"{name}, In [{cell.execution_count}]")
-    return notebook
+            clean_output(output, f"{name}, In [{cell['execution_count']}]")
+    return notebook | {"metadata": {"kernelspec": KERNEL, "language_info": {"name": "python"}}}
 
 
-def clean_output(output, place: str) -> None:
+def clean_output(output: dict[str, Any], place: str) -> None:
     data = output.get("data", {})
     if "image/svg+xml" in data or "application/pdf" in data:
         raise InputError(f"{place} draws SVG or PDF, whose random ids no test can compare; let it draw PNG")

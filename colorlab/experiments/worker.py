@@ -54,6 +54,7 @@ def run_notebook(notebook: Path, executed: Path, parameters: dict[str, Any],
 
     progress: told the number of code cells that have been started.
     """
+    sys.modules["rfc3987_syntax"] = None  # jsonschema's check of web addresses: three seconds to import, never asked here
     import papermill
     from nbclient.exceptions import DeadKernelError
 

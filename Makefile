@@ -1,0 +1,63 @@
+# make run     set up and execute every notebook; look at runs/index.html afterwards
+# make test    set up and pass the tests and every notebook's committed outputs
+# make lab     set up and open JupyterLab
+# make refresh execute the notebooks and write their outputs into them, clean enough to commit
+# make setup   only set up
+#
+# Needed beforehand: Python 3.11 or newer, and make. Choices, as in `make run PYTHON=python3.13 JOBS=4`:
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	if $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+endif
+VENV ?= .venv
+# notebooks or test files at a time
+JOBS ?= 2
+OUT ?= runs
+NOTEBOOKS ?= notebooks
+# The set of versions that the tests last passed with. Where it cannot be had any more, or not for this machine, the newest
+# versions that pyproject.toml allows are taken instead. CONSTRAINTS= asks for these at once.
+CONSTRAINTS ?= constraints.txt
+
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+STAMP := $(VENV)/.colorlab-installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --progress-bar off
+# One thread for each of the processes side by side: results do not hang on how many there are, and none waits for the others.
+ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
+
+.PHONY: run test lab refresh setup constraints clean
+.DEFAULT_GOAL := run
+
+run: $(STAMP)
+	$(BIN)/python -m colorlab run $(NOTEBOOKS) --out $(OUT) --jobs $(JOBS)
+
+test: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python -m pytest -q tests $(NOTEBOOKS) -n $(JOBS) --dist loadfile \
+		--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 300
+
+lab: $(STAMP)
+	$(BIN)/python -m jupyterlab notebooks
+
+refresh: $(STAMP)
+	$(ONE_THREAD) $(BIN)/python -m colorlab run $(NOTEBOOKS) --in-place --jobs $(JOBS)
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml $(wildcard constraints.txt)
+	@test -n "$(PYTHON)" || { echo "colorlab needs Python 3.11 or newer with venv; name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "colorlab needs Python 3.11 or newer, but $(PYTHON) is older or is not there; name another: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON): some 6 GB, two minutes or more"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if test -n "$(CONSTRAINTS)" && $(PIP) --only-binary=:all: -c "$(CONSTRAINTS)" -e ".[test]"; then :; else \
+		test -z "$(CONSTRAINTS)" || echo "The tested set in $(CONSTRAINTS) cannot be installed here; taking the newest versions"; \
+		$(PIP) -e ".[test]"; fi
+	@touch $(STAMP)
+
+# After the tests have passed with newer versions: record them. What torch brings for its own build stays out of the record.
+constraints: $(STAMP)
+	$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable --exclude colorlab \
+		| grep -E '^[A-Za-z0-9._-]+==' | grep -Eiv '^(nvidia|cuda|triton|pip|setuptools|wheel)' | sed 's/+.*//' > constraints.new
+	@{ sed -n '/^#/p' constraints.txt; cat constraints.new; } > constraints.next && mv constraints.next constraints.txt && rm constraints.new
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist *.egg-info

@@ -74,15 +74,20 @@ class SingleChannelAttention(nn.Module):
         """channels: (B, C, H, W) in [-1, 1], any C >= 1 and any H, W."""
         B, C, _, _ = channels.shape
         each = channels.flatten(0, 1).unsqueeze(1)                              # (B * C, 1, H, W)
-        embedded = self.embed(each)                                             # (B * C, D, H, W)
+        embedded = channels_last(self.embed(each))                              # (B * C, D, H, W)
         attended = self.attention(embedded)                                     # (B * C, D, H, W)
         refined = each + self.to_channel(attended)                              # (B * C, 1, H, W)  channel_att
         cosine = self.similarity(attended.unflatten(0, (B, C)), embedded.unflatten(0, (B, C)))  # (B, C, 0 or 1, H, W)
         known = torch.cat((each, refined, cosine.flatten(0, 1).to(refined)), dim=1)  # (B * C, 2 or 3, H, W)
         features = self.lift(known).unflatten(0, (B, C)).mean(1)                # (B, 64, H, W): the mean forgets how many
-        return ChannelFeatures(features, refined.view_as(channels), cosine.flatten(1, 2))
+        return ChannelFeatures(channels_last(features), refined.view_as(channels), cosine.flatten(1, 2))
 
     def weights(self, channels: Tensor, at: tuple[int, int]) -> ChannelWeights:
         """channels: (B, C, H, W) in [-1, 1]; at: (y, x). The head's attention for that pixel, in every channel."""
         window, shifted = self.attention.weights(self.embed(channels.flatten(0, 1).unsqueeze(1)), at)
         return ChannelWeights(window.view_as(channels), shifted.view_as(channels))
+
+
+def channels_last(features: Tensor) -> Tensor:
+    """The same numbers in the order in which windows read them; convolutions keep it, and all after it is spared the turning."""
+    return features.contiguous(memory_format=torch.channels_last)

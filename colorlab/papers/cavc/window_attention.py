@@ -120,9 +120,11 @@ class WindowBlock(nn.Module):
         bias = self.bias[self.offsets].view(N, N, -1).permute(2, 0, 1)[None]      # (1, heads, N, N)
         shifts = self._shifts(H, W)
         if any(shifts) or H % self.window or W % self.window:
-            rows, columns = (same_strip(side, self.window, shift, bias.device) for side, shift in zip((H, W), shifts))
+            (rows, row), (columns, column) = (neighbours(side, self.window, shift, bias.device)
+                                              for side, shift in zip((H, W), shifts))
             meet = rows[:, None, :, None, :, None] & columns[None, :, None, :, None, :]
-            bias = bias.masked_fill(~meet.reshape(-1, 1, N, N), -torch.inf)       # (n, heads, N, N): every pixel meets itself
+            kinds = bias.masked_fill(~meet.reshape(-1, 1, N, N), -torch.inf)      # (up to 9, heads, N, N)
+            bias = kinds[(row[:, None] * len(columns) + column).flatten()]        # (n, heads, N, N)
         if self.heads > 1 and B > 1:
             bias = bias[:, None].expand(-1, B, -1, -1, -1).flatten(1, 2)          # (n, B * heads, N, N)
         return bias
@@ -135,14 +137,17 @@ def relative_offsets(window: int) -> Tensor:
     return (distance[:, None, :, None] * (2 * window - 1) + distance[None, :, None, :]).flatten()
 
 
-def same_strip(side: int, window: int, shift: int, device: torch.device) -> Tensor:
-    """Along one side, which places of a window may meet: (windows, s, s) bool.
+def neighbours(side: int, window: int, shift: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Along one side, which places of a window may meet: (kinds, s, s) bool, and each window's kind (windows,).
 
-    After the shift the last window holds what was cut from both ends, which are no neighbours; padding is nobody's neighbour.
+    After the shift the last window holds what was cut from both ends, which are no neighbours; padding is nobody's neighbour. That
+    concerns the last two windows at most, so there are up to three kinds, whatever the size. Every place meets itself.
     """
     padded = side + -side % window
-    place = torch.arange(padded, device=device)
+    place = torch.arange(max(0, padded - 3 * window), padded, device=device)
     strip = (place >= padded - shift).long() if shift else torch.zeros_like(place)
     strip = strip + 2 * ((place + shift) % padded >= side)                        # padding gets strips of its own
     strip = strip.view(-1, window)
-    return strip[:, :, None] == strip[:, None, :]
+    windows = padded // window
+    kind = (torch.arange(windows, device=device) - (windows - len(strip))).clamp(min=0)
+    return strip[:, :, None] == strip[:, None, :], kind

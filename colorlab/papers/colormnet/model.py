@@ -1,0 +1,311 @@
+"""ColorMNet: A Memory-based Deep Spatial-Temporal Feature Propagation Network for Video Colorization.
+
+Yang, Dong, Tang, Pan, ECCV 2024, with the network and the settings of the authors' released checkpoint and test script.
+
+=================  =====================================================  ===========================
+paper              here                                                   file
+=================  =====================================================  ===========================
+G, L, F            `Guide`, `ResNet50`, `Features.coarse`                 backbones.py, features.py
+Eq. 2              `ChannelAttention`                                     features.py
+Q, K               `KeyHeads`: `Query.key`                                features.py
+V, E               `ValueEncoder`                                         value_encoder.py
+A, Eq. 4-8         `Memory.write`, `Memory.consolidated`, `prototypes`    memory.py
+W, Eq. 9, 10       `similarity`, `read_top`                               readout.py
+L^p, Eq. 12        `LocalAttention`                                       local_attention.py
+D, Eq. 13          `Decoder`                                              decoder.py
+Table 2            `FEATURES`, `PROPAGATION`                              build.py, propagation.py
+=================  =====================================================  ===========================
+
+**Departures.** Where paper and released code differ, this is the code:
+
+- Eq. 1: only the guide passes a 3x3 convolution; query, key and value are 1x1 and depthwise 3x3, at twice the width, after a
+  layer norm. Eq. 2's attention is between channels: 8 heads, cosine similarity, a learned temperature that multiplies, the guide
+  as residual. There are three such blocks, at strides 16, 8 and 4; the paper has one.
+- Eq. 9: each query channel has a learned selection, each entry a learned shrinkage; 1/8; only the 30 best entries are read.
+- Eq. 7, 8: keys are picked, values and shrinkages are softmax mixtures; prototypes accumulate to 10,000 and the least used go.
+- §3.2: N_s = 10 frames includes the exemplar. Usage is the mass of the top-30 softmax, over the readings since insertion.
+- Eq. 12: the source is the last *stored* frame, 1 to 5 frames back, not the previous one; a relative bias, a depthwise 5x5 and a
+  linear layer come with it. After a foreign exemplar the first frame has no local attention.
+- The recurrent hidden state, the decoder's CBAM and its skips are in the code alone; they are XMem's.
+
+Where we leave the code:
+
+- It is told the length of the film and does not store the last frame. A stream has no known end: we store it. No output differs.
+- It counts the use of long-term entries only where it expects the memory to fill; we always count. No output differs.
+- Its evictions by exactly 0 entries, min_mid_frames = 1, more prototypes than candidates and fewer entries than top_k are errors;
+  here they work. So do clips of one frame with a foreign exemplar, and frames under 112 pixels.
+- Every exemplar is kept for good, all of them counting as one of the N_s frames; the code protects the first alone. Where the
+  first exemplar belongs to a later frame, it also serves as a foreign exemplar until the film reaches it.
+- An exemplar of another size is resized in Lab, antialiased; the code resizes 8-bit RGB.
+- The course preset carries chroma beside the values (`carry_chroma`), so that an untrained network already copies the colour of
+  the best match; the released network has no such path.
+- Nothing is rounded to 8 bits, and no autocast is on unless `precision` asks for it (the authors' figures are float16 ones).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorlab.modules.clips import as_clip
+from colorlab.modules.references import Reference, parse_references
+
+from . import backbones, sources
+from .build import build_features, build_propagation, build_value_encoder, initialise
+from .carry import CarriedChroma
+from .config import ColorMNetConfig
+from .decoder import Decoder
+from .features import Features, KeyHeads, Query
+from .local_attention import LocalAttention
+from .propagation import held_bytes
+from .unroll import AB_SCALE, unroll
+
+
+
+class Look(NamedTuple):
+    """A frame as the network sees it."""
+
+    image: Tensor       # (B, 3, H', W') L three times, in [-1, 1], padded
+    features: Features
+    query: Query
+
+
+class Remembered(NamedTuple):
+    """The frame that was stored last: what local attention reads."""
+
+    frame: int
+    key: Tensor   # (B, Ck, h, w)
+    rows: Tensor  # (B, C, h, w) its values, and its chroma where chroma is carried
+
+
+@dataclass(frozen=True)
+class State:
+    """All that the next frame depends on. A value: keep it, go back to it, run on from it twice."""
+
+    references: tuple[Reference, ...]        # what the film will still be shown
+    frame: int = 0                           # index of the next frame
+    size: tuple[int, int] | None = None      # height and width of the film, known from its first frame on
+    held: tuple = ()                         # what the propagation holds, one value per film
+    hidden: Tensor | None = None             # (B, 2, Ch, h, w)
+    last: Remembered | None = None
+    renewed: int | None = None               # the frame at which the hidden state was last renewed by the value encoder
+    position: Tensor | None = None           # the guide's position embedding at this size
+
+    @property
+    def given(self) -> Reference | None:
+        """The exemplar of the next frame, where it has one."""
+        return next((reference for reference in self.references if reference.frame == self.frame), None)
+
+    def after_frame(self) -> State:
+        left = tuple(reference for reference in self.references if reference.frame != self.frame)
+        return replace(self, frame=self.frame + 1, references=left)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is remembered of the film."""
+        tensors = (self.hidden, *(self.last[1:] if self.last else ()))
+        return held_bytes(self.held) + sum(t.nbytes for t in tensors if t is not None)
+
+
+class ColorMNet(nn.Module):
+    def __init__(self, config: ColorMNetConfig = ColorMNetConfig()):
+        super().__init__()
+        self.config = c = config
+        self.features = build_features(c)
+        self.stride = self.features.stride
+        patch = 1 if self.features.guide is None else self.features.guide.patch
+        self.multiple = math.lcm(self.stride, patch)  # frames are padded to multiples of this
+        self.key_heads = KeyHeads(c.channels[0], c.key)
+        self.value_encoder = build_value_encoder(c)
+        self.propagation = build_propagation(c)
+        self.local_attention = LocalAttention(c.key, c.value, c.window) if c.local_attention else None
+        self.decoder = Decoder(c.channels, c.value, c.hidden, c.decoder, self.stride // 4, c.hidden_inner)
+        self.carry = CarriedChroma(c.value, self.stride) if c.carry_chroma else None
+        initialise(self)
+        self.to(memory_format=torch.channels_last)  # the layout in which convolutions and per-pixel norms copy least
+        self.train(self.training)
+
+    @property
+    def frames_per_step(self) -> int:
+        return 1
+
+    def train(self, mode: bool = True) -> ColorMNet:
+        """Batch norms keep their statistics in training too, as in the authors' training; `propagation` reads all entries."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def start(self, references: Tensor | Sequence[Tensor | tuple[int, Tensor]]) -> State:
+        """The state before a film's first frame.
+
+        references: a Lab image (B, 3, H, W) that is not a frame of the film, or a list of images and (frame_index, image): that
+        frame's own colours. Of any size. Raises ValueError without any: ColorMNet has no colours of its own.
+        """
+        parsed = parse_references(references)
+        if not parsed:
+            raise ValueError("ColorMNet needs a reference: a Lab image (B, 3, H, W), or a list with (frame_index, image); "
+                             "the method 'tcavc' paints its own")
+        return State(parsed)
+
+    def step(self, l: Tensor, state: State) -> tuple[Tensor, State]:
+        """Color the next frame or frames.
+
+        l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100], any H and W. Returns ab of the same leading shape with 2 channels, in
+        ±110, and the state after them. Raises ValueError if the size changes within a film.
+        """
+        clip, single = as_clip(l)
+        frames = []
+        for frame in clip.unbind(1):
+            ab, state = self._frame(frame, state)
+            frames.append(ab)
+        return (frames[0] if single else torch.stack(frames, dim=1)), state
+
+    def forward(self, l: Tensor, references: Tensor | Sequence[Tensor | tuple[int, Tensor]],
+                generator: torch.Generator | None = None) -> Tensor:
+        """A clip as in training (B, T, 1, H, W) -> ab (B, T, 2, H, W), through which gradients flow; see unroll.py."""
+        return unroll(self, l, self.start(references), generator)
+
+    @torch.no_grad()
+    def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
+        """Where pixel (y, x) of the next frame gets its colour from: maps (H, W) that together sum to 1; see sources.py."""
+        return sources.attention(self, l, state, at)
+
+    def load_backbones(self) -> None:
+        """Start the backbones from ImageNet's and DINOv2's weights, as the authors' training does. Needs a network once."""
+        backbones.load_pretrained(self.features.cnn, self.features.guide, self.value_encoder.cnn)
+
+    # The stages of one frame, in the order in which they run
+
+    def _frame(self, l: Tensor, state: State) -> tuple[Tensor, State]:
+        state = self.opened(l, state)
+        given, every = state.given, self.config.deep_update_every
+        due = given is not None or state.last is None or state.frame - state.last.frame >= self.config.write_every
+        with self.autocast(l.device):
+            look = self.look(l, state)
+            if given is None:
+                chroma, state = self.predict(look, state, update=not due or every >= 0)
+                ab = self.crop(chroma, l) * AB_SCALE
+            else:
+                ab, chroma = self.given_chroma(given, l)
+            if due:
+                waited = every < 0 or state.renewed is None or state.frame - state.renewed >= every
+                rows, state = self.valued(look, chroma, state, deep=waited and (state.frame > 0 or given is not None))
+                state = self.remember(look, rows, state, keep=given is not None)
+        return ab, state.after_frame()
+
+    def opened(self, l: Tensor, state: State) -> State:
+        """The state as a frame finds it; before the first, sizes are made known and foreign exemplars are remembered."""
+        if state.size is not None:
+            if state.size != tuple(l.shape[-2:]):
+                raise ValueError(f"this film began at {state.size[0]} x {state.size[1]} and now brings a frame of "
+                                 f"{l.shape[-2]} x {l.shape[-1]}; start() anew for another film")
+            return state
+        foreign = [r for r in state.references if r.frame is None]
+        if not foreign and all(r.frame != 0 for r in state.references):
+            foreign = [min(state.references, key=lambda r: r.frame)]
+        H, W = (-(-size // self.multiple) * self.multiple for size in l.shape[-2:])
+        state = replace(state, size=tuple(l.shape[-2:]), references=tuple(r for r in state.references if r.frame is not None),
+                        hidden=l.new_zeros(len(l), 2, self.config.hidden, H // self.stride, W // self.stride, dtype=torch.float),
+                        position=self.features.position(H, W))
+        with self.autocast(l.device):
+            for i, reference in enumerate(foreign):
+                lab = _resized(reference.image, l)
+                look = self.look(lab[:, :1], state)
+                rows, _ = self.valued(look, self.pad(lab[:, 1:] / AB_SCALE), state, deep=False)
+                state = replace(state, held=self.propagation.write(state.held, look.query, rows, -1 - i, True))
+        return state
+
+    def look(self, l: Tensor, state: State) -> Look:
+        """L (B, 1, H, W) in [0, 100] -> the frame as the network sees it, padded with mid-grey, its features and its key."""
+        image = self.pad(l / 50 - 1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        features = self.features(image, state.position)
+        return Look(image, features, self.key_heads(features.coarse))
+
+    def predict(self, look: Look, state: State, update: bool) -> tuple[Tensor, State]:
+        """Chroma (B, 2, H, W) of the padded frame, in about ±1 (Eq. 13); `update` renews the hidden state."""
+        read, carried, state = self.read(look.query, state)
+        decoded = self.decoder(look.features, read, state.hidden)
+        if update:
+            state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
+        if self.carry is None:
+            return decoded.logits.tanh(), state
+        return self.carry(carried) + decoded.logits, state
+
+    def read(self, query: Query, state: State) -> tuple[Tensor, Tensor | None, State]:
+        """(B, 2, Cv, h, w), V + L: read from memory and nearby; the chroma (B, 2, h, w) carried with it, or None."""
+        rows, held = self.propagation.read(state.held, query)
+        far, chroma = self._split(rows)
+        state = replace(state, held=held)
+        if self.local_attention is None or state.last is None:
+            return far, chroma, state
+        near, near_chroma = self.local_attention(query.key, state.last.key, *self._split(state.last.rows))
+        if self.carry is not None:
+            chroma = self.carry.blend(far, near, chroma, near_chroma)
+        return far + near, chroma, state
+
+    def share(self, query: Query, state: State, row: int, column: int) -> float:
+        """How much of a cell's colour comes from nearby and not from memory: the carried chroma's, or a half."""
+        if self.carry is None:
+            return 0.5
+        far, _ = self._split(self.propagation.read(state.held, query).rows)
+        near = self.local_attention(query.key, state.last.key, *self._split(state.last.rows)).value
+        return float(self.carry.share(far, near)[0, 0, row, column])
+
+    def given_chroma(self, reference: Reference, l: Tensor) -> tuple[Tensor, Tensor]:
+        """An exemplar's ab (B, 2, H, W) at the film's size, and as the network sees it."""
+        ab = _resized(reference.image, l)[:, 1:]
+        return ab, self.pad(ab / AB_SCALE)
+
+    def valued(self, look: Look, chroma: Tensor, state: State, deep: bool) -> tuple[Tensor, State]:
+        """What is to be remembered of a frame, (B, C, h, w); `deep` renews the hidden state from it."""
+        value = self.value_encoder(look.image, chroma, look.features.coarse)
+        if deep:
+            state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden), renewed=state.frame)
+        rows = value.flatten(1, 2)
+        if self.carry is not None:
+            rows = torch.cat((rows, F.avg_pool2d(chroma, self.stride).to(rows.dtype)), dim=1)
+        return rows, state
+
+    def remember(self, look: Look, rows: Tensor, state: State, keep: bool) -> State:
+        """The state that also holds this frame; `keep` for exemplars."""
+        held = self.propagation.write(state.held, look.query, rows, state.frame, keep)
+        return replace(state, held=held, last=Remembered(state.frame, look.query.key, rows))
+
+    # Sizes and precision
+
+    def autocast(self, device: torch.device) -> AbstractContextManager:
+        """The precision that the config asks for; where it asks for nothing special, the caller's own autocast stays."""
+        if self.config.precision == "float32":
+            return torch.autocast(device.type, enabled=torch.is_autocast_enabled(device.type))
+        return torch.autocast(device.type, dtype=getattr(torch, self.config.precision))
+
+    def pad(self, x: Tensor) -> Tensor:
+        """Zeros on both sides, up to a multiple of `multiple`; an odd pixel goes to the bottom or right."""
+        spare_y, spare_x = (-size % self.multiple for size in x.shape[-2:])
+        return F.pad(x, (spare_x // 2, spare_x - spare_x // 2, spare_y // 2, spare_y - spare_y // 2))
+
+    def crop(self, x: Tensor, like: Tensor) -> Tensor:
+        H, W = like.shape[-2:]
+        top, left = (x.shape[-2] - H) // 2, (x.shape[-1] - W) // 2
+        return x[..., top:top + H, left:left + W]
+
+    def _split(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        value = rows[:, :2 * self.config.value].unflatten(1, (2, -1))
+        return value, None if self.carry is None else rows[:, 2 * self.config.value:]
+
+
+def _resized(lab: Tensor, l: Tensor) -> Tensor:
+    """A reference (B or 1, 3, ., .) at the film's batch, size and device, (B, 3, H, W)."""
+    lab = lab.to(l)
+    if lab.shape[-2:] != l.shape[-2:]:
+        lab = F.interpolate(lab, size=l.shape[-2:], mode="bilinear", antialias=True)
+    return lab.expand(len(l), -1, -1, -1)

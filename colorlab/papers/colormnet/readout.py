@@ -1,0 +1,83 @@
+"""Reading from memory: every pixel's mix of the values stored at keys like its own (ColorMNet Eq. 9, 10).
+
+The (pixels x entries) matrix of a long film in high resolution would fill gigabytes. It is made and used a slab of pixels at
+a time, which changes no result: pixels do not depend on one another.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+SLAB = 1 << 23  # similarities held at a time: 32 MB
+
+
+class Reading(NamedTuple):
+    value: Tensor           # (N, C) what each pixel has read
+    received: Tensor        # (M,) the weights that each entry was given, summed over pixels
+    index: Tensor | None    # (N, k) which entries were read; None: all of them
+    weights: Tensor | None  # (N, k) how much of each; rows sum to 1
+
+
+def similarity(key: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Tensor:
+    """-(s / √Ck) Σ_c e_c (k_c - q_c)², never positive, as one matrix product with the square expanded.
+
+    key k: (M, Ck) and shrinkage s: (M,) of the entries; query q and selection e: (N, Ck) of the pixels. Returns (N, M) in
+    float32, under autocast too. Eq. 9b with the selection and the shrinkage of the authors' code.
+    """
+    with torch.autocast(key.device.type, enabled=False):
+        entries = torch.cat((-key.square(), 2 * key, -torch.ones_like(key[:, :1])), dim=1)       # (M, 2 Ck + 1)
+        entries = entries * (shrinkage / key.shape[1] ** 0.5)[:, None]
+        weighted = query * selection
+        pixels = torch.cat((selection, weighted, (weighted * query).sum(1, keepdim=True)), dim=1)
+        return pixels @ entries.mT
+
+
+def read_top(key: Tensor, shrinkage: Tensor, value: Tensor, query: Tensor, selection: Tensor, k: int,
+             temperature: float = 1.0) -> Reading:
+    """Read the k most similar entries, or all where there are fewer. Shapes as for `similarity`; value: (M, C)."""
+    k = min(k, len(key))
+    found = [_top(similarity(key, shrinkage, q, e), k) for q, e in zip(*_slabs(len(key), query, selection))]
+    scores, index = (torch.cat(parts) for parts in zip(*found))                                  # (N, k) each
+    weights = (scores / temperature).softmax(-1)
+    received = weights.new_zeros(len(key)).index_add_(0, index.flatten(), weights.detach().flatten())
+    mixed = torch.cat([(w[:, None].to(value.dtype) @ value[i])[:, 0]
+                       for w, i in zip(*_slabs(k * value.shape[1], weights, index))])
+    return Reading(mixed, received, index, weights)
+
+
+def read_all(key: Tensor, shrinkage: Tensor, value: Tensor, query: Tensor, selection: Tensor,
+             temperature: float = 1.0) -> Reading:
+    """Read all entries, each as much as it is alike: training, and stacking."""
+    mixed, received = [], 0
+    for q, e in zip(*_slabs(len(key), query, selection)):
+        weights = (similarity(key, shrinkage, q, e) / temperature).softmax(-1)
+        mixed.append(weights.to(value.dtype) @ value)
+        received = received + weights.detach().sum(0)
+    return Reading(torch.cat(mixed), received, None, None)
+
+
+def _slabs(width: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+    """Each tensor cut along its rows, so that rows x width stays below SLAB."""
+    return [tensor.split(max(1, SLAB // width)) for tensor in tensors]
+
+
+def _top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """`scores.topk(k)` of every row, (N, M) -> (N, k) values and indices, several times faster for long rows.
+
+    Columns are dealt into groups; the k best columns are all found in the k groups with the best maxima (were one of them
+    elsewhere, k groups would each hold something better), so only those groups are sorted. Maxima are cheap.
+    """
+    N, M = scores.shape
+    group = int((M / k) ** 0.5)
+    if group < 3:
+        return scores.topk(k)
+    count = M // group                                                       # column j < group * count: group j % count
+    best = scores[:, :group * count].view(N, group, count).amax(1).topk(k, sorted=False).indices     # (N, k)
+    members = best[:, None] + torch.arange(0, group * count, count, device=scores.device)[:, None]   # (N, group, k)
+    rest = torch.arange(group * count, M, device=scores.device).expand(N, -1)
+    candidates = torch.cat((members.flatten(1), rest), dim=1)
+    values, place = scores.gather(1, candidates).topk(k)
+    return values, candidates.gather(1, place)

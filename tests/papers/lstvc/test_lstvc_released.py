@@ -1,22 +1,21 @@
 """The paper's network against numbers of the authors' own: parameters filled by rule, module by module and over several blocks."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
-from golden.fill import fill
+from golden.bupt import released_shapes, released_tcavc
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from colorlab.color import lab_to_rgb
-from colorlab.papers.lstvc import LSTVC, LSTVCConfig
+from colorlab.papers.lstvc import LSTVCConfig
 from colorlab.papers.lstvc.attention import sine_position
 from colorlab.papers.lstvc.released import NAMES, UNUSED, flatten
 from colorlab.weights import rename
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-SHAPES = {name: tuple(shape) for name, shape in json.loads((GOLDEN / "lstvc.state_dict.json").read_text()).items()}
+SHAPES = released_shapes("lstvc")
 NORMS = ("bn1", "bn2", "bn3", "downsample.1")  # frozen in the authors' code: buffers, not parameters
 
 
@@ -27,12 +26,7 @@ def golden():
 
 @pytest.fixture(scope="module")
 def released():
-    """The network with every released name filled; building its 500 MB twice would only cost time."""
-    with torch.device("meta"):
-        model = LSTVC()
-    state = rename(fill(SHAPES, conv_bias=1.0), NAMES, UNUSED)
-    model.load_state_dict(state, assign=True)
-    return model.eval().requires_grad_(False)
+    return released_tcavc().propagation
 
 
 def tokens(golden, name):

@@ -15,7 +15,7 @@ import importlib
 __version__ = "0.1.0"
 __all__ = ["METHODS", "colorize", "load", "read_video", "write_video"]
 
-_LAZY = {"METHODS": "colorlab.methods", "load": "colorlab.methods", "colorize": "colorlab.colorize",
+_LAZY = {"METHODS": "colorlab.methods", "load": "colorlab.methods", "colorize": "colorlab.coloring",
          "read_video": "colorlab.video", "write_video": "colorlab.video"}
 
 
@@ -23,5 +23,5 @@ def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module 'colorlab' has no attribute {name!r}")
     value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value  # also puts the function back in front of the submodule of the same name
+    globals()[name] = value
     return value

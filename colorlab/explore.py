@@ -77,8 +77,9 @@ class View:
     """What there is to see for one point and one setting of the sliders."""
 
     picture: plots.Picture                                          # the one to point at, (H, W, 3)
-    maps: Mapping[str, np.ndarray]                                  # {source: (H, W)}, >= 0: heat maps that together sum to one
+    maps: Mapping[str, np.ndarray] = field(default_factory=dict)    # {source: (H, W)}, >= 0: heat maps that together sum to one
     backgrounds: Mapping[str, plots.Picture] = field(default_factory=dict)  # {source: the picture the map lies on}
+    panels: Mapping[str, plots.Picture] = field(default_factory=dict)  # {name: picture}: more to see, beside the maps
     note: str = ""                                                  # a line below
 
     @property
@@ -124,28 +125,27 @@ class Explorer(widgets.VBox):
         """Ask `look` again and draw what it says."""
         self.view = self._look(self.at, **{name: widget.value for name, widget in self.controls.items()})
         self.picture.draw(plots.mark(self.view.picture, self.at))
-        self.answer.value = plots.to_png(self._sheet())
+        self.answer.value = plots.to_png(plots.contact_sheet(self._tiles(), columns=2))
         self.note.value = self.view.note
 
-    def _sheet(self) -> np.ndarray:
+    def _tiles(self) -> dict[str, plots.Picture]:
         shares = self.view.shares
-        return plots.contact_sheet({f"{name}  {100 * shares[name]:.0f} %": plots.heat(values, self.view.backgrounds.get(name))
-                                    for name, values in self.view.maps.items()}, columns=2)
+        heats = {f"{name}  {100 * shares[name]:.0f} %": plots.heat(values, self.view.backgrounds.get(name))
+                 for name, values in self.view.maps.items()}
+        return heats | dict(self.view.panels)
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict:
         """The live widget, and beside it a still picture for pages that cannot run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        still = plots.contact_sheet({"the pixel": plots.mark(self.view.picture, self.at), **{
-            f"{name}  {100 * share:.0f} %": plots.heat(self.view.maps[name], self.view.backgrounds.get(name))
-            for name, share in self.view.shares.items()}}, columns=3)
-        data["image/png"] = base64.b64encode(plots.to_png(still)).decode()
+        still = plots.contact_sheet({"the pixel": plots.mark(self.view.picture, self.at)} | self._tiles())
+        data["image/jpeg"] = base64.b64encode(plots.to_jpeg(still)).decode()
         data["text/plain"] = repr(self)
         return bundle
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={widget.value}" for name, widget in self.controls.items())
-        return f"Explorer(at={self.at}{', ' + settings if settings else ''}; sources: {', '.join(self.view.maps)})"
+        return f"Explorer(at={self.at}{', ' + settings if settings else ''}; shows: {', '.join([*self.view.maps, *self.view.panels])})"
 
 
 def colors_from(model: nn.Module, lab: Tensor, references: object, at: tuple[int, int] | None = None) -> Explorer:

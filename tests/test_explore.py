@@ -37,9 +37,9 @@ def test_the_browser_is_told_the_size_in_pixels_of_the_picture():
 def test_a_page_that_cannot_run_shows_a_still():
     bundle = Explorer(look, at=(3, 4), frame=(0, 5, 2))._repr_mimebundle_()
     data = bundle[0] if isinstance(bundle, tuple) else bundle
-    still = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    still = Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"])))
     assert still.size[0] >= 60 and "application/vnd.jupyter.widget-view+json" in data
-    assert data["text/plain"] == "Explorer(at=(3, 4), frame=2; sources: reference)"
+    assert data["text/plain"] == "Explorer(at=(3, 4), frame=2; shows: reference)"
 
 
 def test_shares_sum_to_one():

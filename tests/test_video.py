@@ -7,6 +7,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from films import fill_planes, grey_ramp, packets, save_film, with_tone
 from PIL import Image
 
@@ -139,6 +140,19 @@ def test_shape_of_pixels_is_kept(tmp_path):
     source = save_film(tmp_path / "in.mp4", grey_ramp(3), sample_aspect_ratio=Fraction(16, 15))
     write_video(tmp_path / "out.mp4", read_video(source), like=source)
     assert read_video(tmp_path / "out.mp4").pixel_aspect == Fraction(16, 15)
+
+
+def test_streams_keep_their_language_and_default_mark(tmp_path):
+    def tagged(output):
+        finish = with_tone(output)
+        for stream, language in zip(output.streams, ("eng", "deu")):
+            stream.metadata["language"], stream.disposition = language, Disposition.default
+        return finish
+
+    source = save_film(tmp_path / "in.mkv", grey_ramp(12), extra=tagged)
+    write_video(tmp_path / "out.mkv", read_video(source), like=source)
+    with av.open(str(tmp_path / "out.mkv")) as film:
+        assert [(s.type, s.language, s.disposition) for s in film.streams] == [("video", "eng", 1), ("audio", "deu", 1)]
 
 
 def test_titles_and_chapters_are_kept(tmp_path):

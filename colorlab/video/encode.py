@@ -22,7 +22,8 @@ X264 = ("libx264", {"crf": "12", "preset": "fast"})
 VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"})
 FORMATS = {".mp4": ("mp4", *X264), ".m4v": ("mp4", *X264), ".mov": ("mov", *X264), ".mkv": ("matroska", *X264), ".webm": ("webm", *VP9)}
 COPIED = ("audio", "subtitle", "attachment")
-FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "creation_time", "duration"}  # of the file, not of the work
+FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # of the file, not of the work
+STREAM_TAGS = {"language", "title", "comment", "handler_name"}
 
 
 def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate: Fraction) -> int:
@@ -62,6 +63,8 @@ class Encoder:
             self.stream = self._picture_stream(codec, options, height, width, like.rate if like else rate,
                                                like.pixel_aspect if like else Fraction(1))
             self.copied = stack.enter_context(Copied(self.output, path.suffix, like)) if like else None
+            if self.copied:
+                name_like(self.stream, self.copied.pictures)
             self._start(path.suffix, like)
             self.stack = stack.pop_all()
 
@@ -110,14 +113,13 @@ class Copied:
     def __init__(self, output: av.container.OutputContainer, suffix: str, like: Film):
         self.output = output
         self.input = open_film(like.path)
-        pictures = picture_stream(self.input)
+        self.pictures = picture_stream(self.input)
         self.streams = {s.index: self._added(s, suffix, like.path) for s in self.input.streams if s.type in COPIED}
         output.metadata.update({k: v for k, v in self.input.metadata.items() if k.lower() not in FILE_TAGS})
         output.set_chapters(self.input.chapters())
         sources = [s for s in self.input.streams if s.index in self.streams and s.type != "attachment"]
         self.packets = self.input.demux(sources) if sources else iter(())
         self.pending: av.Packet | None = next(self.packets, None)
-        self.pictures = pictures
 
     def _added(self, stream: av.stream.Stream, suffix: str, path: Path) -> av.stream.Stream:
         try:
@@ -126,8 +128,7 @@ class Copied:
             codec = stream.codec_context.name if stream.codec_context else "unknown"
             raise InputError(f"a {suffix} file cannot hold the {stream.type} of {path} ({codec}); give the output a name in .mkv, or in "
                              f"{path.suffix} like the source") from error
-        added.metadata.update({k: v for k, v in stream.metadata.items() if "DURATION" not in k and "STATISTICS" not in k})
-        added.disposition = stream.disposition
+        name_like(added, stream)
         return added
 
     def until(self, seconds: float) -> None:
@@ -146,6 +147,12 @@ class Copied:
 
     def __exit__(self, *_: object) -> None:
         self.input.close()
+
+
+def name_like(stream: av.stream.Stream, source: av.stream.Stream) -> None:
+    """Give a stream the language, title and default mark of its source."""
+    stream.metadata.update({k: v for k, v in source.metadata.items() if k.lower() in STREAM_TAGS})
+    stream.disposition = source.disposition
 
 
 def like_colors(like: Film | None, height: int, width: int) -> Colors:

@@ -248,3 +248,19 @@ def test_flo_files_that_are_not_are_refused(tmp_path, raw, message):
 def test_flows_of_other_shapes_are_refused(flow, message):
     with pytest.raises(ValueError, match=message):
         flows.warp(torch.zeros(1, 3, 4, 4), flow)
+
+
+# -- on the embedded clips -------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["layers", "rotation"])
+def test_on_embedded_clips_exact_flow_leaves_nothing_and_the_estimate_is_close(name, tmp_path, monkeypatch):
+    from colorlab.data import embedded_clip
+
+    monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path))
+    clip = embedded_clip(name, frames=2, height=96, width=128)
+    exact, seen = torch.from_numpy(clip.forward[:1]), torch.from_numpy(clip.reliable_forward[:1, None])
+    first, second = as_image(clip.frames[0]), as_image(clip.frames[1])
+    gap = (flows.warp(second, exact) - first).square().mean(1, keepdim=True)
+    assert gap[seen].mean() < 1e-3 < (second - first).square().mean()  # resampling only; unwarped, the frames differ
+    error = (flows.classical_flow(first, second) - exact).square().sum(1, keepdim=True).sqrt()
+    assert error[seen].median() < 0.5

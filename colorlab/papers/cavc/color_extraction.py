@@ -123,7 +123,7 @@ def color_histogram(rgb: Tensor, bins: int = 256) -> Tensor:
     device and in every run; there is no gradient, nor need of one, since the reference is given and not learned.
     """
     B, channels = rgb.shape[:2]
-    levels = rgb.detach().float().clamp(0, 1).mul(255).round().long() * bins // 256   # (B, 3, H, W)
+    levels = rgb.detach().float().clamp(0, 1).mul(255).round().int() * bins >> 8      # (B, 3, H, W): 256 levels into bins
     rows = torch.arange(B * channels, device=rgb.device).view(B, channels, 1, 1) * bins
     counts = torch.bincount((levels + rows).flatten(), minlength=B * channels * bins)
     counts = counts.view(B, channels, bins).float()

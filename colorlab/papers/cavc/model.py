@@ -91,9 +91,9 @@ class CAVCConfig:
 
     @classmethod
     def course(cls) -> CAVCConfig:
-        """The same code, narrow, with learned patch tokens: no download, quick on a laptop."""
-        return cls(extractor="patches", sca_width=8, sca_features=16, widths=(32, 48, 96, 128), decoder_widths=(96, 48, 32, 16),
-                   head_width=16, color_width=64, code_width=64, bins=32, dropout=0.0)
+        """The same code with learned patch tokens, narrowest where there are most pixels: no download, quick on a laptop."""
+        return cls(extractor="patches", sca_width=8, sca_features=16, widths=(16, 48, 96, 128), decoder_widths=(96, 48, 16, 8),
+                   color_width=64, code_width=64, bins=32, dropout=0.0)
 
     @classmethod
     def tiny(cls) -> CAVCConfig:
@@ -232,7 +232,7 @@ class CAVC(nn.Module):
         - "reference", or "frame 5" for a frame of the film's own: which patches of the reference the fusion lays over this
           pixel. A patch token is laid where its patch *lies*, whatever it shows. (The class token and the histogram
           speak to all pixels alike and are not drawn.) Several references share the third as `blend` mixes them.
-        - "this frame (window)" and "this frame (shifted window)": where Single Channel Attention looks from this pixel.
+        - "frame 7 (window)" and "frame 7 (shifted window)", of the frame itself: where Single Channel Attention looks from this pixel.
 
         Both are what single layers do. The layers in between carry colours further.
         """
@@ -245,7 +245,8 @@ class CAVC(nn.Module):
         placed = placed / placed.sum()
         found = {name: share / 3 * placed
                  for name, share in zip(source_names(state.moments), blend(state.moments, state.frame)) if share}
-        return found | {"this frame (window)": maps.window[0, 0] / 3, "this frame (shifted window)": maps.shifted[0, 0] / 3}
+        itself = f"frame {state.frame}"
+        return found | {f"{itself} (window)": maps.window[0, 0] / 3, f"{itself} (shifted window)": maps.shifted[0, 0] / 3}
 
     def patch_shares(self, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
         """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing to 1."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from colorlab.color import frames_to_rgb
 from colorlab.errors import InputError
 from colorlab.papers.cavc.color_extraction import VGG, Patches, VisionTransformer, color_histogram, histogram_features
 
@@ -114,3 +115,11 @@ def test_pretrained_weights_are_used_once_they_are_had(vit, monkeypatch):
 def test_patches_have_no_imagenet_weights():
     with pytest.raises(InputError, match="weights='none'"):
         Patches().load_pretrained()
+
+
+def test_histogram_is_the_one_that_cdc_compares():
+    from colorlab.metrics import color_histograms
+
+    frame = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    ours = color_histogram(frames_to_rgb(frame)[None])[0]
+    assert_close(ours, torch.tensor(color_histograms(frame), dtype=torch.float32))

@@ -162,7 +162,7 @@ def test_bfloat16_autocast_changes_colours_little():
 def test_attention_maps_sum_to_one_together(size, at):
     model = network()
     maps = model.attention(film(0, 1, 1, *size), model.start(picture(1, 20, 20)), at)
-    assert list(maps) == ["reference", "this frame (window)", "this frame (shifted window)"]
+    assert list(maps) == ["reference", "frame 0 (window)", "frame 0 (shifted window)"]
     assert all(map.shape == size and (map >= 0).all() for map in maps.values())
     assert_close(sum(map.sum() for map in maps.values()), torch.tensor(1.0))
 
@@ -172,7 +172,7 @@ def test_attention_names_the_references_that_speak_to_the_frame():
     l, state = film(0, 1, 1, 32, 32), model.start([picture(1, 8, 8), (0, picture(2, 8, 8)), picture(3, 8, 8), (4, picture(4, 8, 8))])
     shares = {name: round(float(map.sum()), 4) for name, map in model.attention(l, replace(state, frame=1), (3, 3)).items()}
     assert shares == {"reference": 0.1111, "frame 0": 0.0833, "reference 2": 0.1111, "frame 4": 0.0278,
-                      "this frame (window)": 0.3333, "this frame (shifted window)": 0.3333}
+                      "frame 1 (window)": 0.3333, "frame 1 (shifted window)": 0.3333}
     assert "frame 4" not in model.attention(l, state, (3, 3))
 
 

@@ -9,6 +9,7 @@ Without a browser, set `explorer.at` or a slider's value and read `explorer.view
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,11 +17,13 @@ import anywidget
 import ipywidgets as widgets
 import numpy as np
 import torch
+import torch.nn.functional as F
 import traitlets
 from torch import Tensor, nn
 
 from colorlab import plots
 from colorlab.color import fit_gamut, join_lab, lab_to_rgb
+from colorlab.modules.references import References, parse_references
 
 _CLICKS = """
 function render({ model, el }) {
@@ -148,7 +151,7 @@ class Explorer(widgets.VBox):
         return f"Explorer(at={self.at}{', ' + settings if settings else ''}; shows: {', '.join([*self.view.maps, *self.view.panels])})"
 
 
-def colors_from(model: nn.Module, lab: Tensor, references: object, at: tuple[int, int] | None = None) -> Explorer:
+def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple[int, int] | None = None) -> Explorer:
     """Explore where a method takes each pixel's colour from, on a clip.
 
     lab: (T, 3, H, W) the clip in colour (its L is coloured; its ab are only compared with). references: as `model.start`
@@ -157,6 +160,8 @@ def colors_from(model: nn.Module, lab: Tensor, references: object, at: tuple[int
     frames = lab.shape[0]
     states, predicted = [model.start(references)], []
     rgb = lab_to_rgb(fit_gamut(lab))
+    shown = [F.interpolate(lab_to_rgb(reference.image[:1]), size=lab.shape[-2:], mode="bilinear", antialias=True)[0]
+             for reference in parse_references(references)]
 
     def color_until(frame: int) -> Tensor:
         while len(predicted) <= frame:
@@ -174,20 +179,24 @@ def colors_from(model: nn.Module, lab: Tensor, references: object, at: tuple[int
         y, x = point
         error = float((predicted[frame][:, y, x] - lab[frame, 1:, y, x]).norm())
         peak = max(float(values.max()) for values in maps.values())
-        return View(colored, {name: values.cpu().numpy() for name, values in maps.items()}, _pictures(maps, rgb),
-                    f"frame {frame}, pixel ({y}, {x}): off by {error:.1f} in ab; the strongest source pixel gives {100 * peak:.1f} %")
+        return View(colored, {name: values.cpu().numpy() for name, values in maps.items()}, _behind(maps, rgb, shown),
+                    note=f"frame {frame}, pixel ({y}, {x}): off by {error:.1f} in ab; "
+                         f"the strongest source pixel gives {100 * peak:.1f} %")
 
     point = at or (lab.shape[-2] // 2, lab.shape[-1] // 2)
     return Explorer(look, point, frame=(0, frames - 1, min(1, frames - 1)))
 
 
-def _pictures(maps: Mapping[str, Tensor], rgb: Tensor) -> dict[str, Tensor]:
-    """The picture behind each map: the film's frame where the source's name carries a frame's number, else the first frame."""
-    behind = {}
+def _behind(maps: Mapping[str, Tensor], rgb: Tensor, references: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The picture behind each map, from the source's name: "reference 2" or "... frame 7 ..."; else the film's first frame."""
+    pictures = {}
     for name in maps:
-        digits = [int(word.strip("():,")) for word in name.split() if word.strip("():,").isdigit()]
-        behind[name] = rgb[digits[-1]] if "frame" in name and digits and digits[-1] < len(rgb) else rgb[0]
-    return behind
+        numbers = [int(number) for number in re.findall(r"\d+", name)]
+        if name.startswith("reference") and references:
+            pictures[name] = references[min(numbers[0] if numbers else 1, len(references)) - 1]
+        else:
+            pictures[name] = rgb[min(numbers[-1], len(rgb) - 1) if "frame" in name and numbers else 0]
+    return pictures
 
 
 def _slider(name: str, spec: tuple | list | widgets.Widget) -> widgets.Widget:

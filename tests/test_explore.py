@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorlab import plots
-from colorlab.explore import Explorer, View
+import colorlab
+from colorlab import data, plots
+from colorlab.color import frames_to_rgb, rgb_to_lab
+from colorlab.explore import Explorer, View, colors_from
 
 
 def look(at, frame=0):
@@ -52,3 +54,21 @@ def test_heat_is_brightest_at_the_peak():
     plane[2, 5] = 3
     brightness = plots.heat(plane).sum(-1)
     assert np.unravel_index(brightness.argmax(), brightness.shape) == (2, 5)
+
+
+def test_every_methods_attention_can_be_explored():
+    lab = rgb_to_lab(frames_to_rgb(data.embedded_clip("parallax", frames=3, height=32, width=48).frames))
+    explorer = colors_from(colorlab.load("copy"), lab, [(0, lab[:1])], at=(20, 30))
+    explorer.controls["frame"].value = 2
+    assert sum(explorer.view.shares.values()) == pytest.approx(1)
+    assert explorer.view.maps["reference"][20, 30] == 1
+    assert "frame 2, pixel (20, 30)" in explorer.note.value
+
+
+def test_a_source_lies_on_its_own_picture():
+    lab = rgb_to_lab(frames_to_rgb(data.embedded_clip("parallax", frames=3, height=32, width=48).frames))
+    other = rgb_to_lab(frames_to_rgb(data.embedded_clip("rotation", frames=1, height=64, width=64).frames))
+    explorer = colors_from(colorlab.load("copy"), lab, other)
+    assert explorer.view.backgrounds["reference"].shape == (3, 32, 48)
+    assert not np.allclose(explorer.view.backgrounds["reference"], frames_to_rgb(data.embedded_clip(
+        "parallax", frames=3, height=32, width=48).frames)[0], atol=0.05)

@@ -56,7 +56,7 @@ $(STAMP): pyproject.toml $(wildcard constraints.txt)
 # After the tests have passed with newer versions: record them. What torch brings for its own build stays out of the record.
 constraints: $(STAMP)
 	$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable --exclude colorlab \
-		| grep -E '^[A-Za-z0-9._-]+==' | grep -Eiv '^(nvidia|cuda|triton|pip|setuptools|wheel)' | sed 's/+.*//' > constraints.new
+		| grep -E '^[A-Za-z0-9._-]+==' | grep -Eiv '^(nvidia|cuda|triton|pip|setuptools|wheel)' | sed 's/+.*//' | tr 'A-Z_' 'a-z-' > constraints.new
 	@{ sed -n '/^#/p' constraints.txt; cat constraints.new; } > constraints.next && mv constraints.next constraints.txt && rm constraints.new
 
 clean:

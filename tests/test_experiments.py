@@ -124,7 +124,7 @@ def finished(tmp_path_factory) -> experiments.Run:
         folder / "book.ipynb", "import os, numpy\nfrom colorlab.experiments import record",
         "record(psnr=numpy.float32(size) / 2, per_frame=numpy.arange(2)); record(name=name, psnr=30.5)",
         "import ipywidgets\nipywidgets.IntSlider()", "print(os.getcwd())",
-        "import base64, IPython.display as show\nfrom PIL import Image\nImage.new('RGB', (900, 300), 'red').save('red.png')\n"
+        "import IPython.display as show\nfrom PIL import Image\nImage.new('RGB', (900, 300), 'red').save('red.png')\n"
         "show.display(show.Image('red.png'))",
         parameters="size: int = 8\nname = 'none'\nseed = 3")
     return run(book, out=folder / "runs", parameters={"size": 16})[0]

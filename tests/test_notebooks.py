@@ -47,7 +47,7 @@ def test_no_cell_failed_or_warned(notebook):
 
 
 @each_notebook
-def test_pictures_are_png(notebook):
+def test_pictures_are_of_pixels(notebook):
     kinds = {kind for cell in code_cells(notebook) for output in cell["outputs"] for kind in output.get("data", {})}
     assert kinds & {"image/svg+xml", "application/pdf"} == set()
 

@@ -48,7 +48,7 @@ def cleaned(notebook: dict[str, Any], name: str) -> dict[str, Any]:
 def clean_output(output: dict[str, Any], place: str) -> None:
     data = output.get("data", {})
     if "image/svg+xml" in data or "application/pdf" in data:
-        raise InputError(f"{place} draws SVG or PDF, whose random ids no test can compare; let it draw PNG")
+        raise InputError(f"{place} draws SVG or PDF, whose random ids no test can compare; let it draw PNG or JPEG")
     # Without its state a widget's view is an error message; its picture or its text, which stand beside it, are not.
     data.pop(WIDGET_VIEW, None)
     output.get("metadata", {}).pop(WIDGET_VIEW, None)

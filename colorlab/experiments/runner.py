@@ -75,8 +75,8 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
         usage_file = partial / "usage.json"
         usage = json.loads(usage_file.read_text()) if usage_file.exists() else {"device": None, "peak_memory_mb": None}
         usage_file.unlink(missing_ok=True)
-        if not (partial / "log.txt").stat().st_size:
-            (partial / "log.txt").unlink()
+        if not error or not (partial / "log.txt").stat().st_size:
+            (partial / "log.txt").unlink()  # of a finished run it holds how its kernel was shut down
         if not (partial / "metrics.json").exists():
             write_json(partial / "metrics.json", {})
         defaults = {name: parameter.default for name, parameter in read_parameters(job.notebook).items()}

@@ -108,8 +108,8 @@ def write_pictures(executed: Path) -> None:
     from PIL import Image
 
     cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
-    figures = [output["data"]["image/png"] for cell in cells for output in cell.get("outputs", ())
-               if "image/png" in output.get("data", {})]
+    figures = [data[kind] for cell in cells for output in cell.get("outputs", ()) for data in [output.get("data", {})]
+               for kind in ("image/png", "image/jpeg") if kind in data]
     count = min(PICTURES, len(figures))
     for number in range(count):
         chosen = figures[round((number + 1) * len(figures) / count) - 1]  # the last one is always among them

@@ -15,7 +15,7 @@ TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".ipynb", ".json
 # Words that have no business in what we publish, written so that this file does not hold them itself.
 LEFTOVERS = re.compile(r"\b(" + "|".join(("TO" "DO", "FIX" "ME", "XX" "X", "HA" "CK")) + r")\b")
 # An index of packages other than the public one, or a machine's own paths, in a file that others will use.
-ADDRESSES = re.compile(r"(--(extra-)?index-" r"url|--find-" r"links|\bfile:/" r"//|/home/\w+/|/root/|/Users/\w+/|\b\d+\.\d+\.\d+\.\d+:\d+)")
+ADDRESSES = re.compile(r"(--(extra-)?index-" r"url|--find-" r"links|\bfile:/" r"//|/home/\w+/|/ro" r"ot/|/Users/\w+/|\b\d+\.\d+\.\d+\.\d+:\d+)")
 
 
 def tracked() -> list[Path]:

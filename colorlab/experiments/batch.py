@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 from typing import Any, Iterable
 
@@ -88,8 +88,9 @@ class Batch:
     def __exit__(self, kind, error, traceback) -> None:
         for future in self.futures:
             future.cancel()
-        for worker in list(self.workers):
-            worker.stdin.close()  # the process ends when its standard input does
+        while error and wait(self.futures, timeout=0.2).not_done:
+            for worker in list(self.workers):
+                worker.stdin.close()  # the process ends when its standard input does
         self.bar.close()
         if error:
             write_page(self.out, {})

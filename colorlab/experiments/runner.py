@@ -137,6 +137,7 @@ def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[
             for line in worker.stdout:
                 message = json.loads(line)
                 progress(message["cells"]) if "cells" in message else outcome.update(message)
+            worker.wait()  # before its stdin is closed: that would end it, even on its way out
             if worker.stdin.closed:
                 raise Ended
         finally:

@@ -10,31 +10,34 @@ import numpy as np
 from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.metrics.frames import Frame, check_frame
 
-OPPONENTS = np.array([[1, -1, 0], [0.5, 0.5, -1]])  # rg = R - G and yb = (R + G)/2 - B
-
 
 def colorfulness(frame: Frame) -> float:
     """M3 of Hasler and Suesstrunk: sqrt(var rg + var yb) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2), levels 0 to 255.
 
     frame: (H, W, 3) uint8 RGB. BGR changes the value a little and would go unnoticed.
     """
-    check_frame(frame)
-    levels = frame.reshape(-1, 3).astype(np.float64)
-    mean = OPPONENTS @ levels.mean(0)                                  # (2,)
-    # Both spreads follow from the 3 x 3 moments of R, G, B: a tenth of the work of forming rg and yb.
-    squares = np.diag(OPPONENTS @ (levels.T @ levels / len(levels)) @ OPPONENTS.T)
-    spread = np.maximum(squares - mean**2, 0)
-    return float(np.sqrt(spread.sum()) + 0.3 * np.sqrt((mean**2).sum()))
+    return _m3(*_opponents(frame))
 
 
 def colorfulness_absolute(frame: Frame) -> float:
     """M3 of |rg| and |yb|: what ColorMNet's and DDColor's scripts compute. Lower than `colorfulness`, unevenly so."""
+    return _m3(*map(np.abs, _opponents(frame)))
+
+
+def _opponents(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """rg = R - G and yb = (R + G)/2 - B, (H, W) each, exact in float32."""
     check_frame(frame)
-    R, G, B = np.moveaxis(frame.astype(np.float32), -1, 0)
-    rg, yb = np.abs(R - G), np.abs((R + G) / 2 - B)
-    spread = rg.var(dtype=np.float64) + yb.var(dtype=np.float64)
-    center = rg.mean(dtype=np.float64) ** 2 + yb.mean(dtype=np.float64) ** 2
-    return float(np.sqrt(spread) + 0.3 * np.sqrt(center))
+    R, G, B = (frame[..., c].astype(np.float32) for c in range(3))
+    return R - G, (R + G) * np.float32(0.5) - B
+
+
+def _m3(rg: np.ndarray, yb: np.ndarray) -> float:
+    """sqrt(var rg + var yb) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2)."""
+    mean = [np.add.reduce(plane, axis=None, dtype=np.float64) / plane.size for plane in (rg, yb)]
+    # A row's sum of squares keeps its digits in float32, a frame's would not.
+    square = [np.einsum("hw,hw->h", plane, plane).sum(dtype=np.float64) / plane.size for plane in (rg, yb)]
+    spread = sum(square) - mean[0] ** 2 - mean[1] ** 2
+    return float(np.sqrt(max(spread, 0.0)) + 0.3 * np.hypot(*mean))
 
 
 def colorfulness_lab(frame: Frame, sample: bool = False) -> float:

@@ -19,8 +19,8 @@ def cdc(frames: Iterable[Frame], lags: Sequence[int] = LAGS) -> float:
 
     CDC_t is the mean, over all pairs of frames (i, i + t) and over R, G and B, of the Jensen-Shannon divergence
     (natural logarithm, no square root) of their 256-bin histograms. A lag counts once, however many pairs it has.
-    All frames count, the exemplar too. It knows no truth and no place: a panning camera alone gives 1e-3 to 3e-3, and a
-    grey or frozen film scores best, so print the truth's value beside it.
+    All frames count, the exemplar too. It knows no truth and no place: a panning camera alone gives 1e-3 to 3e-3, a grey film
+    scores about as the truth does (its own lightness changes), a frozen one 0. Print the truth's value beside it.
 
     Raises InputError for a clip without a single pair at the longest lag.
     """

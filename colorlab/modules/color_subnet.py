@@ -27,6 +27,17 @@ def conv3x3(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel_size=3, padding=dilation, dilation=dilation)
 
 
+class Shrink(nn.Module):
+    """Every second pixel, each channel times a factor of its own: the strided depthwise 1x1, the papers' "group convolution"."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., ::2, ::2] * self.weight.squeeze(-1)
+
+
 class WayDown(nn.Module):
     """Layers 1 to 4: from the picture to (B, 8c, H/8, W/8), c = `width`. H and W must be multiples of 8."""
 
@@ -35,11 +46,11 @@ class WayDown(nn.Module):
         c1, c2, c3, c4 = width, 2 * width, 4 * width, 8 * width
         self.conv1_1 = nn.Sequential(conv3x3(inputs, c1 // 2), nn.ReLU(), conv3x3(c1 // 2, c1))
         self.conv1_2 = conv3x3(c1, c1)
-        self.shrink1 = _shrink(c1)
+        self.shrink1 = Shrink(c1)
         self.conv2_1, self.conv2_2 = conv3x3(c1, c2), conv3x3(c2, c2)
-        self.shrink2 = _shrink(c2)
+        self.shrink2 = Shrink(c2)
         self.conv3_1, self.conv3_2, self.conv3_3 = conv3x3(c2, c3), conv3x3(c3, c3), conv3x3(c3, c3)
-        self.shrink3 = _shrink(c3)
+        self.shrink3 = Shrink(c3)
         self.conv4_1, self.conv4_2, self.conv4_3 = conv3x3(c3, c4), conv3x3(c4, c4), conv3x3(c4, c4)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Skips]:
@@ -92,11 +103,6 @@ class UpConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(F.interpolate(x, scale_factor=2, mode="nearest"))
-
-
-def _shrink(channels: int) -> nn.Conv2d:
-    """Every second pixel, each channel with a factor of its own: the papers' "group convolutions"."""
-    return nn.Conv2d(channels, channels, kernel_size=1, stride=2, groups=channels, bias=False)
 
 
 def _stage(x: Tensor, *convs: nn.Module) -> Tensor:

@@ -25,6 +25,10 @@ HARD = 1e-6  # below this temperature a float32 softmax is one-hot but for exact
 # Pairs held at a time: on a CPU 16 MB of float32, which its last cache holds; a GPU wants more to be kept busy.
 PAIRS_CPU, PAIRS_GPU = 1 << 22, 1 << 27
 
+# exp(-60) is nothing beside the row's best, exp(0), in float32 and float64. Without a floor, a good match at temperature 0.01 makes
+# exp(-100) of the rest: subnormal numbers, on which processors are 40 to 80 times slower.
+LOWEST = -60
+
 
 class Match(NamedTuple):
     mixed: Tensor       # (B, N, V) each query's mix of the values
@@ -76,7 +80,7 @@ class _SoftMatch(torch.autograd.Function):
         highest, total = query.new_empty(2, *query.shape[:-1]).unbind()          # (B, N) each row's maximum, softmax's divisor
         for video, rows, scaled in _streamed(query / temperature, key, pairs):
             top = scaled.amax(-1, keepdim=True)                                  # (rows, 1)
-            weights = scaled.sub_(top).exp_()                                    # (rows, M) but for the divisor
+            weights = scaled.sub_(top).clamp_(min=LOWEST).exp_()                 # (rows, M) but for the divisor
             divisor = weights.sum(-1, keepdim=True)
             mixed[video, rows] = (weights @ value[video]) / divisor
             highest[video, rows], total[video, rows] = top[:, 0], divisor[:, 0]
@@ -92,7 +96,7 @@ class _SoftMatch(torch.autograd.Function):
         shared = (mixed_grad * mixed).sum(-1, keepdim=True)                      # (B, N, 1) what a row's weights have in common
         for video, rows, scaled in _streamed(query / ctx.temperature, key, ctx.pairs):
             best = scaled.argmax(-1, keepdim=True)                               # (rows, 1) where the similarity came from
-            weights = scaled.sub_(highest[video, rows, None]).exp_().div_(total[video, rows, None])  # (rows, M) sum to 1
+            weights = scaled.sub_(highest[video, rows, None]).clamp_(min=LOWEST).exp_().div_(total[video, rows, None])  # (rows, M)
             value_grad[video].addmm_(weights.T, mixed_grad[video, rows])
             grad = mixed_grad[video, rows] @ value[video].T                      # (rows, M) of the weights, then of the correlation
             grad = grad.sub_(shared[video, rows]).mul_(weights).div_(ctx.temperature)

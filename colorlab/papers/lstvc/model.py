@@ -97,8 +97,8 @@ class LSTVCConfig:
     @classmethod
     def course(cls) -> LSTVCConfig:
         """Small enough for a laptop's CPU; untrained, it already shows the warped colour."""
-        return cls(encoder_blocks=2, channels=96, width=96, heads=4, inner=192, match_channels=48, residual_blocks=1,
-                   color_width=12, dropout=0.0, backbone_blocks=(2, 2, 3), backbone_taps=(1, 1, 1), backbone_width=12,
+        return cls(encoder_blocks=2, channels=64, width=48, heads=2, linkage_heads=2, inner=96, match_channels=32, residual_blocks=1,
+                   color_width=8, dropout=0.0, backbone_blocks=(2, 2, 3), backbone_taps=(1, 1, 1), backbone_width=8,
                    backbone_frozen=False, start_from_warp=True)
 
     @classmethod

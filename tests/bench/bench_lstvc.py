@@ -1,0 +1,158 @@
+"""LSTVC at the paper's size: seconds a frame and peak memory, ours beside the formulation that the authors wrote down.
+
+    python tests/bench/bench_lstvc.py            # N = 2 and 3, both, 216 x 384
+    python tests/bench/bench_lstvc.py --blocks   # ours for N = 1 to 6, as the paper's Table 3
+
+"plain" keeps every weight of every attention and the whole correlation matrix in memory, makes the reference's features once per
+block, and paints the reference's colours along with the frames'. Both run the same parameters, in turn, in one process; peaks are those
+of a process of their own. The third block is timed: the state is there and warm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import torch
+from peak_memory import peak_growth, peak_resident
+from torch import Tensor
+
+import colorlab.papers.lstvc.correspondence as correspondence
+from colorlab.modules.streamed_correlation import Match
+from colorlab.papers.lstvc import LSTVC, LSTVCConfig
+from colorlab.papers.lstvc.attention import Attention
+
+SIZE = (216, 384)
+
+
+def plain_attention(self: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    query, key, value = self._project(query, key, value)
+    weights = (query @ key.mT / math.sqrt(query.shape[-1])).softmax(-1)
+    return self.out_proj((weights @ value).transpose(1, 2).flatten(2))
+
+
+def plain_match(query: Tensor, key: Tensor, value: Tensor, temperature: float) -> Match:
+    correlation = query @ key.mT
+    return Match((correlation / temperature).softmax(-1) @ value, correlation.amax(-1))
+
+
+def plain_colorization(self, frames: Tensor, references: Tensor, tokens: Tensor) -> Tensor:
+    """Every frame, the reference too (a second copy of the first frame stands for it: as much work), all the way."""
+    frames = torch.cat((frames[:, :references.shape[1]], frames), dim=1)
+    source, skips = self.down(frames.flatten(0, 1))
+    source = source.unflatten(0, frames.shape[:2])
+    source = torch.cat((references, source[:, references.shape[1]:]), dim=1)
+    for stage in self.middle:
+        source, tokens = stage(source, tokens)
+    return self.up(source.flatten(0, 1), skips).unflatten(0, frames.shape[:2])[:, references.shape[1]:]
+
+
+class Plain:
+    """Within it, the network computes as written down."""
+
+    def __enter__(self) -> None:
+        from colorlab.papers.lstvc.colorization import Colorization
+        self.kept = [(Attention, "forward", Attention.forward), (Colorization, "forward", Colorization.forward),
+                     (correspondence, "match", correspondence.match)]
+        for (owner, name, _), other in zip(self.kept, (plain_attention, plain_colorization, plain_match)):
+            setattr(owner, name, other)
+
+    def __exit__(self, *_: object) -> None:
+        for owner, name, value in self.kept:
+            setattr(owner, name, value)
+
+
+def film(frames: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return 100 * torch.rand(1, frames, 1, *SIZE, generator=generator), 50 * torch.rand(1, 3, *SIZE, generator=generator)
+
+
+def block(model: LSTVC, l: Tensor, state, plain: bool):
+    if not plain:
+        return model.step(l, state)
+    with Plain():
+        return model.step(l, replace(state, size=None, encoded=(None,)))
+
+
+@torch.inference_mode()
+def seconds_per_frame(model: LSTVC, N: int, repeats: int) -> tuple[list[float], list[float], float]:
+    """Ours and plain, in turn; and how far their results are apart."""
+    l, reference = film(N)
+    _, state = model.step(l, model.start(reference))
+    _, state = model.step(l, state)
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        results = []
+        for plain in (False, True):
+            began = time.perf_counter()
+            results.append(block(model, l, state, plain)[0])
+            times[plain].append((time.perf_counter() - began) / N)
+    return *times, float((results[0] - results[1]).abs().max())
+
+
+@torch.inference_mode()
+def peak(N: int, plain: bool) -> None:
+    """Run three blocks and print the peak of this process in GiB: libraries, the parameters' 0.5 and all."""
+    model = LSTVC(LSTVCConfig()).eval()
+    l, reference = film(N)
+
+    def three_blocks() -> None:
+        state = model.start(reference)
+        for _ in range(3):
+            _, state = block(model, l, state, plain)
+
+    peak_growth(three_blocks)
+    print(peak_resident())
+
+
+def peak_apart(N: int, plain: bool) -> float:
+    command = [sys.executable, __file__, "--peak", str(N), "plain" if plain else "ours"]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--blocks", action="store_true")
+    parser.add_argument("--peak", nargs=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.peak:
+        return peak(int(arguments.peak[0]), arguments.peak[1] == "plain")
+    torch.manual_seed(0)
+    model = LSTVC(LSTVCConfig()).eval()
+    print(f"LSTVC, {SIZE[0]} x {SIZE[1]}, {arguments.threads} threads, float32, torch {torch.__version__}, best of {arguments.repeats}")
+    if arguments.blocks:
+        return blocks(model, arguments.repeats)
+    print(f"{'N':>2} {'ours s/frame':>13} {'plain s/frame':>14} {'ratio':>6} {'ours GiB':>9} {'plain GiB':>10} {'ratio':>6} {'apart':>8}")
+    for N in (2, 3):
+        ours, plain, apart = seconds_per_frame(model, N, arguments.repeats)
+        memory = [peak_apart(N, False), peak_apart(N, True)]
+        print(f"{N:2d} {min(ours):13.2f} {min(plain):14.2f} {min(ours) / min(plain):6.2f} {memory[0]:9.2f} {memory[1]:10.2f} "
+              f"{memory[0] / memory[1]:6.2f} {apart:8.1e}")
+
+
+@torch.inference_mode()
+def blocks(model: LSTVC, repeats: int) -> None:
+    """The paper's Table 3 has its best time at N = 3 (DAVIS) and 5 (Videvo), on a GPU."""
+    times: dict[int, list[float]] = {N: [] for N in range(1, 7)}
+    states = {}
+    for N in times:
+        l, reference = film(N)
+        _, states[N] = model.step(l, model.start(reference))
+    for _ in range(repeats):
+        for N in times:
+            began = time.perf_counter()
+            model.step(film(N)[0], states[N])
+            times[N].append((time.perf_counter() - began) / N)
+    for N, seconds in times.items():
+        print(f"N = {N}: {min(seconds):.2f} s a frame")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+from colorlab.errors import InputError
 
 
 def cache_folder() -> Path:
@@ -27,27 +28,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "colorlab"
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside path, which becomes path when the block ends well and vanishes when it does not.
-
-    Several processes may make the same file at once: each has its own temporary name, and the last one stays.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(6)}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Keep arrays in a compressed .npz. Where the folder cannot be written they are simply not kept."""
+    from colorlab.video.whole import whole  # here, because it brings PyAV along, which these films do not need
+
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as temporary:
             np.savez_compressed(temporary, **arrays)
-    except OSError:
+    except (OSError, InputError):
         return  # a full or read-only disk costs time, never the result
 
 
@@ -56,9 +45,5 @@ def recall(path: Path) -> dict[str, np.ndarray] | None:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
-    except Exception as error:  # zlib has an error class of its own, which is not a ValueError
-        if type(error).__name__ == "error":
-            return None
-        raise

@@ -81,8 +81,8 @@ class ChannelAttention(nn.Module):
         """(B, heads * D, h, w) twice -> (B, heads, D, D): rows sum to 1 over the channels of the key."""
         query = query.permute(0, 2, 3, 1).flatten(1, 2).unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1)  # (B, 8, D, N)
         key = key.permute(0, 2, 3, 1).flatten(1, 2).unflatten(-1, (self.heads, -1)).permute(0, 2, 1, 3)      # (B, 8, N, D)
-        lengths = query.float().norm(dim=3, keepdim=True), key.float().norm(dim=2, keepdim=True)
-        cosine = (query @ key).float() / (lengths[0].clamp(min=1e-12) * lengths[1].clamp(min=1e-12))
+        lengths = query.float().square().sum(3, keepdim=True), key.float().square().sum(2, keepdim=True)
+        cosine = (query @ key).float() / (lengths[0] * lengths[1]).clamp(min=1e-24).sqrt()
         return (cosine * self.temperature).softmax(-1)
 
 

@@ -6,12 +6,14 @@ a time, which changes no result: pixels do not depend on one another.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-SLAB = 1 << 23  # similarities held at a time: 32 MB
+SLAB = 1 << 21  # similarities held at a time: 8 MB, less than a processor's cache
 
 
 class Reading(NamedTuple):
@@ -22,29 +24,24 @@ class Reading(NamedTuple):
 
 
 def similarity(key: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Tensor:
-    """-(s / √Ck) Σ_c e_c (k_c - q_c)², never positive, as one matrix product with the square expanded.
+    """-(s / √Ck) Σ_c e_c (k_c - q_c)², never positive: Eq. 9b with the selection and the shrinkage of the authors' code.
 
     key k: (M, Ck) and shrinkage s: (M,) of the entries; query q and selection e: (N, Ck) of the pixels. Returns (N, M) in
-    float32, under autocast too. Eq. 9b with the selection and the shrinkage of the authors' code.
+    float32, under autocast too.
     """
     with torch.autocast(key.device.type, enabled=False):
-        entries = torch.cat((-key.square(), 2 * key, -torch.ones_like(key[:, :1])), dim=1)       # (M, 2 Ck + 1)
-        entries = entries * (shrinkage / key.shape[1] ** 0.5)[:, None]
-        weighted = query * selection
-        pixels = torch.cat((selection, weighted, (weighted * query).sum(1, keepdim=True)), dim=1)
-        return pixels @ entries.mT
+        return _pixels(query, selection) @ _entries(key, shrinkage).mT
 
 
 def read_top(key: Tensor, shrinkage: Tensor, value: Tensor, query: Tensor, selection: Tensor, k: int,
              temperature: float = 1.0) -> Reading:
     """Read the k most similar entries, or all where there are fewer. Shapes as for `similarity`; value: (M, C)."""
     k = min(k, len(key))
-    found = [_top(similarity(key, shrinkage, q, e), k) for q, e in zip(*_slabs(len(key), query, selection))]
+    found = [_top(scores, k) for scores in _similarity_in_slabs(key, shrinkage, query, selection)]
     scores, index = (torch.cat(parts) for parts in zip(*found))                                  # (N, k) each
     weights = (scores / temperature).softmax(-1)
     received = weights.new_zeros(len(key)).index_add_(0, index.flatten(), weights.detach().flatten())
-    mixed = torch.cat([(w[:, None].to(value.dtype) @ value[i])[:, 0]
-                       for w, i in zip(*_slabs(k * value.shape[1], weights, index))])
+    mixed = F.embedding_bag(index, value, mode="sum", per_sample_weights=weights.to(value.dtype))  # gathers and sums in one
     return Reading(mixed, received, index, weights)
 
 
@@ -52,16 +49,32 @@ def read_all(key: Tensor, shrinkage: Tensor, value: Tensor, query: Tensor, selec
              temperature: float = 1.0) -> Reading:
     """Read all entries, each as much as it is alike: training, and stacking."""
     mixed, received = [], 0
-    for q, e in zip(*_slabs(len(key), query, selection)):
-        weights = (similarity(key, shrinkage, q, e) / temperature).softmax(-1)
+    for scores in _similarity_in_slabs(key, shrinkage, query, selection):
+        weights = (scores / temperature).softmax(-1)
         mixed.append(weights.to(value.dtype) @ value)
         received = received + weights.detach().sum(0)
     return Reading(torch.cat(mixed), received, None, None)
 
 
-def _slabs(width: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
-    """Each tensor cut along its rows, so that rows x width stays below SLAB."""
-    return [tensor.split(max(1, SLAB // width)) for tensor in tensors]
+# The square is expanded, so that similarity is one matrix product: an entry's row is s/√Ck (-k², 2k, -1), a pixel's (e, e q, Σ e q²).
+
+
+def _entries(key: Tensor, shrinkage: Tensor) -> Tensor:
+    rows = torch.cat((-key.square(), 2 * key, -torch.ones_like(key[:, :1])), dim=1)              # (M, 2 Ck + 1)
+    return rows * (shrinkage / key.shape[1] ** 0.5)[:, None]
+
+
+def _pixels(query: Tensor, selection: Tensor) -> Tensor:
+    weighted = query * selection
+    return torch.cat((selection, weighted, (weighted * query).sum(1, keepdim=True)), dim=1)      # (N, 2 Ck + 1)
+
+
+def _similarity_in_slabs(key: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Iterator[Tensor]:
+    """The rows of `similarity`, a slab of pixels at a time."""
+    with torch.autocast(key.device.type, enabled=False):
+        entries = _entries(key, shrinkage).mT
+        for pixels in _pixels(query, selection).split(max(1, SLAB // len(key))):
+            yield pixels @ entries
 
 
 def _top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -60,6 +60,9 @@ export default { render };
 """
 
 
+SIDE_WIDTH = 560  # pixels on the screen that the heat maps may take side by side
+
+
 class ClickablePicture(anywidget.AnyWidget):
     """A picture that knows which of its pixels was clicked last."""
 
@@ -79,7 +82,7 @@ class ClickablePicture(anywidget.AnyWidget):
 class View:
     """What there is to see for one point and one setting of the sliders."""
 
-    picture: plots.Picture                                          # the one to point at, (H, W, 3)
+    picture: plots.Picture                                          # the one to point at
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)    # {source: (H, W)}, >= 0: heat maps that together sum to one
     backgrounds: Mapping[str, plots.Picture] = field(default_factory=dict)  # {source: the picture the map lies on}
     panels: Mapping[str, plots.Picture] = field(default_factory=dict)  # {name: picture}: more to see, beside the maps
@@ -104,7 +107,7 @@ class Explorer(widgets.VBox):
     def __init__(self, look: Look, at: tuple[int, int] = (0, 0), **controls: tuple | list | widgets.Widget):
         self._look = look
         self.picture = ClickablePicture(at=list(at))
-        self.answer = widgets.Image(format="png")
+        self.answer = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
         self.note = widgets.HTML()
         self.controls = {name: _slider(name, spec) for name, spec in controls.items()}
         side = widgets.VBox([self.answer, self.note], layout=widgets.Layout(width="60%"))
@@ -128,7 +131,10 @@ class Explorer(widgets.VBox):
         """Ask `look` again and draw what it says."""
         self.view = self._look(self.at, **{name: widget.value for name, widget in self.controls.items()})
         self.picture.draw(plots.mark(self.view.picture, self.at))
-        self.answer.value = plots.to_png(plots.contact_sheet(self._tiles(), columns=2))
+        tiles = self._tiles()
+        columns = min(2, len(tiles))
+        scale = max(1, SIDE_WIDTH // (columns * plots.as_array(next(iter(tiles.values()))).shape[1]))
+        self.answer.value = plots.to_png(plots.contact_sheet(tiles, columns, scale))
         self.note.value = self.view.note
 
     def _tiles(self) -> dict[str, plots.Picture]:

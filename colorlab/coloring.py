@@ -68,7 +68,8 @@ def color_block(block: Tensor, model: nn.Module, state: object, size: int | None
     small = resize(l, network_size(l.shape[-2:], size))           # (T, 1, h, w)
     ab, state = model.step(small[None] if len(small) > 1 else small, state)
     ab = resize(ab.reshape(-1, *ab.shape[-3:]), l.shape[-2:])     # (T, 2, H, W)
-    return rgb_to_frames(lab_to_rgb(fit_gamut(join_lab(l, ab)))), state
+    lab = fit_gamut(join_lab(l, ab), steps=8)                     # to 1/256 of the chroma: finer is lost in 8 bits
+    return rgb_to_frames(lab_to_rgb(lab)), state
 
 
 def references_to_lab(references: Pictures, film_size: tuple[int, int], size: int | None, device: torch.device

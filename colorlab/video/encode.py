@@ -30,7 +30,8 @@ def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate
     """Write (H, W, 3) uint8 RGB frames to a film file; returns how many. The file appears when it is whole.
 
     like: gives time stamps, colour tags, shape of a pixel, chapters, and its sound and subtitle streams packet for packet. Frames
-    beyond its last go on at its rate. Without it: BT.709, limited range, `rate` frames per second.
+    beyond its last go on at its rate. Matroska counts in milliseconds and from 0: where sound begins before 0, as AAC in MP4
+    does, all streams move together. Without it: BT.709, limited range, `rate` frames per second.
     """
     check_writable(path)
     frames = iter(frames)

@@ -1,9 +1,10 @@
 """Does reading and writing a film take more memory the longer the film is? And how long does a frame take?
 
-    python tests/bench/bench_video.py [--minutes 1 5 20] [--size 240 320]
+    python tests/bench/bench_video.py [--minutes 1 5 20] [--size 240 320] [--suffix .mp4]
 
 Generates films with a sound track, copies each with read_video and write_video(like=...) in a process of its own, and prints that
-process's peak memory. A ratio near 1 says that memory is flat.
+process's peak memory. A ratio near 1 says that memory is flat. MP4 keeps a table of all packets, of pictures and of sound, in memory while it
+is read and while it is written, which Matroska does not: some 0.6 kB a frame in all, 36 MiB in an hour.
 """
 
 from __future__ import annotations
@@ -63,12 +64,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 5, 20])
     parser.add_argument("--size", type=int, nargs=2, default=[240, 320], metavar=("H", "W"))
+    parser.add_argument("--suffix", default=".mp4", help="container, of the film read and of the one written")
     args = parser.parse_args()
-    print(f"H.264 {args.size[1]}x{args.size[0]} at {RATE}/s with AAC sound; PyAV {av.__version__}, Python {sys.version.split()[0]}")
+    print(f"{args.suffix}, H.264 {args.size[1]}x{args.size[0]} at {RATE}/s with AAC sound; PyAV {av.__version__}, Python {sys.version.split()[0]}")
     print(f"{'minutes':>8} {'frames':>8} {'ms/frame':>9} {'peak MiB':>9} {'ratio':>6}")
     first = None
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "in.mp4", Path(folder) / "out.mp4"
+        source, target = Path(folder) / f"in{args.suffix}", Path(folder) / f"out{args.suffix}"
         for minutes in args.minutes:
             generate(source, minutes, tuple(args.size))
             program = COPY.format(here=str(Path(__file__).parent), source=str(source), target=str(target))

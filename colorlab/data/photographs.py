@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from colorlab.errors import InputError
@@ -84,8 +85,6 @@ def as_tensor(pixels: np.ndarray) -> Tensor:
 @lru_cache(maxsize=None)
 def cutout(name: str) -> Cutout:
     """One of `CUTOUTS`, with some of its surroundings (so that a filter at its edge finds real pixels)."""
-    from skimage.measure import grid_points_in_poly
-
     if name not in CUTOUTS:
         raise InputError(f"no cutout called {name!r}; there are {', '.join(CUTOUTS)}")
     photo, outline = _OUTLINES[name]
@@ -95,9 +94,10 @@ def cutout(name: str) -> Cutout:
     (left, top), (right, bottom) = curve.min(0), curve.max(0)
     x0, y0 = max(0, int(left) - margin), max(0, int(top) - margin)
     x1, y1 = min(pixels.shape[1], int(right) + margin), min(pixels.shape[0], int(bottom) + margin)
-    mask = grid_points_in_poly((y1 - y0, x1 - x0), (curve - (x0, y0))[:, ::-1])
+    mask = Image.new("L", (x1 - x0, y1 - y0))
+    ImageDraw.Draw(mask).polygon([tuple(point) for point in curve - (x0, y0)], fill=1)
     box = (max(0, int(left) - x0), max(0, int(top) - y0), min(x1, int(right)) - x0, min(y1, int(bottom)) - y0)
-    return Cutout(as_tensor(pixels[y0:y1, x0:x1]), torch.from_numpy(mask).float()[None], box)
+    return Cutout(as_tensor(pixels[y0:y1, x0:x1]), torch.from_numpy(np.array(mask)).float()[None], box)
 
 
 def closed_spline(points: np.ndarray, steps: int = 8) -> np.ndarray:

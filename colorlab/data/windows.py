@@ -173,17 +173,17 @@ def _unpacked(film: Path) -> Path:
     home = cache_folder() / "films" / f"{film.stem}-{key:08x}"
     if home.is_dir():
         return home
-    home.parent.mkdir(parents=True, exist_ok=True)
     try:
+        home.parent.mkdir(parents=True, exist_ok=True)
         with whole(home) as folder:
             folder.mkdir()
             for number, frame in enumerate(read_video(film)):
                 image = Image.fromarray(frame)
                 image.thumbnail(_at_most(image.size), Image.Resampling.BICUBIC)
                 image.save(folder / f"{number:06d}.jpg", quality=95, subsampling=0)
-    except (OSError, InputError):
+    except (OSError, InputError) as error:
         if not home.is_dir():  # else another worker was quicker
-            raise
+            raise InputError(f"cannot keep the frames of {film} in {home.parent}: {error}") from error
     return home
 
 

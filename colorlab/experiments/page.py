@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; --faint: #8888; --good: #2a8f4f; --bad: #c8402f; }
+:root { color-scheme: light dark; --line: #8884; --faint: #777; --good: #2a8f4f; --bad: #c8402f; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; } p.summary { color: var(--faint); margin-top: .2rem; }
 article { border-top: 1px solid var(--line); padding: 1rem 0; } h2 { font-size: 1.1rem; margin: 0; }

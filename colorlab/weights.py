@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from colorlab.errors import InputError
 
 CHECKPOINTS = Path(os.environ.get("COLORLAB_CHECKPOINTS", Path(__file__).parent.parent / "data" / "checkpoints"))
+
+SUFFIXES = (".safetensors", ".pth", ".pt")
 
 # Where the authors publish; none of these addresses is known to be stable enough to be fetched without a person.
 RELEASED = {
@@ -69,8 +71,8 @@ def released_path(method: str) -> Path:
 
 def load_state(model: nn.Module, method: str, path: Path) -> None:
     """Load a checkpoint strictly: every parameter is filled, nothing is left over but what `released.UNUSED` names."""
-    state = read_state(path)
     released = _released_module(method)
+    state = read_state(path, getattr(released, "flatten", None))
     expected = model.state_dict()
     if released is not None and not set(expected) <= set(state):
         state = released.convert(state) if hasattr(released, "convert") else rename(state, released.NAMES, released.UNUSED)
@@ -80,12 +82,15 @@ def load_state(model: nn.Module, method: str, path: Path) -> None:
     model.load_state_dict(state)
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """A state dict from a .safetensors or .pth file, or from a folder of them (merged, each under its file's own names).
+def read_state(path: Path, flatten: Callable[[Mapping], Mapping] | None = None) -> dict[str, Tensor]:
+    """A state dict from a .safetensors or .pth file, or from a folder of them, merged.
 
     A file that wraps its state dict as {"model": ...} or {"state_dict": ...} is unwrapped; a "module." prefix is dropped.
+    flatten: what a method's `released` module knows about files that hold more than one network; it is asked first.
     """
     path = Path(path)
+    if path.is_dir():
+        return _merged({file: read_state(file, flatten) for file in sorted(path.iterdir()) if file.suffix in SUFFIXES}, path)
     if not path.is_file():
         raise InputError(f"no checkpoint at {path}; give the path of a .safetensors or .pth file")
     try:
@@ -99,12 +104,26 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if type(error).__name__ == "SafetensorError":
             raise InputError(f"{path} is not a whole .safetensors file ({_first_line(error)})") from error
         raise
+    if flatten is not None and isinstance(content, Mapping):
+        content = flatten(content)
     for wrapper in ("model", "state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not content or not all(torch.is_tensor(value) for value in content.values()):
         raise InputError(f"{path} holds no state dict: a mapping of names to tensors was expected")
     return {name.removeprefix("module."): value for name, value in content.items()}
+
+
+def _merged(states: Mapping[Path, Mapping[str, Tensor]], folder: Path) -> dict[str, Tensor]:
+    """One state dict of several files that share no name."""
+    if not states:
+        raise InputError(f"no checkpoint in {folder}; it should hold the method's {', '.join(SUFFIXES)} files")
+    merged: dict[str, Tensor] = {}
+    for file, state in states.items():
+        if twice := next((name for name in state if name in merged), None):
+            raise InputError(f"{file} holds {twice}, which another file of {folder} holds too; leave one set of files there")
+        merged |= state
+    return merged
 
 
 def rename(state: Mapping[str, Tensor], names: Sequence[tuple[str, str]], unused: Sequence[str] = ()) -> dict[str, Tensor]:

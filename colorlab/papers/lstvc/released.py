@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 _TRANSFORMER = (("self_attn", "attention"), ("linear1", "linear1"), ("linear2", "linear2"), ("norm1", "norm1"), ("norm2", "norm2"))
 
 # The colour network: released name -> ours. TCAVC's first stage has the same but for the first layer and the middle.
@@ -72,16 +70,19 @@ UNUSED: tuple[str, ...] = (
 )
 
 
-def flatten(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """One of the two released files, as loaded, or a flat state dict -> the flat names of `NAMES`.
+def flatten(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One of the two released files, as loaded -> the flat names of `NAMES`; anything else comes back as it is.
 
     Counters of batches, which older files carry beside the frozen norms, are dropped.
     """
-    if "model" not in checkpoint:
-        flat = dict(checkpoint)
-    elif "inter_save" in checkpoint:
-        flat = {f"encoder.{name}": value for name, value in checkpoint["model"].items()}
+    model = checkpoint.get("model")
+    if not isinstance(model, Mapping):
+        return checkpoint
+    if "inter_save" in checkpoint:
+        flat = {f"encoder.{name}": value for name, value in model.items()}
         flat |= {f"inter_save.{name}": value for name, value in checkpoint["inter_save"].items()}
+    elif all(name.startswith(("warper.", "decoder.")) for name in model):
+        flat = {f"decoder.{name}": value for name, value in model.items()}
     else:
-        flat = {f"decoder.{name}": value for name, value in checkpoint["model"].items()}
+        return checkpoint
     return {name: value for name, value in flat.items() if not name.endswith("num_batches_tracked")}

@@ -8,10 +8,12 @@ from golden.bupt import released_shapes, released_tcavc
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
+import colorlab
 from colorlab.color import lab_to_rgb
+from colorlab.errors import InputError
 from colorlab.papers.lstvc import LSTVCConfig
 from colorlab.papers.lstvc.attention import sine_position
-from colorlab.papers.lstvc.released import NAMES, UNUSED, flatten
+from colorlab.papers.lstvc.released import NAMES, UNUSED
 from colorlab.weights import rename
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -53,11 +55,20 @@ def test_each_released_name_is_ours_or_unused(released):
     assert set(renamed) == set(released.state_dict())
 
 
-def test_the_two_files_are_told_apart():
-    encoder = flatten({"model": {"backbone.0.body.bn1.num_batches_tracked": torch.tensor(1), "a": torch.tensor(2)},
-                       "inter_save": {"b": torch.tensor(3)}})
-    assert set(encoder) == {"encoder.a", "inter_save.b"}
-    assert set(flatten({"model": {"warper.c": torch.tensor(4)}})) == {"decoder.warper.c"}
+def test_the_two_files_of_the_authors_fill_one_network(tmp_path):
+    """A small network's parameters, written as the authors write theirs."""
+    ours = colorlab.load("lstvc", preset="tiny", seed=5).state_dict()
+    table = sorted(NAMES, key=lambda pair: -len(pair[1]))
+    theirs = {next(old + name[len(new):] for old, new in table if name.startswith(new + ".")): value for name, value in ours.items()}
+    part = lambda prefix: {name.removeprefix(prefix): value for name, value in theirs.items() if name.startswith(prefix)}
+    counter = {"backbone.0.body.bn1.num_batches_tracked": torch.tensor(1)}
+    torch.save({"model": part("encoder.") | counter, "inter_save": part("inter_save."), "epoch": 7}, tmp_path / "encoder.pth")
+    torch.save({"model": part("decoder.")}, tmp_path / "decoder.pth")
+    loaded = colorlab.load("lstvc", preset="tiny", weights=tmp_path).state_dict()
+    assert all(torch.equal(loaded[name], ours[name]) for name in ours)
+    torch.save({"model": part("decoder.")}, tmp_path / "again.pth")
+    with pytest.raises(InputError, match="another file"):
+        colorlab.load("lstvc", preset="tiny", weights=tmp_path)
 
 
 def test_the_reference_enters_as_rgb(golden):

@@ -90,6 +90,7 @@ def test_a_film_is_scored_like_its_frames(folder, tmp_path):
         write_video(tmp_path / f"{side}.mkv", getattr(CLIPS["pan"], side))
     film = evaluated(tmp_path, tmp_path / "pred.mkv", tmp_path / "gt.mkv", *QUICK)
     assert film["frames"] == 8
+    assert "the prediction and the truth came from compressed film" in film["definitions"]["cdc"]
     assert film["psnr"] == pytest.approx(GOLDEN["psnr"]["pan"]["mean"], abs=0.5)  # the film is compressed
     mixed = evaluated(tmp_path, tmp_path / "pred.mkv", folder / "gt/pan", "--metrics", "psnr")
     assert mixed["psnr"] == pytest.approx(GOLDEN["psnr"]["pan"]["mean"], abs=0.5)

@@ -191,7 +191,7 @@ def test_warp_error_of_each_pair(name, side):
 @EACH
 @pytest.mark.parametrize("metric, key", [("warp_error", "ruder_mask_mean"), ("warp_error_lai", "lai_mean")])
 def test_warp_error_with_a_flow_of_fractions(name, metric, key):
-    report = metrics.evaluate(CLIPS[name].pred, CLIPS[name].gt, (metric,), means=metrics.Means(flow=wave_flow()))
+    report = metrics.evaluate(CLIPS[name].pred, CLIPS[name].gt, (metric,), tools=metrics.Tools(flow=wave_flow()))
     assert report[metric] == pytest.approx(GOLDEN["warp_error"][name]["pred_with_wave_flow"][key], rel=1e-4)
 
 
@@ -220,7 +220,7 @@ def test_flow_is_taken_from_the_truth_and_estimated_once_per_pair():
         seen.append((index, first, second))
         return exact_flow("pan")(index, first, second)
 
-    metrics.evaluate(clip.pred[:3], clip.gt[:3], ("warp_error", "warp_error_lai", "warp_error_ab"), means=metrics.Means(flow=flow))
+    metrics.evaluate(clip.pred[:3], clip.gt[:3], ("warp_error", "warp_error_lai", "warp_error_ab"), tools=metrics.Tools(flow=flow))
     assert [index for index, _, _ in seen] == [0, 1]
     assert (seen[1][1] == clip.gt[1]).all() and (seen[1][2] == clip.gt[2]).all()
 
@@ -229,9 +229,9 @@ def test_a_pair_that_nothing_can_be_said_about_is_left_out():
     away = torch.full((3, 2, 96, 128), 500.0)
     away[1:] = 0
     frames = [CLIPS["pan"].gt[0]] * 4
-    means = metrics.Means(flow=metrics.given_flow(away, -away))
-    assert metrics.evaluate(frames, frames, ("warp_error",), means=means)["warp_error"] == pytest.approx(0, abs=1e-12)
-    lost = metrics.evaluate(frames[:2], frames[:2], ("warp_error",), means=means)
+    tools = metrics.Tools(flow=metrics.given_flow(away, -away))
+    assert metrics.evaluate(frames, frames, ("warp_error",), tools=tools)["warp_error"] == pytest.approx(0, abs=1e-12)
+    lost = metrics.evaluate(frames[:2], frames[:2], ("warp_error",), tools=tools)
     assert lost["warp_error"] is None and "no pair" in lost["definitions"]["warp_error"]
 
 
@@ -345,5 +345,5 @@ def test_a_long_film_needs_no_more_memory_than_a_short_one():
     truth = np.zeros((16, 16, 3), np.uint8)
     flow = metrics.given_flow(torch.zeros(1, 2, 16, 16).expand(300, -1, -1, -1), torch.zeros(1, 2, 16, 16).expand(300, -1, -1, -1))
     metrics.evaluate(film(300), (truth.copy() for _ in range(300)), ("psnr", "colorfulness", "cdc", "warp_error"),
-                     means=metrics.Means(flow=flow))
+                     tools=metrics.Tools(flow=flow))
     assert peak <= 4

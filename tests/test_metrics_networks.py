@@ -56,7 +56,7 @@ def test_nothing_is_fetched_unless_asked_for(monkeypatch):
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     metrics.evaluate(PRED[:2], GT[:2], ("lpips",))
     assert not asked
-    report = metrics.evaluate(PRED[:2], GT[:2], ("lpips",), means=metrics.Means(download=True))
+    report = metrics.evaluate(PRED[:2], GT[:2], ("lpips",), tools=metrics.Tools(download=True))
     assert asked == ["https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"]  # once, not once a frame
     assert "(no network)" in report["definitions"]["lpips"]
 
@@ -135,7 +135,7 @@ def test_fid_from_a_weights_file_to_the_number(inception_file):
     golden = GOLDEN["inception_filled"]["torchmetrics_64"]
     for antialias, key in ((True, "antialias"), (False, "tf1_resize")):
         network = metrics.InceptionFeatures(antialias, 64)
-        report = metrics.evaluate(PRED, GT, ("fid",), means=metrics.Means(networks={metrics.InceptionFeatures: network}))
+        report = metrics.evaluate(PRED, GT, ("fid",), tools=metrics.Tools(networks={metrics.InceptionFeatures: network}))
         assert report["fid"] == pytest.approx(golden[key], rel=5e-4), key
         assert "16 frames, singular below 65 and biased upwards" in report["definitions"]["fid"]
         if antialias:
@@ -185,8 +185,8 @@ def test_pooled_and_per_clip_frechet_see_every_frame_once(monkeypatch):
     pooled = [Frame[:, ::95, ::127, 0].reshape(len(Frame), 4) for Frame in (PRED, GT)]
     for name in ("fid_ntire_scorer", "fid_colormnet_script"):
         kind = table[name]
-        monkeypatch.setitem(table, name, metrics.Metric(kind.definition, kind.better, lambda means: metrics.table.Frechet(
-            means.network(Corner)), kind.pooling))
+        monkeypatch.setitem(table, name, metrics.Metric(kind.definition, kind.better, lambda tools: metrics.table.Frechet(
+            tools.network(Corner)), kind.pooling))
     clips = [metrics.Clip(name, zip(clip.pred, clip.gt)) for name, clip in CLIPS.items()]
     report = metrics.evaluate_clips(clips, ("fid_ntire_scorer", "fid_colormnet_script"))
     assert report["fid_ntire_scorer"] == pytest.approx(metrics.frechet_distance(*map(metrics.moments, pooled)))
@@ -248,11 +248,11 @@ def test_fvd_of_too_few_windows_says_so():
         def forward(self, windows):
             return windows.float().mean((1, 3, 4))
 
-    def means():
-        return metrics.Means(networks={metrics.I3DFeatures: Average()})
+    def tools():
+        return metrics.Tools(networks={metrics.I3DFeatures: Average()})
 
-    report = metrics.evaluate(PRED, GT, ("fvd",), means=means())
+    report = metrics.evaluate(PRED, GT, ("fvd",), tools=tools())
     assert report["fvd"] is None and "at least two, so a clip of 24 frames" in report["definitions"]["fvd"]
     clips = [metrics.Clip(str(n), zip(PRED, GT)) for n in range(4)]
-    report = metrics.evaluate_clips(clips, ("fvd",), means=means())
+    report = metrics.evaluate_clips(clips, ("fvd",), tools=tools())
     assert report["fvd"] > 0 and "4 windows of 16 frames" in report["definitions"]["fvd"]

@@ -42,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from colorlab.metrics import METRICS, STANDARD, Means, estimated_flow, evaluate_clips
+    from colorlab.metrics import METRICS, STANDARD, Tools, estimated_flow, evaluate_clips
 
     if args.metrics == "help":
         sys.stdout.write("".join(f"{name:30} {metric.definition}\n" for name, metric in METRICS.items()))
@@ -54,12 +54,13 @@ def run(args: argparse.Namespace) -> int:
     clips = find_clips(args.predicted, args.truth, args.by_order)
     device = pick_device(args.device)
     estimate = args.flow if args.flow in ("auto", "raft", "classical") else None
-    means = Means(device, args.download, estimated_flow(estimate or "auto", device))
+    tools = Tools(device, args.download, estimated_flow(estimate or "auto", device))
     flows = [None if estimate else flow_from_folder(Path(args.flow), name, len(clips) > 1) for name, _, _ in clips]
     with contextlib.ExitStack() as outputs:
         write_json = outputs.enter_context(json_output(args.json))
         write_row = outputs.enter_context(csv_output(args.csv, names))
-        report = evaluate_clips(with_progress(clips, flows), names, skip=skip, means=means, on_row=write_row)
+        report = evaluate_clips(with_progress(clips, flows), names, skip=skip, tools=tools, on_row=write_row)
+        note_compression(report, clips)
         write_json(report)
     sys.stdout.write(as_table(report, names))
     return 0
@@ -140,6 +141,13 @@ def flow_from_folder(folder: Path, clip: str, many: bool) -> FlowOf:
         return PairFlow(forward, backward, "from files")
 
     return flow_of
+
+
+def note_compression(report: dict, clips: Sequence[tuple]) -> None:
+    """CDC compares histograms, which a film's compression changes: say so where a side was one."""
+    films = [side for side, index in (("prediction", 1), ("truth", 2)) if any(clip[index].path.is_file() for clip in clips)]
+    if films and "cdc" in report["definitions"]:
+        report["definitions"]["cdc"] += f" (the {' and the '.join(films)} came from compressed film, which changes histograms)"
 
 
 def pick_device(name: str) -> str:

@@ -15,7 +15,7 @@ from colorlab.metrics.frames import (
 )
 from colorlab.metrics.frechet import Moments, frechet_distance, moments
 from colorlab.metrics.i3d import I3D, I3DFeatures
-from colorlab.metrics.meters import Means
+from colorlab.metrics.meters import Tools
 from colorlab.metrics.networks import FILES, InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance, ntire_input
 from colorlab.metrics.score import Clip, evaluate, evaluate_clips
 from colorlab.metrics.table import METRICS, STANDARD, Metric
@@ -25,7 +25,7 @@ from colorlab.metrics.warping import (
 
 __all__ = [
     "FILES", "I3D", "METRICS", "PSNR_CEILING", "STANDARD", "Clip", "ColorConsistency", "I3DFeatures", "InceptionFeatures",
-    "Means", "Metric", "Moments", "NTIREInceptionFeatures", "PairFlow", "PerceptualDistance", "cdc", "color_histograms",
+    "Metric", "Moments", "NTIREInceptionFeatures", "PairFlow", "PerceptualDistance", "Tools", "cdc", "color_histograms",
     "colorfulness", "colorfulness_absolute", "colorfulness_lab", "estimated_flow", "evaluate", "evaluate_clips",
     "frechet_distance", "given_flow", "jensen_shannon", "masked_error", "mean_psnr", "mean_squared_error", "moments",
     "ntire_input", "psnr", "psnr_of_error", "psnr_wrapped_uint8", "ssim", "ssim_gaussian", "warp_error", "warp_error_ab",

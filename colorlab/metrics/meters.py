@@ -43,7 +43,7 @@ class Step:
 
 
 @dataclass
-class Means:
+class Tools:
     """What meters are built with: where networks run, whether they may be fetched, how flow is had."""
 
     device: str = "cpu"

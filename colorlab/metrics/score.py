@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from colorlab.errors import InputError
 from colorlab.metrics.frames import Frame, check_pair
-from colorlab.metrics.meters import Means, Meter, Step
+from colorlab.metrics.meters import Meter, Step, Tools
 from colorlab.metrics.table import METRICS, STANDARD, Metric
 from colorlab.metrics.warping import FlowOf
 
@@ -24,10 +24,10 @@ class Clip(NamedTuple):
 
 
 def evaluate(predicted: Iterable[Frame], truth: Iterable[Frame], metrics: Sequence[str] = STANDARD, *,
-             flow: FlowOf | None = None, skip: Sequence[int] = (), means: Means | None = None,
+             flow: FlowOf | None = None, skip: Sequence[int] = (), tools: Tools | None = None,
              on_row: Callable[[Row], None] | None = None) -> dict[str, object]:
     """Score one clip: `evaluate_clips` of a single one. Both must have the same number of frames."""
-    return evaluate_clips([Clip("clip", pairs_of(predicted, truth), flow)], metrics, skip=skip, means=means, on_row=on_row)
+    return evaluate_clips([Clip("clip", pairs_of(predicted, truth), flow)], metrics, skip=skip, tools=tools, on_row=on_row)
 
 
 def pairs_of(predicted: Iterable[Frame], truth: Iterable[Frame]) -> Iterator[tuple[Frame, Frame]]:
@@ -45,11 +45,11 @@ def pairs_of(predicted: Iterable[Frame], truth: Iterable[Frame]) -> Iterator[tup
 
 
 def evaluate_clips(clips: Iterable[Clip], metrics: Sequence[str] = STANDARD, *, skip: Sequence[int] = (),
-                   means: Means | None = None, on_row: Callable[[Row], None] | None = None) -> dict[str, object]:
+                   tools: Tools | None = None, on_row: Callable[[Row], None] | None = None) -> dict[str, object]:
     """Score clips in one pass, frame by frame, in memory that does not grow with their length.
 
     metrics: names of METRICS. skip: indices of exemplar frames, left out where a metric allows it (CDC and the warp error take
-    all frames by definition). means: device, downloads, and the flow for clips that bring none. on_row: called with every
+    all frames by definition). tools: device, downloads, and the flow for clips that bring none. on_row: called with every
     frame's own values.
 
     Returns {"frames": n, metric: value, ..., "truth": {metric: the truth's own}, "definitions": {metric: one line}}; a value
@@ -59,14 +59,14 @@ def evaluate_clips(clips: Iterable[Clip], metrics: Sequence[str] = STANDARD, *, 
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
         raise InputError(f"no metric named {', '.join(unknown)}; there are {', '.join(METRICS)}")
-    means = means or Means()
-    tracks = {name: Track(METRICS[name], means) for name in metrics}
-    truths = {name: Track(METRICS[name], means) for name in metrics if METRICS[name].of_truth}
+    tools = tools or Tools()
+    tracks = {name: Track(METRICS[name], tools) for name in metrics}
+    truths = {name: Track(METRICS[name], tools) for name in metrics if METRICS[name].of_truth}
     total, found = 0, {}
     for clip in clips:
         if clip.name in found:
             raise InputError(f"two clips are named {clip.name}")
-        frames = _score_clip(clip, tracks, truths, frozenset(skip), means, on_row)
+        frames = _score_clip(clip, tracks, truths, frozenset(skip), tools, on_row)
         total += frames
         found[clip.name] = {"frames": frames} | {name: track.end_clip(clip.name) for name, track in tracks.items()}
         found[clip.name]["truth"] = {name: track.end_clip(clip.name) for name, track in truths.items()}
@@ -78,8 +78,8 @@ def evaluate_clips(clips: Iterable[Clip], metrics: Sequence[str] = STANDARD, *, 
 class Track:
     """One metric of one side (the prediction, or the truth itself) through all clips."""
 
-    def __init__(self, metric: Metric, means: Means):
-        self.metric, self.means = metric, means
+    def __init__(self, metric: Metric, tools: Tools):
+        self.metric, self.tools = metric, tools
         self.meter: Meter | None = None
         self.clips: list[tuple[float, int]] = []  # each clip's value and weight
         self.reason = ""                          # why there is no value
@@ -88,7 +88,7 @@ class Track:
         if self.meter is not None and self.metric.pooling == "set":
             return self.meter.new_clip()
         try:
-            self.meter = self.metric.meter(self.means)
+            self.meter = self.metric.meter(self.tools)
         except InputError as error:
             self.reason = str(error)
 
@@ -137,14 +137,14 @@ class Track:
         return self.metric.definition + (f" ({note})" if note else "")
 
 
-def _score_clip(clip: Clip, tracks: dict[str, Track], truths: dict[str, Track], skip: frozenset[int], means: Means,
+def _score_clip(clip: Clip, tracks: dict[str, Track], truths: dict[str, Track], skip: frozenset[int], tools: Tools,
                 on_row: Callable[[Row], None] | None) -> int:
     for track in (*tracks.values(), *truths.values()):
         track.start_clip()
     before, count = None, 0
     for predicted, truth in clip.pairs:
         check_pair(predicted, truth)
-        step = Step(count, predicted, truth, before, clip.flow or means.flow)
+        step = Step(count, predicted, truth, before, clip.flow or tools.flow)
         row = {"clip": clip.name, "frame": count}
         for name, track in tracks.items():
             left_out = count in skip and track.metric.exemplar

@@ -13,7 +13,7 @@ from typing import Literal
 
 from colorlab.metrics import colors, frames, warping
 from colorlab.metrics.i3d import I3DFeatures
-from colorlab.metrics.meters import Consistency, Frechet, FrechetVideo, Means, Meter, Perceptual, PerFrame, PerPair, PooledPSNR
+from colorlab.metrics.meters import Consistency, Frechet, FrechetVideo, Meter, Perceptual, PerFrame, PerPair, PooledPSNR, Tools
 from colorlab.metrics.networks import InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance
 
 
@@ -23,37 +23,37 @@ class Metric:
 
     definition: str                                      # one line; what a number by this name means
     better: Literal["higher", "lower", "like the truth"]
-    meter: Callable[[Means], Meter]
+    meter: Callable[[Tools], Meter]
     pooling: Literal["frames", "clips", "set"] = "frames"  # a mean over all frames, over clips, or one value of all together
     of_truth: bool = False                               # no reference is needed, so the truth has a value of its own
     exemplar: bool = True                                # exemplar frames can be left out
 
 
-def _against_truth(measure: Callable, ceiling: float = float("inf")) -> Callable[[Means], Meter]:
-    return lambda means: PerFrame(lambda frame, step: measure(frame, step.truth), ceiling)
+def _against_truth(measure: Callable, ceiling: float = float("inf")) -> Callable[[Tools], Meter]:
+    return lambda tools: PerFrame(lambda frame, step: measure(frame, step.truth), ceiling)
 
 
-def _alone(measure: Callable) -> Callable[[Means], Meter]:
-    return lambda means: PerFrame(lambda frame, step: measure(frame))
+def _alone(measure: Callable) -> Callable[[Tools], Meter]:
+    return lambda tools: PerFrame(lambda frame, step: measure(frame))
 
 
-def _pair(measure: Callable) -> Callable[[Means], Meter]:
-    return lambda means: PerPair(measure)
+def _pair(measure: Callable) -> Callable[[Tools], Meter]:
+    return lambda tools: PerPair(measure)
 
 
-# Built here once, so that the same network serves all clips: `Means.network` knows them by identity.
+# Built here once, so that the same network serves all clips: `Tools.network` knows them by identity.
 _ALEX, _VGG = partial(PerceptualDistance, "alex"), partial(PerceptualDistance, "vgg")
 _ALEX_255 = partial(PerceptualDistance, "alex", "0 to 255")
 _VGG_01 = partial(PerceptualDistance, "vgg", "0 to 1")
 _ANTIALIASED = partial(InceptionFeatures, antialias=True)
 
 
-def _lpips(build: Callable) -> Callable[[Means], Meter]:
-    return lambda means: Perceptual(means.network(build), means.device)
+def _lpips(build: Callable) -> Callable[[Tools], Meter]:
+    return lambda tools: Perceptual(tools.network(build), tools.device)
 
 
-def _frechet(build: Callable, kind: type[Frechet] = Frechet) -> Callable[[Means], Meter]:
-    return lambda means: kind(means.network(build), means.device)
+def _frechet(build: Callable, kind: type[Frechet] = Frechet) -> Callable[[Tools], Meter]:
+    return lambda tools: kind(tools.network(build), tools.device)
 
 
 METRICS: dict[str, Metric] = {
@@ -70,13 +70,13 @@ METRICS: dict[str, Metric] = {
                            "like the truth", _alone(colors.colorfulness), of_truth=True),
     "cdc": Metric("Jensen-Shannon divergence (nat) of RGB histograms 1, 2, 4 frames apart, all frames; mean over clips; "
                   "compare with the truth's",
-                  "like the truth", lambda means: Consistency(), "clips", of_truth=True, exemplar=False),
+                  "like the truth", lambda tools: Consistency(), "clips", of_truth=True, exemplar=False),
     "warp_error": Metric("mean squared difference of RGB in [0, 1] along the truth's flow where Ruder et al.'s rules trust it; "
                          "over pairs, then clips; times 1000 on LSTVC's scale; compare with the truth's",
                          "like the truth", _pair(warping.warp_error), "clips", of_truth=True, exemplar=False),
     # variants
     "psnr_pooled": Metric("PSNR of the squared error of all frames together (torchmetrics' default): lower than the mean of dB",
-                          "higher", lambda means: PooledPSNR(), "set"),
+                          "higher", lambda tools: PooledPSNR(), "set"),
     "ssim_gaussian": Metric("Wang et al.'s settings: 11 x 11 Gaussian window; mean over frames",
                             "higher", _against_truth(frames.ssim_gaussian)),
     "lpips_vgg": Metric("VGG-16, input in [-1, 1]; mean over frames", "lower", _lpips(_VGG)),

@@ -83,7 +83,7 @@ def python() -> Finding:
         return Finding("python", "problem", f"{version} is too old", "install Python 3.11 or newer and set up again with it")
     if bits != 64:
         return Finding("python", "problem", f"{version} is a {bits}-bit build, for which there is no torch", "install a 64-bit Python")
-    return Finding("python", "ok", f"{version} at {sys.executable}")
+    return Finding("python", "ok", f"{version} in {shown(Path(sys.prefix))}")
 
 
 def packages() -> list[Finding]:
@@ -173,9 +173,9 @@ def cache() -> Finding:
     folder = importlib.import_module("colorlab.data.cache").cache_folder()
     free = shutil.disk_usage(existing_parent(folder)).free / 2**30
     if not writable(folder):
-        return Finding("cache", "problem", f"{folder} cannot be written", "set COLORLAB_CACHE to a folder that can")
+        return Finding("cache", "problem", f"{shown(folder)} cannot be written", "set COLORLAB_CACHE to a folder that can")
     state = "note" if free < TIGHT_DISK_GB else "ok"
-    return Finding("cache", state, f"{folder}, {free:.0f} GB free", "make room, or set COLORLAB_CACHE" if state == "note" else "")
+    return Finding("cache", state, f"{shown(folder)}, {free:.0f} GB free", "make room, or set COLORLAB_CACHE" if state == "note" else "")
 
 
 def weights() -> Finding:
@@ -183,7 +183,7 @@ def weights() -> Finding:
     folder, methods = importlib.import_module("colorlab.weights").CHECKPOINTS, ("cavc", "lstvc", "colormnet", "tcavc")
     missing = [name for name in methods if not (folder / f"{name}.safetensors").is_file()]
     if missing:
-        return Finding("weights", "note", f"no course weights for {', '.join(missing)} in {folder}",
+        return Finding("weights", "note", f"no course weights for {', '.join(missing)} in {shown(folder)}",
                        "a complete clone has them; `colorlab train` makes them")
     return Finding("weights", "ok", f"course weights of {', '.join(methods)}")
 
@@ -225,6 +225,14 @@ def built(name: str) -> str:
 def variant(version: str) -> str:
     """What stands behind the "+" of a version: "cpu", "cu132", or nothing."""
     return version.partition("+")[2]
+
+
+def shown(folder: Path) -> str:
+    """A folder as it reads best, and as a notebook may be passed on: from the project or from home, where it lies in one."""
+    for name, root in (("", Path(__file__).parent.parent), ("~/", Path.home())):
+        if folder.is_relative_to(root):
+            return f"{name}{folder.relative_to(root).as_posix()}"
+    return str(folder)
 
 
 def existing_parent(folder: Path) -> Path:

@@ -114,6 +114,16 @@ def test_the_table_shows_the_truths_own_values(folder, capsys):
     assert "cdc: Jensen-Shannon" in out
 
 
+def test_all_metrics_are_listed_with_what_they_mean(capsys):
+    from colorlab.metrics import METRICS
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "--list-metrics"])
+    assert stopped.value.code in (None, 0)
+    assert all(f"{name} " in line and metric.definition in line for (name, metric), line in
+               zip(METRICS.items(), capsys.readouterr().out.splitlines(), strict=True))
+
+
 def test_frames_that_do_not_match_are_named(folder, tmp_path, capsys):
     partial = tmp_path / "partial"
     write_video(partial, CLIPS["pan"].pred)

@@ -28,7 +28,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                     "method's. Networks that a metric needs are looked for on this machine; --download fetches them once.")
     parser.add_argument("predicted", type=Path, metavar="PREDICTED")
     parser.add_argument("truth", type=Path, metavar="TRUTH")
-    parser.add_argument("--metrics", metavar="NAME,NAME", help="which, by name (default: the eight of the papers' tables; 'help' lists all)")
+    parser.add_argument("--metrics", metavar="NAME,NAME", help="which, by name (default: the eight of the papers' tables)")
+    parser.add_argument("--list-metrics", action=ListMetrics, nargs=0, help="all names, with what they mean, and stop")
     parser.add_argument("--skip-exemplar", action="store_true", help="leave the exemplar frame out of every mean that allows it")
     parser.add_argument("--exemplar", type=int, action="append", metavar="FRAME", help="which frame that is (default 0); repeatable")
     parser.add_argument("--by-order", action="store_true", help="pair frames by their order where the two folders name them differently")
@@ -41,12 +42,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row per frame")
 
 
-def run(args: argparse.Namespace) -> int:
-    from colorlab.metrics import METRICS, STANDARD, Tools, estimated_flow, evaluate_clips
+class ListMetrics(argparse.Action):
+    """Print the table of metrics and stop, as --help does."""
 
-    if args.metrics == "help":
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from colorlab.metrics import METRICS
+
         sys.stdout.write("".join(f"{name:30} {metric.definition}\n" for name, metric in METRICS.items()))
-        return 0
+        parser.exit()
+
+
+def run(args: argparse.Namespace) -> int:
+    from colorlab.metrics import STANDARD, Tools, estimated_flow, evaluate_clips
+
     names = tuple(dict.fromkeys(name.strip() for name in args.metrics.split(","))) if args.metrics else STANDARD
     if args.exemplar and not args.skip_exemplar:
         raise InputError("--exemplar says which frame --skip-exemplar leaves out; give both")
@@ -221,7 +229,8 @@ def as_table(report: dict, names: Sequence[str]) -> str:
         lines.append(f"{name:{width}}  {number(report[name]):>12}  {own:>12}  {kind.better}")
     clips = f" in {len(report['clips'])} clips" if "clips" in report else ""
     notes = [f"{name}: {report['definitions'][name]}" for name in rows if name in report["definitions"]]
-    return "\n".join([f"{report['frames']} frames{clips}", "", *lines, "", *notes]) + "\n"
+    hint = ["", "--download fetches missing networks, once"] if any("and put it at" in note for note in notes) else []
+    return "\n".join([f"{report['frames']} frames{clips}", "", *lines, "", *notes, *hint]) + "\n"
 
 
 def number(value: float | None) -> str:

@@ -20,7 +20,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from colorlab import flow, metrics
 
-ROUNDS = 9
+ROUNDS = 10
 
 
 def frames() -> tuple[np.ndarray, np.ndarray]:
@@ -103,8 +103,9 @@ def main() -> None:
     for name, (ours, library, what) in cases().items():
         times: tuple[list[float], list[float]] = ([], [])
         a, b = ours(), library()  # warm
-        for _ in range(ROUNDS):
-            for record, call in zip(times, (ours, library)):
+        for turn in range(ROUNDS):
+            pair = [(times[0], ours), (times[1], library)]
+            for record, call in pair if turn % 2 else reversed(pair):  # neither always follows the other
                 start = time.perf_counter()
                 call()
                 record.append(time.perf_counter() - start)

@@ -90,15 +90,23 @@ class Fusion(nn.Module):
 
     def __init__(self, shared: int, own: int, out: int):
         super().__init__()
+        assert shared + own != out, "the first block's shortcut is a convolution"
         self.block1 = ResidualBlock(shared + own, out)
         self.attention = CBAM(out)
         self.block2 = ResidualBlock(out, out)
 
     def forward(self, frame: Tensor, own: Tensor) -> Tensor:
         """frame: (B, shared, h, w), the same for both chroma channels; own: (B, 2, C, h, w) -> (B, 2, out, h, w)."""
-        frame = frame[:, None].expand(-1, 2, -1, -1, -1)
-        x = self.block1(together(torch.cat((frame, own), dim=2)))
+        own, block = together(own), self.block1
+        shortcut = _conv_of_both(block.downsample, frame, own)
+        x = shortcut + block.conv2(F.relu(_conv_of_both(block.conv1, F.relu(frame), F.relu(own))))
         return apart(self.block2(x + self.attention(x)))
+
+
+def _conv_of_both(conv: nn.Conv2d, frame: Tensor, own: Tensor) -> Tensor:
+    """`conv` of frame and own side by side, (B, S, h, w) and (2B, C, h, w), the frame's part computed once for both."""
+    of_frame = F.conv2d(frame, conv.weight[:, :frame.shape[1]], padding=1)
+    return of_frame.repeat_interleave(2, dim=0) + F.conv2d(own, conv.weight[:, frame.shape[1]:], conv.bias, padding=1)
 
 
 def update_hidden(gates: Tensor, hidden: Tensor) -> Tensor:

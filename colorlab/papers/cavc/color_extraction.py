@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from colorlab.color import rgb_to_lab
 from colorlab.errors import InputError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -93,7 +94,8 @@ class Patches(nn.Module):
     """A learned view of the same 7 x 7 patches, for laptops: each token is a linear map of 4 x 4 mean colours.
 
     This is a ViT's first layer without the ViT behind it. Its tokens cannot know *what* is in a patch, but no download
-    is needed, and what colours are where is there from the first step of training.
+    is needed, and what colours are where is there from the first step of training: the cells are Lab, with a and b as large as L,
+    because in RGB colour is a small difference of large numbers, and the network learns to listen to the histogram alone.
     """
 
     width = 64
@@ -111,7 +113,8 @@ class Patches(nn.Module):
                          "weights='none', or take extractor='vit'")
 
     def forward(self, rgb: Tensor) -> Tensor:
-        cells = F.adaptive_avg_pool2d(2 * rgb - 1, self.grid * self.cells)      # (B, 3, 28, 28)
+        cells = rgb_to_lab(F.adaptive_avg_pool2d(rgb, self.grid * self.cells))  # (B, 3, 28, 28)
+        cells = torch.cat((cells[:, :1] / 50 - 1, cells[:, 1:] / 25), dim=1).to(rgb)
         patches = self.embed(cells).flatten(2).mT                               # (B, 49, 64)
         return torch.cat((patches.mean(1, keepdim=True), patches), dim=1)       # (B, 50, 64)
 

@@ -65,6 +65,9 @@ class Fusion(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(token_width)
         self.project = nn.Linear(token_width, width)
+        # Five times PyTorch's default: four decoder levels lie between tokens and picture, and the histogram, which speaks to each of
+        # them, is heard first. At the default the first steps of training can silence the tokens for good.
+        nn.init.normal_(self.project.weight, std=3 / token_width ** 0.5)
 
     def forward(self, encoded: Tensor, tokens: Tensor) -> Tensor:
         """encoded: (B, C, h, w); tokens: (B, 1 + n * n, token_width). Returns (B, C + width, h, w)."""

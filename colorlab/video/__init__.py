@@ -12,24 +12,37 @@ folders; whole.py lets output appear whole or not at all.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from colorlab.errors import InputError
-from colorlab.video.encode import FORMATS, write_film
-from colorlab.video.film import Film, Stamp
 from colorlab.video.folder import Folder, read_image, write_folder, write_image
-from colorlab.video.pixels import Colors
 from colorlab.video.whole import check_writable, whole
+
+if TYPE_CHECKING:
+    from colorlab.video.film import Film, Stamp
+    from colorlab.video.pixels import Colors
 
 __all__ = ["Colors", "Film", "Folder", "Stamp", "check_output", "check_writable", "read_image", "read_video", "same_file", "whole",
            "write_image", "write_video"]
 
 PathLike = str | os.PathLike[str]
+
+# Loaded when asked for: folders of frames are read and written without PyAV, which not every training machine has.
+_FILES = {"Film": "film", "Stamp": "film", "Colors": "pixels", "FORMATS": "encode", "write_film": "encode"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FILES:
+        raise AttributeError(f"module 'colorlab.video' has no attribute {name!r}")
+    globals()[name] = value = getattr(importlib.import_module(f"colorlab.video.{_FILES[name]}"), name)
+    return value
 
 
 def read_video(path: PathLike) -> Film | Folder:
@@ -42,7 +55,10 @@ def read_video(path: PathLike) -> Film | Folder:
     Raises InputError, one line, for what is missing, empty, cut short, unreadable, no film, or a folder of mixed sizes.
     """
     path = Path(path)
-    return Folder(path) if path.is_dir() else Film(path)
+    if path.is_dir():
+        return Folder(path)
+    from colorlab.video.film import Film
+    return Film(path)
 
 
 def write_video(path: PathLike, frames: Iterable[np.ndarray], like: PathLike | Film | Folder | None = None,
@@ -58,11 +74,12 @@ def write_video(path: PathLike, frames: Iterable[np.ndarray], like: PathLike | F
     not appear, and a file that stood there before stays. Raises InputError for an output that cannot be written or is the input.
     """
     path = Path(path)
-    check_output(path, like.path if isinstance(like, (Film, Folder)) else like)
-    like = like if isinstance(like, (Film, Folder, type(None))) else read_video(like)
+    check_output(path, getattr(like, "path", like))
+    like = read_video(like) if isinstance(like, (str, os.PathLike)) else like
     if is_folder_name(path):
         return write_folder(path, frames, (file.stem for file in like.files) if isinstance(like, Folder) else None)
-    return write_film(path, frames, like if isinstance(like, Film) else None, Fraction(rate).limit_denominator(1001))
+    from colorlab.video.encode import write_film
+    return write_film(path, frames, None if isinstance(like, Folder) else like, Fraction(rate).limit_denominator(1001))
 
 
 def check_output(path: PathLike, *inputs: PathLike | None) -> None:
@@ -71,8 +88,10 @@ def check_output(path: PathLike, *inputs: PathLike | None) -> None:
     for other in inputs:
         if other is not None and same_file(path, other):
             raise InputError(f"the output {path} is also the input; give the output another name")
-    if not is_folder_name(path) and path.suffix.lower() not in FORMATS:
-        raise InputError(f"cannot write {path}: films end in {', '.join(FORMATS)}; a name without a dot becomes a folder of frames")
+    if not is_folder_name(path):
+        from colorlab.video.encode import FORMATS
+        if path.suffix.lower() not in FORMATS:
+            raise InputError(f"cannot write {path}: films end in {', '.join(FORMATS)}; a name without a dot becomes a folder of frames")
     if is_folder_name(path) and path.exists() and not path.is_dir():
         raise InputError(f"cannot write a folder of frames {path}: a file of that name exists")
     check_writable(path)

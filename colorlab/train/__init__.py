@@ -1,0 +1,22 @@
+"""Training: recipes, the loop, and how good the result is.
+
+    recipe = recipe_for("lstvc", "course")
+    found = survey("clips", "photos")
+    training, validation = split(found.clips)
+    train(colorlab.load("lstvc", "course"), "lstvc", recipe, ClipWindows(recipe, training, found.photographs), Path("out"),
+          Settings(validation=validation))
+
+`recipes.py` says how each network is trained; `passes.py` what it is shown; `objective.py` what its answer costs; `loop.py` is the loop;
+`validate.py` measures, `python -m colorlab.train.validate` too.
+"""
+
+from colorlab.train.batches import Batch, ClipWindows, EmbeddedWindows, Motion, estimated_motion
+from colorlab.train.loop import Settings, groups, train
+from colorlab.train.recipes import RECIPES, LossWeights, Recipe, changed, described, recipe_for
+from colorlab.train.record import Record
+from colorlab.train.schedules import Cosine, Halving, Linear, Steps
+from colorlab.train.split import COURSE_VALIDATION, clip_name, split
+
+__all__ = ["COURSE_VALIDATION", "RECIPES", "Batch", "ClipWindows", "Cosine", "EmbeddedWindows", "Halving", "Linear", "LossWeights", "Motion",
+           "Recipe", "Record", "Settings", "Steps", "changed", "clip_name", "described", "estimated_motion", "groups", "recipe_for",
+           "split", "train"]

@@ -1,0 +1,178 @@
+"""Batches of windows. Which windows a step sees is a function of the step, so that training can stop and go on anywhere.
+
+Step s, its k-th part, process r, place i: window ((s * parts + k) * processes + r) * batch + i. Nothing is shuffled on the way, because the
+windows come in a random order of their own; nothing is remembered but the number of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from colorlab.color import frames_to_rgb, lab_to_rgb, rgb_to_lab
+from colorlab.data.embedded import CLIPS, Clip, embedded_clip
+from colorlab.data.windows import ClipDataset, Window
+from colorlab.errors import InputError
+from colorlab.flow import estimate_flow, reliable_ruder
+from colorlab.train.recipes import Recipe
+
+
+class Motion(NamedTuple):
+    """Where the film goes from each frame to the next, on the grid of the earlier."""
+
+    flow: Tensor     # (B, T-1, 2, H, W) pixels
+    visible: Tensor  # (B, T-1, 1, H, W) 1 where it can be trusted, else 0
+
+    def to(self, device: torch.device) -> Motion:
+        return Motion(*(part.to(device, non_blocking=True) for part in self))
+
+
+class Moving(NamedTuple):
+    """A window of which the motion is known."""
+
+    frames: Tensor   # (T, 3, H, W) Lab
+    source: str
+    first: int
+    flow: Tensor     # (T-1, 2, H, W)
+    visible: Tensor  # (T-1, 1, H, W)
+
+
+class Batch(NamedTuple):
+    lab: Tensor                # (B, T, 3, H, W)
+    motion: Motion | None      # where the data knows it
+    sources: tuple[str, ...]   # where the windows come from, for messages
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.lab.to(device, non_blocking=True), self.motion and self.motion.to(device), self.sources)
+
+
+class ClipWindows(Dataset):
+    """Windows out of clips and photographs as a recipe wants them, its steps between frames changing as training goes on."""
+
+    def __init__(self, recipe: Recipe, clips: Sequence[Path], photographs: Sequence[Path], processes: int = 1):
+        length = recipe.steps * recipe.accumulate * processes * recipe.batch
+        self.starts = [int(share * length) for share, _ in recipe.strides]
+        self.phases = [ClipDataset(clips, photographs, frames=recipe.frames, size=recipe.size, strides=strides, zoom=recipe.zoom,
+                                   share=recipe.photographs, length=length, seed=recipe.seed) for _, strides in recipe.strides]
+
+    def __len__(self) -> int:
+        return len(self.phases[0])
+
+    def __getitem__(self, index: int) -> Window:
+        phase = max(k for k, start in enumerate(self.starts) if index >= start)
+        return self.phases[phase][index]
+
+
+class EmbeddedWindows(Dataset):
+    """Windows of the embedded films, with their exact motion: a temporal loss without any estimate. No download, no folder.
+
+    scenes: of CLIPS; films: how many different ones of each scene; length: how many windows there are.
+    """
+
+    def __init__(self, recipe: Recipe, scenes: Sequence[str] = CLIPS, films: int = 4, film_frames: int = 24, length: int | None = None):
+        self.recipe, self.scenes, self.films, self.film_frames = recipe, tuple(scenes), films, max(film_frames, recipe.frames)
+        self.length = recipe.steps * recipe.accumulate * recipe.batch if length is None else length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Moving:
+        rng = np.random.default_rng((self.recipe.seed, index))
+        scene, number = self.scenes[index % len(self.scenes)], int(rng.integers(self.films))
+        clip = _film(scene, self.film_frames, *self.recipe.size, number)
+        first = int(rng.integers(len(clip.frames) - self.recipe.frames + 1))
+        part = slice(first, first + self.recipe.frames)
+        pairs = slice(first, first + self.recipe.frames - 1)
+        lab = rgb_to_lab(frames_to_rgb(clip.frames[part]))
+        visible = torch.from_numpy(clip.reliable_forward[pairs]).float()[:, None]
+        return Moving(lab, scene, first, torch.from_numpy(clip.forward[pairs]), visible)
+
+
+@lru_cache(maxsize=64)
+def _film(scene: str, frames: int, height: int, width: int, seed: int) -> Clip:
+    return embedded_clip(scene, frames, height, width, seed)
+
+
+def estimated_motion(lab: Tensor, how: str) -> Motion:
+    """Flow and reliability of neighbouring frames: lab (B, T, 3, H, W); how: "auto", "raft" or "classical", on the device of `lab`."""
+    with torch.no_grad():
+        rgb = lab_to_rgb(lab)
+        a, b = rgb[:, :-1].flatten(0, 1), rgb[:, 1:].flatten(0, 1)
+        flows = estimate_flow(torch.cat((a, b)), torch.cat((b, a)), how).flow
+        forward, backward = flows.chunk(2)
+        visible = reliable_ruder(forward, backward, strict=False).reliable.to(lab)
+        return Motion(*(part.unflatten(0, (len(lab), -1)) for part in (forward, visible)))
+
+
+@dataclass(frozen=True)
+class StepOrder:
+    """The lists of indices that a process takes, one list for each part of each step from `first` on."""
+
+    first: int
+    steps: int
+    parts: int
+    batch: int
+    process: int = 0
+    processes: int = 1
+
+    def __len__(self) -> int:
+        return (self.steps - self.first) * self.parts
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for part in range(self.first * self.parts, self.steps * self.parts):
+            start = (part * self.processes + self.process) * self.batch
+            yield list(range(start, start + self.batch))
+
+
+def loader(windows: Dataset, order: StepOrder, workers: int = 0, pin: bool = False) -> Iterator[Batch]:
+    """Batches in this order; `workers` processes read ahead. A window that cannot be read ends it with its own InputError."""
+    batches = DataLoader(Guarded(windows), batch_sampler=order, num_workers=workers, pin_memory=pin, collate_fn=collate,
+                         prefetch_factor=4 if workers else None)
+    try:
+        for batch in batches:
+            if isinstance(batch, Failure):
+                raise InputError(batch.message)
+            yield batch
+    except RuntimeError as error:
+        if "worker" not in str(error):
+            raise
+        raise InputError(f"a process that reads training data has died ({' '.join(str(error).split())[:100]}): out of memory? "
+                         "Give fewer --workers") from error
+
+
+class Failure(NamedTuple):
+    message: str
+
+
+class Guarded(Dataset):
+    """A data set whose InputErrors come back as values: thrown in a worker, they would arrive as a page of text."""
+
+    def __init__(self, windows: Dataset):
+        self.windows = windows
+
+    def __getitem__(self, index: int) -> Window | Moving | Failure:
+        try:
+            return self.windows[index]
+        except InputError as error:
+            return Failure(str(error))
+
+
+def collate(windows: list[Window | Moving | Failure]) -> Batch | Failure:
+    """Windows side by side. Where only some know their motion, the others' counts as nowhere visible."""
+    if failed := next((window for window in windows if isinstance(window, Failure)), None):
+        return failed
+    lab = torch.stack([window.frames for window in windows])
+    motion = None
+    if any(isinstance(window, Moving) for window in windows):
+        unknown = lab.new_zeros(lab.shape[1] - 1, 3, *lab.shape[-2:]).split((2, 1), dim=1)
+        known = [(w.flow, w.visible) if isinstance(w, Moving) else unknown for w in windows]
+        motion = Motion(*(torch.stack(parts) for parts in zip(*known)))
+    return Batch(lab, motion, tuple(f"{window.source} from frame {window.first}" for window in windows))

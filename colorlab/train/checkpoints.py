@@ -1,0 +1,69 @@
+"""A training run on disk: one file with all that the next step depends on, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from colorlab.errors import InputError
+
+
+def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:
+    """Write tensors and plain values; until all is on disk, the checkpoint that was there before stays.
+
+    Raises InputError where the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with open(temporary, "wb") as file:
+            torch.save(dict(content), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch says RuntimeError where a write fell short
+        kept = f"the one before it is whole at {path}" if path.exists() else "there is none yet"
+        raise InputError(f"the checkpoint of step {content['step']} could not be written ({_first_line(error)}); {kept}. Make room on the "
+                         "disk, then give the same command again to go on") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> dict:
+    """What was saved, on the CPU. Holds no code; InputError for a file that is not whole."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is no checkpoint of a training run ({_first_line(error)}); remove it to start again") from error
+
+
+def check_same(path: Path, stored: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise InputError unless the checkpoint was made with these settings: going on with others would be neither run."""
+    apart = [f"{name} was {stored.get(name, 'not there')} and is {now.get(name, 'not there')}" for name in (stored | now)
+             if stored.get(name) != now.get(name)]
+    if apart:
+        raise InputError(f"{path} is of a run with other settings: {'; '.join(apart[:4])}. Give those again to go on, or another --out")
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, str]) -> None:
+    """The network alone, as `colorlab.load(weights=path)` takes it; `note` is stored in the file's header."""
+    from safetensors.torch import save_file
+
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, temporary, metadata=dict(note))
+        os.replace(temporary, path)
+    except Exception as error:  # safetensors has an error type of its own, derived from nothing more special
+        if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
+            raise InputError(f"the weights could not be written to {path} ({_first_line(error)})") from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

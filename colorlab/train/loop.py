@@ -1,0 +1,299 @@
+"""The training loop: one network, or a network and its judges, on a CPU, a GPU, or many (`accelerate launch`).
+
+**Resuming.** A step is a function of the weights, the optimiser's state and its own number: its windows are found by number, its learning rate is
+a function of the number, and the random generators are seeded from it. So a checkpoint needs no generator's state and no reader's position,
+and a run that was killed and goes on computes what it would have computed; on a CPU to the bit, on a GPU as far as its kernels
+repeat themselves.
+
+**Several processes** each take `batch` windows and average their gradients: two processes are one with the batch doubled. (The relativistic
+adversarial loss compares with the mean of its own process's batch, as the authors' code does on each GPU.)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from colorlab.errors import InputError
+from colorlab.modules.vgg import trained_vgg
+from colorlab.train.batches import Batch, StepOrder, estimated_motion, loader
+from colorlab.train.checkpoints import check_same, load_checkpoint, save_checkpoint, save_weights
+from colorlab.train.objective import Objective, Trial
+from colorlab.train.passes import Pass
+from colorlab.train.recipes import Recipe, described
+from colorlab.train.record import Record, strip
+from colorlab.train.validate import mean_score, read_clip, score
+from colorlab.train.split import clip_name
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run goes about it; nothing here changes its numbers."""
+
+    workers: int = 0                 # processes that read data ahead
+    log_every: int = 10              # steps from one line of metrics.jsonl to the next
+    save_every: int = 200            # steps from checkpoint to checkpoint
+    validate_every: int = 500
+    validation: Sequence[Path] = ()  # clips, as folders of frames or films
+    validation_frames: int = 16      # of each
+    minutes: float | None = None     # stop, with a checkpoint, when so many are over
+    cpu: bool = False                # not on a GPU, though there is one
+    progress: bool = True
+    vgg: nn.Module | None = None     # for the perceptual loss; None: trained weights where torch keeps downloads
+
+
+@dataclass
+class Run:
+    """What a training run holds."""
+
+    network: nn.Module
+    objective: Objective
+    train: nn.Module                       # the network's pass, wrapped for several processes
+    optimizer: torch.optim.Optimizer
+    judges: nn.ModuleDict
+    trial: nn.Module | None                # the judges' pass, wrapped
+    judge_optimizer: torch.optim.Optimizer | None
+    average: dict[str, Tensor] = field(default_factory=dict)
+    step: int = 0
+
+
+def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out: Path | None = None,
+          settings: Settings = Settings()) -> Record:
+    """Train a network in place, on windows that `windows` gives by number, and leave it in eval mode.
+
+    out: the folder of the run (made if need be). A checkpoint in it is gone on from. It receives checkpoint.pt, METHOD.safetensors,
+    metrics.jsonl, losses.png and pictures/. None: nothing is written. Returns the record of losses.
+    Raises InputError for a checkpoint of other settings, data that is lost or damaged, a loss that is not finite, and a full disk.
+    """
+    accelerator = _accelerator(recipe, settings)
+    run = _prepared(accelerator, network, method, recipe, settings)
+    path = out / CHECKPOINT if out else None
+    if accelerator.is_main_process and out:
+        out.mkdir(parents=True, exist_ok=True)
+    if path and path.is_file():
+        _restore(accelerator, run, recipe, path)
+    record = Record(out if accelerator.is_main_process else None, run.step)
+    order = StepOrder(run.step, recipe.steps, recipe.accumulate, recipe.batch, accelerator.process_index, accelerator.num_processes)
+    batches = loader(windows, order, settings.workers, pin=accelerator.device.type == "cuda")
+    began = time.monotonic()
+    network.train()
+    bar = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=not (settings.progress and accelerator.is_main_process))
+    with bar:
+        while run.step < recipe.steps:
+            asked = time.monotonic()
+            parts = [next(batches).to(accelerator.device) for _ in range(recipe.accumulate)]
+            waited = time.monotonic() - asked
+            values = _one_step(accelerator, run, recipe, parts)
+            run.step += 1
+            bar.update()
+            last = run.step == recipe.steps or _time_is_over(accelerator, settings, began)
+            if run.step % settings.log_every == 0 or last or run.step == 1:
+                values = {name: float(value) for name, value in values.items()}
+                record.add(step=run.step, **values, rate=run.optimizer.param_groups[0]["lr"],
+                           seconds=round(time.monotonic() - asked, 4), waited=round(waited, 4))
+                bar.set_postfix(loss=f"{values['loss']:.4g}", refresh=False)
+            if accelerator.is_main_process and settings.validation and (run.step % settings.validate_every == 0 or last):
+                _validate(run, recipe, method, settings, record, out, accelerator.device)
+            if run.step % settings.save_every == 0 or last:
+                _keep(accelerator, run, recipe, method, record, path)
+            if last:
+                break
+    with _averaged(run):
+        state = {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(state)
+    network.eval()
+    return record
+
+
+def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Batch]) -> dict[str, Tensor]:
+    """One update of the network, and of its judges. Returns the losses, means over the parts of this process."""
+    seed = _seed(recipe.seed, run.step)
+    torch.manual_seed(seed + accelerator.process_index)
+    _set_rates(run, recipe)
+    sums: dict[str, Tensor] = {}
+    for number, batch in enumerate(parts):
+        syncing = number + 1 == len(parts)
+        with nullcontext() if syncing else accelerator.no_sync(run.train):
+            predictions = run.train(batch.lab, seed + number)
+            motion = batch.motion
+            if run.objective.needs("temporal") and recipe.motion != "given" and motion is None:
+                motion = estimated_motion(batch.lab, recipe.motion)
+            terms = run.objective.terms(predictions, motion, run.judges)
+            loss = sum(weight * value for weight, value in terms.values())
+            values = {name: value.detach() for name, (_, value) in terms.items()} | {"loss": loss.detach()}
+            _check_finite(values, run.step + 1, recipe, batch)
+            accelerator.backward(loss / len(parts))
+        if run.trial is not None:
+            with nullcontext() if syncing else accelerator.no_sync(run.trial):
+                judged = run.trial(predictions)
+                values["judges"] = judged.detach()
+                accelerator.backward(judged / len(parts))
+        sums = {name: sums.get(name, 0) + value / len(parts) for name, value in values.items()}
+    for optimizer, module in ((run.optimizer, run.train), (run.judge_optimizer, run.trial)):
+        if optimizer is not None:
+            if recipe.clip is not None:
+                accelerator.clip_grad_norm_(module.parameters(), recipe.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+    _update_average(run, recipe)
+    return sums
+
+
+def _check_finite(values: dict[str, Tensor], step: int, recipe: Recipe, batch: Batch) -> None:
+    broken = [name for name, value in values.items() if not bool(torch.isfinite(value))]
+    if broken:
+        raise InputError(f"the loss of step {step} is not finite ({', '.join(broken)}); the last checkpoint is whole. Look at the windows of this "
+                         f"step ({'; '.join(batch.sources[:3])}), at the curve before it in metrics.jsonl, and try a lower rate, a norm to clip "
+                         f"the gradient at (now {recipe.clip}) or more precision (now {recipe.precision})")
+
+
+def _seed(seed: int, step: int) -> int:
+    """A number for each step of each seed, far from those of its neighbours."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint32)[0])
+
+
+def _accelerator(recipe: Recipe, settings: Settings) -> object:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import DistributedDataParallelKwargs
+
+    AcceleratorState._reset_state()  # a notebook trains more than once, perhaps in another precision
+    # A window of one block uses no linkage: not every parameter has a gradient at every step.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(mixed_precision=recipe.precision, cpu=settings.cpu, kwargs_handlers=[unused])
+
+
+def _prepared(accelerator: object, network: nn.Module, method: str, recipe: Recipe, settings: Settings) -> Run:
+    vgg = None
+    objective = Objective(recipe)
+    if objective.needs("perceptual"):
+        vgg = (settings.vgg or trained_vgg()).to(accelerator.device)
+    objective = Objective(recipe, vgg)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        judges = objective.judges()
+    optimizer = _optimizer(recipe, groups(network, recipe.rates))
+    wrapped, optimizer = accelerator.prepare(Pass(network, method, recipe.lightness_noise), optimizer)
+    trial = judge_optimizer = None
+    if judges:
+        judge_optimizer = _optimizer(recipe, [{"params": list(judges.parameters()), "lr": recipe.discriminator_rate,
+                                               "base": recipe.discriminator_rate}])
+        trial, judge_optimizer = accelerator.prepare(Trial(judges), judge_optimizer)
+    average = {name: p.detach().clone() for name, p in network.named_parameters() if p.requires_grad} if recipe.average else {}
+    return Run(network, objective, wrapped, optimizer, judges, trial, judge_optimizer, average)
+
+
+def groups(network: nn.Module, rates: Sequence[tuple[str, float]]) -> list[dict]:
+    """Parameters that learn, by learning rate: each by the longest of the prefixes in `rates` that its name begins with."""
+    found: dict[str, list[nn.Parameter]] = {prefix: [] for prefix, _ in rates}
+    for name, parameter in network.named_parameters():
+        fitting = [prefix for prefix in found if not prefix or name == prefix or name.startswith(prefix + ".")]
+        if parameter.requires_grad and fitting:
+            found[max(fitting, key=len)].append(parameter)
+    return [{"params": found[prefix], "lr": rate, "base": rate} for prefix, rate in rates if found[prefix]]
+
+
+def _optimizer(recipe: Recipe, parameters: list[dict]) -> torch.optim.Optimizer:
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, betas=recipe.betas, weight_decay=recipe.weight_decay)
+
+
+def _set_rates(run: Run, recipe: Recipe) -> None:
+    factor = recipe.schedule(run.step, recipe.steps)
+    for optimizer in (run.optimizer, run.judge_optimizer):
+        for group in optimizer.param_groups if optimizer is not None else ():
+            group["lr"] = group["base"] * factor
+
+
+@torch.no_grad()
+def _update_average(run: Run, recipe: Recipe) -> None:
+    """Exponential mean of the weights, quicker at first, so that the start is soon forgotten."""
+    if run.average:
+        keep = min(recipe.average, (1 + run.step) / (10 + run.step))
+        now = dict(run.network.named_parameters())
+        torch._foreach_lerp_(list(run.average.values()), [now[name].detach() for name in run.average], 1 - keep)
+
+
+@contextmanager
+def _averaged(run: Run) -> Iterator[None]:
+    """The network with its averaged weights, in eval mode, and afterwards as it was."""
+    parameters = dict(run.network.named_parameters())
+    own = {name: parameters[name].detach().clone() for name in run.average}
+    mode = run.network.training
+    with torch.no_grad():
+        for name, value in run.average.items():
+            parameters[name].copy_(value)
+    run.network.eval()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, value in own.items():
+                parameters[name].copy_(value)
+        run.network.train(mode)
+
+
+def _validate(run: Run, recipe: Recipe, method: str, settings: Settings, record: Record, out: Path | None, device: torch.device) -> None:
+    """PSNR on the validation clips, and a picture of the first of them."""
+    scores, rows = [], {}
+    with _averaged(run):
+        for path in settings.validation:
+            truth = read_clip(path, frames=settings.validation_frames)
+            found, predicted = score(clip_name(path), truth, run.network, str(device))
+            scores.append(found)
+            if len(rows) < 6:
+                rows |= {f"{found.clip}, truth": truth, f"{method}, {found.psnr:.1f} dB": predicted}
+    mean = mean_score(scores)
+    record.add(step=run.step, psnr=mean["psnr"], colorfulness=mean["colorfulness"])
+    if out:
+        (out / "pictures").mkdir(exist_ok=True)
+        strip(rows).save(out / "pictures" / f"step_{run.step:06d}.jpg", quality=88)
+
+
+def _keep(accelerator: object, run: Run, recipe: Recipe, method: str, record: Record, path: Path | None) -> None:
+    """The checkpoint, the weights by themselves, and the picture of the losses."""
+    if not path or not accelerator.is_main_process:
+        return
+    optimizers = {"optimizer": run.optimizer, "judge_optimizer": run.judge_optimizer}
+    content = {"step": run.step, "recipe": described(recipe), "processes": accelerator.num_processes,
+               "network": run.network.state_dict(), "average": run.average, "judges": run.judges.state_dict(),
+               "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
+               **{name: optimizer.state_dict() for name, optimizer in optimizers.items() if optimizer is not None}}
+    save_checkpoint(path, content)
+    with _averaged(run):
+        save_weights(path.with_name(f"{method}.safetensors"), run.network.state_dict(), {"method": method, "step": str(run.step)})
+    record.draw()
+
+
+def _restore(accelerator: object, run: Run, recipe: Recipe, path: Path) -> None:
+    stored = load_checkpoint(path)
+    processes = {"processes": str(stored["processes"])}, {"processes": str(accelerator.num_processes)}
+    check_same(path, stored["recipe"] | processes[0], described(recipe) | processes[1])
+    run.network.load_state_dict(stored["network"])
+    run.judges.load_state_dict(stored["judges"])
+    run.optimizer.load_state_dict(stored["optimizer"])
+    if run.judge_optimizer is not None:
+        run.judge_optimizer.load_state_dict(stored["judge_optimizer"])
+    if accelerator.scaler is not None and stored["scaler"]:
+        accelerator.scaler.load_state_dict(stored["scaler"])
+    run.average = {name: value.to(accelerator.device) for name, value in stored["average"].items()}
+    run.step = stored["step"]
+
+
+def _time_is_over(accelerator: object, settings: Settings, began: float) -> bool:
+    """Whether all processes stop after this step: the first one's clock decides."""
+    if settings.minutes is None:
+        return False
+    over = torch.tensor(float(accelerator.is_main_process and time.monotonic() - began > 60 * settings.minutes), device=accelerator.device)
+    return bool(accelerator.reduce(over, "sum") > 0)

@@ -136,13 +136,19 @@ class LSTVC(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """As the authors start what they load no weights into; a correction starts at nothing."""
+        """As the authors start what they load no weights into. A correction starts at nothing, and a warp that must stand for itself as a
+        comparison of like with like: one projection for both sides, no positions, colour seen as its mean."""
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1 and not name.startswith("backbone."):
                 nn.init.xavier_uniform_(parameter)
-        if self.config.start_from_warp:
-            nn.init.zeros_(self.colorization.up.to_ab.weight)
-            nn.init.zeros_(self.colorization.up.to_ab.bias)
+        if not self.config.start_from_warp:
+            return
+        self.heads.phi.load_state_dict(self.heads.theta.state_dict())
+        for layer in (self.colorization.up.to_ab, self.heads.position):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.backbone.conv1.weight.copy_(self.backbone.conv1.weight.mean(1, keepdim=True).expand(-1, 3, -1, -1))
 
     @property
     def frames_per_step(self) -> int:

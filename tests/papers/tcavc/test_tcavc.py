@@ -44,7 +44,7 @@ def test_only_the_first_frame_is_painted_from_lightness():
 def test_the_reference_has_8_bits():
     model, l = tiny(), film()
     reference = model.paint(l[:, 0])
-    assert_close(through_8_bits(reference + 1e-4), reference, atol=0.05, rtol=0)
+    assert (through_8_bits(reference + 1e-4) - reference).abs().mean() < 0.01  # levels stay what they are
     exact = tiny(eight_bit_reference=False).paint(l[:, 0])
     assert (exact - reference).abs().max() > 0.1 and torch.equal(exact[:, :1], l[:, 0])
 

@@ -1,0 +1,99 @@
+"""Where a film cuts from one scene to the next, and which picture is most like a scene.
+
+Two frames are compared by their lightness, small: how much of the later one cannot be found again near its place in the
+earlier (structure), and how their histograms differ. Brightness and contrast are brought together first, so flicker, a fade and
+the flat frames of a leader are no cuts. A cut is one change that stands out among its neighbours: a flash, a torn frame or a
+splice of a few frames makes two changes and is none, and a film in which everything always changes (noise) has none.
+
+Measured on 30 clips without a cut (1,587 pairs of neighbouring frames), on the film excerpts, two of which have one each, and on 870
+joints of two different clips: `tests/bench/bench_scenes.py` prints the table. Dissolves and wipes are not found: give those by hand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+SIDE = (48, 64)        # the small picture that is compared, (h, w)
+BLOCK, REACH = 8, 6    # its blocks are looked for this far around
+BINS = 32
+NEIGHBOURS = 3         # a cut stands out among so many changes before it and after it
+THRESHOLD = 0.27       # of change(), above which neighbouring frames may be of two scenes
+PROMINENCE = 1.5       # how many times the largest change nearby
+
+
+class Look(NamedTuple):
+    """What is kept of a frame to compare it by."""
+
+    small: torch.Tensor      # (h, w) lightness with mean 0 and standard deviation 1
+    histogram: torch.Tensor  # (BINS,) of it, summing to 1
+
+
+def look_at(frame: np.ndarray) -> Look:
+    """uint8 (H, W, 3) of any size -> what it is compared by."""
+    step = max(1, min(frame.shape[:2]) // 192)
+    grey = torch.from_numpy(np.ascontiguousarray(frame[::step, ::step])).float().mean(-1)   # (h', w')
+    small = F.adaptive_avg_pool2d(grey[None, None], SIDE)[0, 0]
+    small = (small - small.mean()) / small.std().clamp(min=4)                              # below 4 levels: flat, and its noise no picture
+    histogram = torch.histc(small.clamp(-2.99, 2.99), BINS, -3, 3) / small.numel()
+    return Look(small, F.avg_pool1d(histogram[None, None], 3, 1, 1)[0, 0])                 # smoothed: two near bins are alike
+
+
+def structure(before: Look, after: Look) -> float:
+    """How much of `after` is not near its place in `before`: 0 nothing, about 1 all of it."""
+    padded = F.pad(before.small[None, None], (REACH,) * 4, mode="replicate")               # (1, 1, h + 2 r, w + 2 r)
+    h, w = SIDE
+    shifted = padded[0, 0].unfold(0, h, 1).unfold(1, w, 1).flatten(0, 1)                   # ((2 r + 1)^2, h, w)
+    error = F.avg_pool2d((shifted - after.small).square()[:, None], BLOCK)[:, 0]           # ((2 r + 1)^2, h / 8, w / 8)
+    return float(error.amin(0).mean())
+
+
+def change(before: Look, after: Look) -> float:
+    """How different two frames are: structure both ways (something may come into view, or go) and histograms."""
+    both = min(structure(before, after), structure(after, before))
+    return both + 0.5 * float((before.histogram - after.histogram).abs().sum()) / 2
+
+
+def find_cuts(frames: Iterable[np.ndarray]) -> list[int]:
+    """The first frame of every scene but the first: indices into `frames`, uint8 (H, W, 3), of which two are held at a time."""
+    return [number for number, _ in stream_cuts(map(look_at, frames))]
+
+
+def stream_cuts(looks: Iterable[Look]) -> Iterator[tuple[int, float]]:
+    """(index of a scene's first frame, how large the change is), each as soon as NEIGHBOURS more frames are known."""
+    nearby: deque[float] = deque([0.0] * (2 * NEIGHBOURS + 1), maxlen=2 * NEIGHBOURS + 1)
+    number = 0
+    for number, value in enumerate(_changes(looks), start=1):
+        nearby.append(value)
+        if _stands_out(nearby):
+            yield number - NEIGHBOURS, nearby[NEIGHBOURS]
+    for late in range(1, NEIGHBOURS + 1):  # those still in the window when the film ends
+        nearby.append(0.0)
+        if _stands_out(nearby):
+            yield number + late - NEIGHBOURS, nearby[NEIGHBOURS]
+
+
+def _changes(looks: Iterable[Look]) -> Iterator[float]:
+    before = None
+    for after in looks:
+        if before is not None:
+            yield change(before, after)
+        before = after
+
+
+def _stands_out(nearby: deque[float]) -> bool:
+    """Whether the change in the middle is a cut."""
+    middle = nearby[NEIGHBOURS]
+    others = max(value for place, value in enumerate(nearby) if place != NEIGHBOURS)
+    return middle > THRESHOLD and middle > PROMINENCE * others
+
+
+def most_like(frame: np.ndarray, pictures: list[np.ndarray]) -> int:
+    """Which of some pictures, each (H, W, 3) uint8 of any size, is most like a frame; of equals the first."""
+    wanted = look_at(frame)
+    return min(range(len(pictures)), key=lambda index: change(look_at(pictures[index]), wanted))

@@ -106,6 +106,16 @@ def test_ssim_of_each_frame(name, measure, key):
     assert per_frame(measure, name) == pytest.approx(GOLDEN["ssim"][name][f"{key}_per_frame"], abs=1e-6)
 
 
+@pytest.mark.parametrize("size", [(7, 7), (7, 40), (33, 8)])
+def test_ssim_is_scikit_images_at_any_size(size):
+    from skimage.metrics import structural_similarity
+
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    for predicted in (truth, 255 - truth, rng.integers(0, 256, truth.shape, dtype=np.uint8), np.full_like(truth, 255)):
+        assert metrics.ssim(predicted, truth) == pytest.approx(structural_similarity(truth, predicted, channel_axis=2), abs=1e-9)
+
+
 def test_ssim_says_when_frames_are_too_small():
     report = metrics.evaluate([CLIPS["pan"].pred[0][:6]], [CLIPS["pan"].gt[0][:6]], ("ssim", "psnr"))
     assert report["ssim"] is None and report["psnr"] is not None

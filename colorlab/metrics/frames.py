@@ -56,11 +56,28 @@ def ssim(predicted: Frame, truth: Frame) -> float:
 
     7 x 7 uniform window, sample covariance, data range 255, mean over R, G and B: ColorMNet's column. It is not
     Wang et al.'s own (`ssim_gaussian`), and torchmetrics' differs from both, as it counts the padded rim.
+    The same number as the library's, to rounding, in a fraction of its time.
     """
-    from skimage.metrics import structural_similarity
-
     _check_window(predicted, truth, 7)
-    return float(structural_similarity(truth, predicted, channel_axis=2, data_range=255))
+    x, y = truth.astype(np.float32), predicted.astype(np.float32)
+    # Sums of 49 products of levels stay below 2^24, so float32 holds them exactly; from here on, float64.
+    sums = [_window_sums(image).astype(np.float64) for image in (x, y, x * x, y * y, x * y)]
+    mean_x, mean_y = sums[0] / 49, sums[1] / 49
+    var_x, var_y = (sums[2] - sums[0] * mean_x) / 48, (sums[3] - sums[1] * mean_y) / 48
+    covariance = (sums[4] - sums[0] * mean_y) / 48
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return float((likeness / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean())
+
+
+def _window_sums(image: np.ndarray) -> np.ndarray:
+    """(H, W, C) -> (H-6, W-6, C): the sum over every 7 x 7 window that fits, 7 as 2 + 2 + 2 + 1 along each axis."""
+    for axis in (0, 1):
+        image = np.moveaxis(image, axis, 0)
+        two = image[:-1] + image[1:]
+        image = two[:-5] + two[2:-3] + two[4:-1] + image[6:]
+        image = np.moveaxis(image, 0, axis)
+    return image
 
 
 def ssim_gaussian(predicted: Frame, truth: Frame) -> float:

@@ -72,7 +72,7 @@ def cases() -> dict[str, tuple[Callable, Callable, str]]:
     found = {
         "psnr": (lambda: metrics.psnr(predicted, truth), lambda: peak_signal_noise_ratio(truth, predicted), "scikit-image"),
         "ssim": (lambda: metrics.ssim(predicted, truth),
-                 lambda: structural_similarity(truth, predicted, channel_axis=2, data_range=255), "scikit-image: the same call"),
+                 lambda: structural_similarity(truth, predicted, channel_axis=2, data_range=255), "scikit-image"),
         "colorfulness": (lambda: metrics.colorfulness(truth), lambda: library_colorfulness(truth), "numpy"),
         "colorfulness_lab": (lambda: metrics.colorfulness_lab(truth), lambda: library_colorfulness_lab(truth), "scikit-image rgb2lab"),
         "cdc, 6 frames": (lambda: metrics.cdc(clip), lambda: library_cdc(clip), "np.histogram, scipy"),

@@ -56,7 +56,7 @@ def ssim(predicted: Frame, truth: Frame) -> float:
 
     7 x 7 uniform window, sample covariance, data range 255, mean over R, G and B: ColorMNet's column. It is not
     Wang et al.'s own (`ssim_gaussian`), and torchmetrics' differs from both, as it counts the padded rim.
-    The same number as the library's, to rounding, in a fraction of its time.
+    The same number as the library's, to rounding, in two thirds of its time.
     """
     _check_window(predicted, truth, 7)
     x, y = truth.astype(np.float32), predicted.astype(np.float32)

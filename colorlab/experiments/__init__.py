@@ -8,6 +8,9 @@ processes through papermill, several at a time, and leaves one folder for each:
     runs/02_warping/run.json               parameters, seed, versions, device, time, peak memory, hashes
     runs/02_warping/metrics.json           what the notebook handed to `record`
 
+`sweep` runs one notebook with every combination of some values, here or on a cluster, into one table. `repetition` does a
+run once more from its run.json.
+
 | file             | what stands in it                                                          |
 |------------------|----------------------------------------------------------------------------|
 | `parameters.py`  | what a notebook may be given, and whether a value fits                     |
@@ -20,6 +23,10 @@ processes through papermill, several at a time, and leaves one folder for each:
 | `runner.py`      | one run: its process, its folder, its run.json                             |
 | `batch.py`       | many runs side by side, with progress; what is done is not done again      |
 | `page.py`        | `index.html`                                                               |
+| `sweep.py`       | every combination of some parameters' values                               |
+| `table.py`       | a sweep as one table, to read and to compute with                          |
+| `cluster.py`     | the same runs on a Dask cluster; Slurm                                     |
+| `repeat.py`      | a run once more, and what has changed since                                |
 | `reference.py`   | notebooks executed in place, clean enough to commit                        |
 
 Importing this is cheap: notebooks do it for `record`, and papermill is imported only in the process that runs one.
@@ -30,7 +37,9 @@ from colorlab.experiments.jobs import Job, find_notebooks, plan
 from colorlab.experiments.parameters import Parameter, read_parameters, read_value
 from colorlab.experiments.record import record
 from colorlab.experiments.reference import refresh
+from colorlab.experiments.repeat import Repetition, repetition
 from colorlab.experiments.runner import Run, execute
+from colorlab.experiments.sweep import plan_sweep, read_grid, sweep
 
-__all__ = ["Job", "Parameter", "Run", "execute", "find_notebooks", "plan", "read_parameters", "read_value", "record", "refresh",
-           "run"]
+__all__ = ["Job", "Parameter", "Repetition", "Run", "execute", "find_notebooks", "plan", "plan_sweep", "read_grid",
+           "read_parameters", "read_value", "record", "refresh", "repetition", "run", "sweep"]

@@ -5,12 +5,15 @@ import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 from colorlab.experiments import provenance
 from colorlab.experiments.jobs import Job, plan
 from colorlab.experiments.page import write_page
 from colorlab.experiments.runner import Run, done_before, execute, remove_leftovers
+
+# What brings a page up to date: the runs that have ended, by folder, and the others' names, each "waiting" or "running".
+Show = Callable[[dict[Path, Run], dict[str, str]], None]
 
 
 def run(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = None, out: str | Path = "runs",
@@ -25,13 +28,12 @@ def run(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = Non
     return run_jobs(plan(notebooks, parameters, out, as_text), Path(out), jobs, fresh, progress)
 
 
-def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool = False, progress: bool = True) -> list[Run]:
-    """The runs of planned jobs, in their order; see `run`."""
-    out.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(out)
+def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool = False, progress: bool = True,
+             show: Show | None = None) -> list[Run]:
+    """The runs of planned jobs on this machine, in their order; see `run` and, for `show`, `Batch`."""
     at_once = at_once or min(len(jobs), max(1, provenance.cores() // 2), 4)
     threads = max(1, provenance.cores() // at_once)
-    batch = Batch(jobs, out, fresh, progress)
+    batch = Batch(jobs, out, fresh, progress, show)
     with ThreadPoolExecutor(at_once) as pool, batch:  # threads that wait: the work is done in the runs' own processes
         batch.futures = [pool.submit(batch.do, job, threads) for job in batch.due]
         for future in as_completed(batch.futures):
@@ -40,12 +42,18 @@ def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool
 
 
 class Batch:
-    """What the runs under way share. As a context it closes the bar and, when it is left early, ends every process."""
+    """What the runs under way share. As a context it closes the bar and, when it is left early, ends every process.
 
-    def __init__(self, jobs: list[Job], out: Path, fresh: bool, progress: bool):
+    show: called whenever a run begins or ends, to bring a page up to date; None: `out/index.html`.
+    """
+
+    def __init__(self, jobs: list[Job], out: Path, fresh: bool, progress: bool, show: Show | None = None):
         from tqdm import tqdm
 
-        self.out, self.progress = out, progress
+        out.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(out)
+        self.progress = progress
+        self.show = show or (lambda runs, pending: write_page(out, pending))
         self.runs = {} if fresh else {job.folder: Run(job, record, resumed=True) for job in jobs if (record := done_before(job))}
         self.due = [job for job in jobs if job.folder not in self.runs]
         self.states = {job.name: "waiting" for job in self.due}
@@ -57,21 +65,26 @@ class Batch:
                         disable=None if progress else True)  # None: a bar on a terminal, lines alone in a log
         for run in self.runs.values():
             self.say(f"done before  {run.job.name}  ({run.record['seconds']:.0f} s)")
-        write_page(out, self.states)
+        self.show(self.runs, self.states)
 
     def do(self, job: Job, threads: int) -> None:
+        self.begun(job)
+        self.ended(execute(job, threads, lambda cells: self.advance(job, cells), self.workers))
+
+    def begun(self, job: Job, where: str = "") -> None:
         self.note(job, "running")
-        self.say(f"running      {job.name}")
-        run = execute(job, threads, lambda cells: self.advance(job, cells), self.workers)
-        self.runs[job.folder] = run
-        self.advance(job, job.cells)
-        self.say(f"{'finished' if run.finished else 'FAILED':<12} {job.name}  ({run.record['seconds']:.0f} s)")
-        self.note(job, None)
+        self.say(f"running      {job.name}{where}")
+
+    def ended(self, run: Run) -> None:
+        self.runs[run.job.folder] = run
+        self.advance(run.job, run.job.cells)
+        self.say(f"{'finished' if run.finished else 'FAILED':<12} {run.job.name}  ({run.record['seconds']:.0f} s)")
+        self.note(run.job, None)
 
     def note(self, job: Job, state: str | None) -> None:
         with self.lock:
             self.states[job.name] = state
-            write_page(self.out, {name: left for name, left in self.states.items() if left})
+            self.show(self.runs, {name: left for name, left in self.states.items() if left})
 
     def advance(self, job: Job, cells: int) -> None:
         with self.lock:
@@ -93,4 +106,4 @@ class Batch:
                 worker.stdin.close()  # the process ends when its standard input does
         self.bar.close()
         if error:
-            write_page(self.out, {})
+            self.show(self.runs, {})

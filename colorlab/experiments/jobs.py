@@ -19,10 +19,17 @@ class Job:
     fingerprint: str             # of all that decides the result
     cells: int                   # code cells, to tell how far a run has come
     parameters: dict[str, Any] = field(default_factory=dict)  # those that were given
+    source: Path | None = None              # a file with other cells to run in the notebook's place, in its working directory
+    variables: dict[str, str] | None = None  # those of provenance.VARIABLES that the run shall see; None: as they are here
 
     @property
     def name(self) -> str:
         return self.folder.name
+
+    @property
+    def file(self) -> Path:
+        """Where the cells that are run stand."""
+        return self.source or self.notebook
 
 
 def plan(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = None, out: str | Path = "runs",
@@ -32,16 +39,20 @@ def plan(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = No
     parameters: for each of the notebooks. as_text: values are strings from a command line, to be read by type.
     Raises InputError for a missing notebook, an unknown or mistyped parameter, and two notebooks of one name.
     """
-    code, jobs = provenance.code_hash(), []
-    for path in find_notebooks(notebooks):
-        given = check_values(parameters or {}, path, as_text)
-        cells = load_notebook(path)
-        mark = provenance.fingerprint(cells, given, path.parent, code)
-        to_run = sum(cell.kind == "code" and bool(cell.source.strip()) for cell in cells) + bool(given)
-        jobs.append(Job(path, Path(out).absolute() / folder_name(path, given), mark, to_run, given))
+    code = provenance.code_hash()
+    jobs = [make_job(path, check_values(parameters or {}, path, as_text), out, code) for path in find_notebooks(notebooks)]
     for name in {job.name for job in jobs if sum(other.folder == job.folder for other in jobs) > 1}:
         raise InputError(f"two of the notebooks would both run into {Path(out) / name}; give them different --out folders")
     return jobs
+
+
+def make_job(notebook: Path, given: dict[str, Any], out: str | Path, code: str, source: Path | None = None,
+             variables: dict[str, str] | None = None) -> Job:
+    """The job of one notebook with parameters that have been checked. code: `provenance.code_hash()`, taken once for many."""
+    cells = load_notebook(source or notebook)
+    mark = provenance.fingerprint(cells, given, notebook.parent, code)
+    to_run = sum(cell.kind == "code" and bool(cell.source.strip()) for cell in cells) + bool(given)
+    return Job(notebook, Path(out).absolute() / folder_name(notebook, given), mark, to_run, given, source, variables)
 
 
 def find_notebooks(paths: Iterable[str | Path]) -> list[Path]:

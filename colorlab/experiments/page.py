@@ -3,10 +3,11 @@
 import html
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from colorlab.experiments.record import write_text
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #777; --good: #2a8f4f; --bad: #c8402f; }
@@ -28,14 +29,16 @@ def write_page(out: Path, pending: dict[str, str]) -> None:
     runs = [(path.parent.name, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(out.glob("[!.]*/run.json"))]
     cards = [card(out / name, name, record) for name, record in runs if name not in pending]
     cards += [f'<article><h2>{html.escape(name)}</h2><p class="{state}">{state}</p></article>' for name, state in pending.items()]
+    counts = summary([record for name, record in runs if name not in pending], pending)
+    write_text(out / "index.html", whole_page("Runs", counts, "\n".join(cards), bool(pending)))
+
+
+def whole_page(title: str, summary: str, body: str, pending: bool, style: str = "") -> str:
+    """A page of HTML; while something is `pending` it loads itself again every five seconds."""
     refresh = '<meta http-equiv="refresh" content="5">' if pending else ""
-    page = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}<title>Runs</title>'
-            f"<style>{STYLE}</style></head>\n<body><h1>Runs</h1>"
-            f'<p class="summary">{summary([record for name, record in runs if name not in pending], pending)}</p>\n'
-            + "\n".join(cards) + "\n</body></html>\n")
-    partial = out / f".index.{os.getpid()}"
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, out / "index.html")
+    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}<title>{html.escape(title)}</title>'
+            f"<style>{STYLE}{style}</style></head>\n<body><h1>{html.escape(title)}</h1>"
+            f'<p class="summary">{summary}</p>\n{body}\n</body></html>\n')
 
 
 def summary(records: list[dict[str, Any]], pending: dict[str, str]) -> str:

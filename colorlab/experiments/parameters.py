@@ -195,7 +195,7 @@ def check_value(value: Any, parameter: Parameter, notebook: str = "the notebook"
 
 
 def check_values(values: dict[str, Any], notebook: str | Path, as_text: bool = False) -> dict[str, Any]:
-    """All values for one notebook, checked; InputError names the parameter that is unknown or does not fit.
+    """All values for one notebook, checked, in the order of its cell; InputError names the one that is unknown or does not fit.
 
     as_text: the values are strings from a command line and are read as their parameter's kind.
     """
@@ -208,7 +208,7 @@ def check_values(values: dict[str, Any], notebook: str | Path, as_text: bool = F
         hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
         raise InputError(f"{name} has no parameter {unknown!r}; {hint}")
     read = read_value if as_text else check_value
-    return {given: read(value, known[given], name) for given, value in values.items()}
+    return {given: read(values[given], known[given], name) for given in known if given in values}
 
 
 def one_line(error: BaseException) -> str:

@@ -36,8 +36,12 @@ def fingerprint(cells: list[Cell], parameters: dict[str, Any], folder: Path, cod
     folder: the notebook's, against which paths among the parameters are read: a film that was replaced under its old name is
     another input. code: `code_hash()`, taken once for many runs.
     """
-    inputs = [(name, state) for name, value in sorted(parameters.items()) if (state := file_state(value, folder))]
-    return digest([notebook_hash(cells), parameters, inputs, code, versions()])
+    return digest([notebook_hash(cells), parameters, sorted(inputs(parameters, folder).items()), code, versions()])
+
+
+def inputs(parameters: dict[str, Any], folder: Path) -> dict[str, list[int]]:
+    """The parameters that name files, with the files' states."""
+    return {name: state for name, value in parameters.items() if (state := file_state(value, folder))}
 
 
 def file_state(value: Any, folder: Path) -> list[int] | None:
@@ -70,6 +74,12 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def version_differences(one: dict[str, str], other: dict[str, str], words: tuple[str, str] = ("then", "now")) -> list[str]:
+    """`torch 2.4.0 then, 2.5.1 now` for each package that is not the same in both."""
+    return [f"{name} {one.get(name, 'not known')} {words[0]}, {other.get(name, 'not known')} {words[1]}"
+            for name in {**one, **other} if one.get(name) != other.get(name)]
 
 
 def git_state() -> dict[str, Any] | None:

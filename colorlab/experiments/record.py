@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+MEASURED = ("second", "memory")  # a name that holds one of these tells of the machine: no repetition gives it again
 RUN_FOLDER = "COLORLAB_RUN_FOLDER"  # set for the kernel of a run; absent when a person works in the notebook
 
 
@@ -13,7 +14,8 @@ def record(**values: Any) -> None:
 
     values: numbers, strings, lists and dicts of these; numpy and torch numbers and arrays are turned into such. Numbers that
     are not finite are kept as Python's json writes them (NaN, Infinity). In a notebook that is worked in by hand, where there
-    is no run, nothing is written: the same cell does for both.
+    is no run, nothing is written: the same cell does for both. Times and memory go under names that say so (`seconds_per_frame`,
+    `peak_memory_mb`): a repetition of the run is not held to them.
 
     Raises TypeError for a value that JSON cannot hold.
     """
@@ -40,6 +42,11 @@ def as_plain(value: Any, name: str) -> Any:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that is under its name whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is under its name whole or not at all, line ends as they stand in `text`."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", newline="")
     os.replace(partial, path)

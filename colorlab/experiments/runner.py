@@ -49,8 +49,9 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What the notebook recorded."""
-        return json.loads((self.job.folder / "metrics.json").read_text(encoding="utf-8"))
+        """What the notebook recorded; empty where it never came to run."""
+        file = self.job.folder / "metrics.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def done_before(job: Job) -> dict[str, Any] | None:
@@ -79,15 +80,17 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
             (partial / "log.txt").unlink()  # of a finished run it holds how its kernel was shut down
         if not (partial / "metrics.json").exists():
             write_json(partial / "metrics.json", {})
-        defaults = {name: parameter.default for name, parameter in read_parameters(job.notebook).items()}
+        defaults = {name: parameter.default for name, parameter in read_parameters(job.file).items()}
         record = {
             "status": "failed" if error else "finished", "error": error,
-            "notebook": str(job.notebook), "notebook_hash": provenance.notebook_hash(load_notebook(job.notebook)),
+            "notebook": str(job.notebook), "notebook_hash": provenance.notebook_hash(load_notebook(job.file)),
             "parameters": defaults | job.parameters, "given": job.parameters,
             "seed": (defaults | job.parameters).get("seed"),
+            "inputs": provenance.inputs(defaults | job.parameters, job.notebook.parent),
             "started": began.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2), **usage,
             "machine": provenance.machine(), "versions": provenance.versions(), "git": provenance.git_state(),
-            "environment": {name: value for name, value in environment(threads).items() if name in provenance.VARIABLES},
+            "environment": {name: value for name, value in environment(threads, job.variables).items()
+                            if name in provenance.VARIABLES},
             "code_hash": provenance.code_hash(), "fingerprint": job.fingerprint,
         }
         write_json(partial / "run.json", record)
@@ -125,10 +128,10 @@ def remove_leftovers(out: Path) -> None:
 def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[int], None],
               workers: set[subprocess.Popen]) -> dict[str, Any] | None:
     """Have a process of its own run the job into `partial`; None when all passed, else what failed."""
-    task = {"notebook": str(job.notebook), "parameters": job.parameters, "folder": str(partial)}
+    task = {"notebook": str(job.file), "parameters": job.parameters, "folder": str(partial), "cwd": str(job.notebook.parent)}
     outcome: dict[str, Any] = {}
     with subprocess.Popen([sys.executable, "-m", "colorlab.experiments.worker"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True, env=environment(threads),
+                          stdout=subprocess.PIPE, text=True, env=environment(threads, job.variables),
                           start_new_session=True) as worker:  # so that Ctrl-C reaches us first and we end it in order
         workers.add(worker)
         try:
@@ -151,8 +154,14 @@ def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[
     return {"cell": "", "line": "", "message": f"the run's process {killed}" + (f": {log[-1][:200]}" if log else "")}
 
 
-def environment(threads: int | None) -> dict[str, str]:
-    """The variables a run sees: this very package first, one hash seed, and its share of the cores."""
+def environment(threads: int | None, variables: dict[str, str] | None = None) -> dict[str, str]:
+    """The variables a run sees: this very package first, one hash seed, and its share of the cores.
+
+    variables: those of provenance.VARIABLES to see in place of what is set here and of `threads`, no more and no fewer.
+    """
     paths = [str(provenance.PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     chosen = {"PYTHONHASHSEED": "0"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
-    return chosen | os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    seen = chosen | os.environ
+    if variables is not None:
+        seen = {name: value for name, value in seen.items() if name not in provenance.VARIABLES} | variables
+    return seen | {"PYTHONPATH": os.pathsep.join(paths)}

@@ -36,7 +36,8 @@ def main() -> None:
         channel.flush()
 
     executed = folder / Path(task["notebook"]).name
-    error = run_notebook(Path(task["notebook"]), executed, task["parameters"], lambda done: say({"cells": done}))
+    error = run_notebook(Path(task["notebook"]), executed, task["parameters"], Path(task["cwd"]),
+                         lambda done: say({"cells": done}))
     if executed.exists():
         write_html(executed)
         write_pictures(executed)
@@ -48,9 +49,9 @@ def end_with_parent() -> None:
     os._exit(1)  # the kernel watches for its parent and follows within a second
 
 
-def run_notebook(notebook: Path, executed: Path, parameters: dict[str, Any],
+def run_notebook(notebook: Path, executed: Path, parameters: dict[str, Any], cwd: Path,
                  progress: Callable[[int], None]) -> dict[str, Any] | None:
-    """Run `notebook` into the file `executed`; None when every cell passed, else what failed and where.
+    """Run `notebook` in the folder `cwd` into the file `executed`; None when every cell passed, else what failed and where.
 
     progress: told the number of code cells that have been started.
     """
@@ -71,7 +72,7 @@ def run_notebook(notebook: Path, executed: Path, parameters: dict[str, Any],
     try:
         papermill.execute_notebook(
             literal_path(notebook), literal_path(executed), parameters, engine_name=kernels.ENGINE, kernel_name="python3",
-            language="python", progress_bar=False, cwd=notebook.parent, on_cell_start=on_cell_start, store_widget_state=False,
+            language="python", progress_bar=False, cwd=cwd, on_cell_start=on_cell_start, store_widget_state=False,
             kernel_manager_class=kernels.PrivateKernel, extra_arguments=["--ext=colorlab.experiments.usage"])
     except papermill.PapermillExecutionError as error:
         return failure(f"In [{error.exec_count}]", error.source, f"{error.ename}: {error.evalue}".strip(": "))

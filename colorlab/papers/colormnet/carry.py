@@ -11,18 +11,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .blocks import ChannelNorm
+
 
 class CarriedChroma(nn.Module):
     def __init__(self, value: int, stride: int):
         super().__init__()
         self.stride = stride
+        self.norm = ChannelNorm(4 * value)
         self.gate = nn.Conv2d(4 * value, 1, 3, padding=1)
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
     def share(self, far: Tensor, near: Tensor) -> Tensor:
         """far, near: (B, 2, Cv, h, w) -> (B, 1, h, w) in (0, 1): how much of the colour comes from nearby; starts at 1/2."""
-        return self.gate(torch.cat((far.flatten(1, 2), near.flatten(1, 2)), dim=1)).sigmoid()
+        return self.gate(self.norm(torch.cat((far.flatten(1, 2), near.flatten(1, 2)), dim=1))).sigmoid()
 
     def blend(self, far: Tensor, near: Tensor, far_chroma: Tensor, near_chroma: Tensor) -> Tensor:
         """The chroma (B, 2, h, w) read from memory and from nearby, as one."""

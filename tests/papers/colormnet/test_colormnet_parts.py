@@ -119,6 +119,15 @@ def test_training_draws_are_the_generators_alone():
     assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
 
 
+def test_in_training_all_is_read_and_nothing_compressed():
+    network, l = build().train(), random(1, 9, 1, 12, 20) * 10 + 50
+    with torch.no_grad():
+        _, state = network.step(l, network.start([(0, random(1, 3, 12, 20))]))
+    memory = state.held[0]
+    assert memory.long == 0 and memory.size == 5 * state.hidden.shape[-2] * state.hidden.shape[-1]  # frames 0, 2, 4, 6, 8
+    assert (memory.config.top_k, memory.config.long_term) == (None, False)
+
+
 def test_batch_norms_stay_as_they_are_in_training():
     network = build().train()
     assert network.training and not network.features.guide.norm.training

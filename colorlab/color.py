@@ -99,18 +99,26 @@ def rgb_to_frames(rgb: Tensor) -> np.ndarray:
 # keeps gradients finite: no power ever sees a number below its knee.
 
 
+def to_linear(rgb: Tensor) -> Tensor:
+    """sRGB values as files store them -> light, elementwise; both 0 for black and 1 for full."""
+    return rgb.clamp(min=GAMMA_KNEE).add_(0.055).mul_(1 / 1.055).pow_(2.4).add_(_below(rgb, GAMMA_KNEE), alpha=1 / 12.92)
+
+
+def from_linear(linear: Tensor) -> Tensor:
+    """Light -> sRGB values, elementwise; not clipped."""
+    power = linear.clamp(min=LINEAR_KNEE).pow_(1 / 2.4).mul_(1.055).sub_(0.055)
+    return power.add_(_below(linear, LINEAR_KNEE), alpha=12.92)
+
+
 def _rgb_to_lab(rgb: Tensor) -> Tensor:
-    linear = rgb.clamp(min=GAMMA_KNEE).add_(0.055).mul_(1 / 1.055).pow_(2.4).add_(_below(rgb, GAMMA_KNEE), alpha=1 / 12.92)
-    xyz = _mix(linear, [[weight / white for weight in row] for row, white in zip(RGB_TO_XYZ, D65)])
+    xyz = _mix(to_linear(rgb), [[weight / white for weight in row] for row, white in zip(RGB_TO_XYZ, D65)])
     f = xyz.clamp(min=CUBE_KNEE).pow_(1 / 3).add_(_below(xyz, CUBE_KNEE), alpha=7.787)
     x, y, z = f.unbind(-3)
     return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), dim=-3)
 
 
 def _lab_to_rgb(lab: Tensor) -> Tensor:
-    linear = _lab_to_linear(lab)
-    rgb = linear.clamp(min=LINEAR_KNEE).pow_(1 / 2.4).mul_(1.055).sub_(0.055).add_(_below(linear, LINEAR_KNEE), alpha=12.92)
-    return rgb.clamp_(0, 1)
+    return from_linear(_lab_to_linear(lab)).clamp_(0, 1)
 
 
 def _lab_to_linear(lab: Tensor) -> Tensor:

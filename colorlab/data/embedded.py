@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colorlab.color import from_linear, to_linear
 from colorlab.data import cache, scenes
 from colorlab.data.layers import Rendering, move, pixel_grid
 from colorlab.errors import InputError
@@ -100,8 +101,7 @@ def expose(rgb: Tensor, gain: Tensor) -> Tensor:
     """sRGB (T, 3, H, W) in [0, 1] with its linear light multiplied by gain (T,), clipped to [0, 1]."""
     if bool((gain == 1).all()):
         return rgb
-    linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92) * gain.view(-1, 1, 1, 1).to(rgb)
-    return torch.where(linear > 0.0031308, 1.055 * linear.clamp(min=1e-9) ** (1 / 2.4) - 0.055, linear * 12.92).clamp(0, 1)
+    return from_linear(to_linear(rgb) * gain.view(-1, 1, 1, 1).to(rgb)).clamp(0, 1)
 
 
 def _targets(flow: np.ndarray) -> np.ndarray:

@@ -47,8 +47,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -62,56 +61,10 @@ from .build import build_features, build_propagation, build_value_encoder, initi
 from .carry import CarriedChroma
 from .config import ColorMNetConfig
 from .decoder import Decoder
-from .features import Features, KeyHeads, Query
+from .features import KeyHeads, Query
 from .local_attention import LocalAttention
-from .propagation import held_bytes
-from .unroll import AB_SCALE, unroll
-
-
-
-class Look(NamedTuple):
-    """A frame as the network sees it."""
-
-    image: Tensor       # (B, 3, H', W') L three times, in [-1, 1], padded
-    features: Features
-    query: Query
-
-
-class Remembered(NamedTuple):
-    """The frame that was stored last: what local attention reads."""
-
-    frame: int
-    key: Tensor   # (B, Ck, h, w)
-    rows: Tensor  # (B, C, h, w) its values, and its chroma where chroma is carried
-
-
-@dataclass(frozen=True)
-class State:
-    """All that the next frame depends on. A value: keep it, go back to it, run on from it twice."""
-
-    references: tuple[Reference, ...]        # what the film will still be shown
-    frame: int = 0                           # index of the next frame
-    size: tuple[int, int] | None = None      # height and width of the film, known from its first frame on
-    held: tuple = ()                         # what the propagation holds, one value per film
-    hidden: Tensor | None = None             # (B, 2, Ch, h, w)
-    last: Remembered | None = None
-    renewed: int | None = None               # the frame at which the hidden state was last renewed by the value encoder
-    position: Tensor | None = None           # the guide's position embedding at this size
-
-    @property
-    def given(self) -> Reference | None:
-        """The exemplar of the next frame, where it has one."""
-        return next((reference for reference in self.references if reference.frame == self.frame), None)
-
-    def after_frame(self) -> State:
-        left = tuple(reference for reference in self.references if reference.frame != self.frame)
-        return replace(self, frame=self.frame + 1, references=left)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of what is remembered of the film."""
-        tensors = (self.hidden, *(self.last[1:] if self.last else ()))
-        return held_bytes(self.held) + sum(t.nbytes for t in tensors if t is not None)
+from .state import AB_SCALE, Look, Remembered, State
+from .unroll import unroll
 
 
 class ColorMNet(nn.Module):

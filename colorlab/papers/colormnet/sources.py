@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .features import Query
+from .state import State
+
 if TYPE_CHECKING:
-    from .model import ColorMNet, State
+    from .model import ColorMNet
 
 
 def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
@@ -46,7 +49,7 @@ def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) 
     return {name: m / total for name, m in maps.items()}
 
 
-def _neighbours(network: ColorMNet, query, state: State, row: int, column: int) -> tuple[Tensor | None, float]:
+def _neighbours(network: ColorMNet, query: Query, state: State, row: int, column: int) -> tuple[Tensor | None, float]:
     """Local attention's weights (h, w) for a cell, and the share of the colour that comes from there."""
     if network.local_attention is None or state.last is None:
         return None, 0.0

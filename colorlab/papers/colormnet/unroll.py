@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .model import ColorMNet, State
+from .state import AB_SCALE, State
 
-AB_SCALE = 110.0  # the network's chroma is ab / 110
+if TYPE_CHECKING:
+    from .model import ColorMNet
+
 DEEP_UPDATE_PROBABILITY = 0.2
 OTHERS = 2  # frames read beside the exemplars
 

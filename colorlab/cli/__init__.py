@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from colorlab.errors import InputError
 
-COMMANDS = ("colorize", "evaluate", "run", "sweep", "data", "weights", "doctor")
+COMMANDS = ("colorize", "evaluate", "train", "run", "sweep", "data", "weights", "doctor")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

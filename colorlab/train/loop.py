@@ -12,7 +12,7 @@ adversarial loss compares with the mean of its own process's batch, as the autho
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,24 +65,27 @@ class Run:
     trial: nn.Module | None                # the judges' pass, wrapped
     judge_optimizer: torch.optim.Optimizer | None
     average: dict[str, Tensor] = field(default_factory=dict)
+    identity: dict[str, str] = field(default_factory=dict)
     step: int = 0
 
 
 def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out: Path | None = None,
-          settings: Settings = Settings()) -> Record:
+          settings: Settings = Settings(), identity: Mapping[str, str] | None = None) -> Record:
     """Train a network in place, on windows that `windows` gives by number, and leave it in eval mode.
 
     out: the folder of the run (made if need be). A checkpoint in it is gone on from. It receives checkpoint.pt, METHOD.safetensors,
-    metrics.jsonl, losses.png and pictures/. None: nothing is written. Returns the record of losses.
+    metrics.jsonl, losses.png and pictures/. None: nothing is written. identity: what else a checkpoint must agree in, such as the data, as
+    text. Returns the record of losses.
     Raises InputError for a checkpoint of other settings, data that is lost or damaged, a loss that is not finite, and a full disk.
     """
     accelerator = _accelerator(recipe, settings)
     run = _prepared(accelerator, network, method, recipe, settings)
+    run.identity = described(recipe) | dict(identity or {}) | {"processes": str(accelerator.num_processes)}
     path = out / CHECKPOINT if out else None
     if accelerator.is_main_process and out:
         out.mkdir(parents=True, exist_ok=True)
     if path and path.is_file():
-        _restore(accelerator, run, recipe, path)
+        _restore(accelerator, run, path)
     record = Record(out if accelerator.is_main_process else None, run.step)
     order = StepOrder(run.step, recipe.steps, recipe.accumulate, recipe.batch, accelerator.process_index, accelerator.num_processes)
     batches = loader(windows, order, settings.workers, pin=accelerator.device.type == "cuda")
@@ -104,9 +107,9 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
                            seconds=round(time.monotonic() - asked, 4), waited=round(waited, 4))
                 bar.set_postfix(loss=f"{values['loss']:.4g}", refresh=False)
             if accelerator.is_main_process and settings.validation and (run.step % settings.validate_every == 0 or last):
-                _validate(run, recipe, method, settings, record, out, accelerator.device)
+                _validate(run, method, settings, record, out, accelerator.device)
             if run.step % settings.save_every == 0 or last:
-                _keep(accelerator, run, recipe, method, record, path)
+                _keep(accelerator, run, method, record, path)
             if last:
                 break
     with _averaged(run):
@@ -244,7 +247,7 @@ def _averaged(run: Run) -> Iterator[None]:
         run.network.train(mode)
 
 
-def _validate(run: Run, recipe: Recipe, method: str, settings: Settings, record: Record, out: Path | None, device: torch.device) -> None:
+def _validate(run: Run, method: str, settings: Settings, record: Record, out: Path | None, device: torch.device) -> None:
     """PSNR on the validation clips, and a picture of the first of them."""
     scores, rows = [], {}
     with _averaged(run):
@@ -261,12 +264,12 @@ def _validate(run: Run, recipe: Recipe, method: str, settings: Settings, record:
         strip(rows).save(out / "pictures" / f"step_{run.step:06d}.jpg", quality=88)
 
 
-def _keep(accelerator: object, run: Run, recipe: Recipe, method: str, record: Record, path: Path | None) -> None:
+def _keep(accelerator: object, run: Run, method: str, record: Record, path: Path | None) -> None:
     """The checkpoint, the weights by themselves, and the picture of the losses."""
     if not path or not accelerator.is_main_process:
         return
     optimizers = {"optimizer": run.optimizer, "judge_optimizer": run.judge_optimizer}
-    content = {"step": run.step, "recipe": described(recipe), "processes": accelerator.num_processes,
+    content = {"step": run.step, "identity": run.identity,
                "network": run.network.state_dict(), "average": run.average, "judges": run.judges.state_dict(),
                "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
                **{name: optimizer.state_dict() for name, optimizer in optimizers.items() if optimizer is not None}}
@@ -276,10 +279,9 @@ def _keep(accelerator: object, run: Run, recipe: Recipe, method: str, record: Re
     record.draw()
 
 
-def _restore(accelerator: object, run: Run, recipe: Recipe, path: Path) -> None:
+def _restore(accelerator: object, run: Run, path: Path) -> None:
     stored = load_checkpoint(path)
-    processes = {"processes": str(stored["processes"])}, {"processes": str(accelerator.num_processes)}
-    check_same(path, stored["recipe"] | processes[0], described(recipe) | processes[1])
+    check_same(path, stored["identity"], run.identity)
     run.network.load_state_dict(stored["network"])
     run.judges.load_state_dict(stored["judges"])
     run.optimizer.load_state_dict(stored["optimizer"])

@@ -1,0 +1,165 @@
+"""`colorlab train`: train a method on folders of clips and photographs; give the same command again to go on."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from colorlab.errors import InputError
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+    from colorlab.train import Recipe
+
+METHODS = ("cavc", "lstvc", "colormnet", "tcavc")
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "train", help="train a method on folders of clips; resumable",
+        description="Train a network. OUT receives METHOD.safetensors (for --weights), checkpoint.pt, metrics.jsonl, losses.png, pictures of "
+                    "validation clips and run.json. The same command goes on where it stopped, however it was stopped. For several GPUs: "
+                    "accelerate launch -m colorlab train ...")
+    parser.add_argument("--method", choices=METHODS, required=True)
+    parser.add_argument("--data", type=Path, nargs="+", default=[], metavar="FOLDER",
+                        help="folders with clips (folders of numbered frames, films) and loose photographs below them")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--preset", choices=("paper", "course", "tiny"), default="course", help="network and recipe (default: course)")
+    parser.add_argument("--recipe", choices=("paper", "course", "tiny"), help="another preset's recipe for this network")
+    parser.add_argument("--weights", default="none", help="what to start from: none, imagenet (backbones), course, released, or a path")
+    parser.add_argument("--embedded", action="store_true", help="train on the embedded films, which need no download")
+    parser.add_argument("--steps", type=positive, metavar="N", help="updates of the weights (default: the recipe's)")
+    parser.add_argument("--batch", type=positive, metavar="N", help="windows at a time and process")
+    parser.add_argument("--seed", type=int, help="of the weights to start from and of the data")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
+                        help="change a number of the recipe, e.g. --set weights.l1=1 --set size=96,160; --show lists them")
+    parser.add_argument("--change", action="append", default=[], metavar="NAME=VALUE", dest="changes",
+                        help="change a field of the network's config, e.g. --change block_size=2")
+    parser.add_argument("--validation", metavar="NAME,NAME", help="clips never to train on (default: a fixed list, or every tenth)")
+    parser.add_argument("--validate-every", type=positive, default=500, metavar="STEPS")
+    parser.add_argument("--save-every", type=positive, default=200, metavar="STEPS")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that read data (default: all cores but one, at most 16)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="stop with a checkpoint when so many minutes are over")
+    parser.add_argument("--vgg", type=Path, metavar="FILE", help="VGG-19's weights, for a perceptual loss (torchvision's or Caffe's)")
+    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    parser.add_argument("--show", action="store_true", help="print the recipe and stop")
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 up is wanted, got {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    from colorlab.methods import load
+    from colorlab.modules.vgg import trained_vgg
+    from colorlab.train import Settings, train
+
+    recipe = chosen_recipe(args)
+    if args.show:
+        sys.stdout.write(shown(recipe))
+        return 0
+    windows, validation, about = data(args, recipe)
+    vgg = trained_vgg(args.vgg) if args.vgg else None
+    changes = {name: literal(value) for name, value in pairs(args.changes).items()}
+    model = load(args.method, args.preset, args.weights, seed=recipe.seed, **changes)
+    if args.out.exists() and not args.out.is_dir():
+        raise InputError(f"--out {args.out} is a file; give a folder, new or of a run to go on with")
+    if os.environ.get("RANK", "0") == "0" and not (args.out / "checkpoint.pt").exists():
+        write_about(args, recipe, model.config, about)
+    identity = {"method": args.method, "network": repr(model.config), "data": fingerprint(about)}
+    settings = Settings(workers=default_workers() if args.workers is None else args.workers, save_every=args.save_every,
+                        validate_every=args.validate_every, validation=validation, minutes=args.minutes, cpu=args.cpu, vgg=vgg)
+    record = train(model, args.method, recipe, windows, args.out, settings, identity)
+    steps, scores = record.column("psnr")
+    done = record.lines[-1]["step"] if record.lines else 0
+    said = f"; validation PSNR {scores[-1]:.2f} dB" if scores else ""
+    more = "" if done >= recipe.steps else f" of {recipe.steps}; the same command goes on"
+    if os.environ.get("RANK", "0") == "0":
+        sys.stdout.write(f"{done} steps{more}{said}; weights in {args.out / args.method}.safetensors\n")
+    return 0
+
+
+def chosen_recipe(args: argparse.Namespace) -> Recipe:
+    from colorlab.train import changed, recipe_for
+
+    recipe = changed(recipe_for(args.method, args.recipe or args.preset), pairs(args.settings))
+    given = {"steps": args.steps, "batch": args.batch, "seed": args.seed}
+    return dataclasses.replace(recipe, **{name: value for name, value in given.items() if value is not None})
+
+
+def data(args: argparse.Namespace, recipe: Recipe) -> tuple[Dataset, Sequence[Path], dict]:
+    """What to train on, the validation clips, and both in words for run.json."""
+    from colorlab.data import survey
+    from colorlab.train import ClipWindows, EmbeddedWindows, clip_name, split
+
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if args.embedded == bool(args.data):
+        raise InputError("say what to train on: --data FOLDER ... for clips and photographs, or --embedded for the films that come along")
+    if args.embedded:
+        length = recipe.steps * recipe.accumulate * recipe.batch * processes
+        return EmbeddedWindows(recipe, length=length), (), {"training": "embedded films"}
+    found = survey(*args.data)
+    held_out = args.validation.split(",") if args.validation else None
+    names = [clip_name(path) for path in found.clips]
+    if missing := [name for name in held_out or () if name not in names]:
+        raise InputError(f"--validation names {', '.join(missing)}, but there are only {', '.join(names[:12])}{' ...' * (len(names) > 12)}")
+    training, validation = split(found.clips, held_out)
+    about = {"training": sorted(map(clip_name, training)), "validation": sorted(map(clip_name, validation)),
+             "photographs": len(found.photographs)}
+    return ClipWindows(recipe, training, found.photographs, processes), validation, about
+
+
+def write_about(args: argparse.Namespace, recipe: Recipe, config: object, about: dict) -> None:
+    """run.json: all that one needs to know to do it again."""
+    import torch
+
+    from colorlab import __version__
+    from colorlab.train import described
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    content = {"method": args.method, "preset": args.preset, "start": str(args.weights), "recipe": described(recipe),
+               "network": repr(config), "data": about, "command": ["colorlab", *sys.argv[1:]],
+               "versions": {"colorlab": __version__, "torch": torch.__version__}}
+    (args.out / "run.json").write_text(json.dumps(content, indent=1))
+
+
+def fingerprint(about: dict) -> str:
+    """The data in a word: with a clip more or less, all windows would be others."""
+    text = json.dumps(about, sort_keys=True)
+    return f"{len(about.get('validation', ()))} clips held out, {zlib.crc32(text.encode()):08x}"
+
+
+def shown(recipe: Recipe) -> str:
+    from colorlab.train import described
+
+    return "".join(f"{name:24} {value}\n" for name, value in described(recipe).items())
+
+
+def pairs(settings: Sequence[str]) -> dict[str, str]:
+    """["a=1", "b=2"] -> {"a": "1", "b": "2"}."""
+    if wrong := [text for text in settings if "=" not in text]:
+        raise InputError(f"{wrong[0]!r} is not NAME=VALUE")
+    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in settings)}
+
+
+def literal(text: str) -> object:
+    import ast
+
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def default_workers() -> int:
+    return min(16, max(0, len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) - 1))

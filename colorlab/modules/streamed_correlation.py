@@ -14,6 +14,7 @@ to float rounding, gradients included, in memory that grows with N + M.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -47,7 +48,8 @@ def match(query: Tensor, key: Tensor, value: Tensor, temperature: float, pairs: 
     if temperature < 0 or query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1]:
         raise ValueError(f"match wants query (B, N, C), key (B, M, C), value (B, M, V) and a temperature of at least 0, got "
                          f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}, {temperature}")
-    with torch.autocast(query.device.type, enabled=False):
+    device = query.device.type
+    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
         wide = torch.float64 if query.dtype == torch.float64 else torch.float32
         query, key, value = query.to(wide), key.to(wide), value.to(wide)
         if temperature < HARD:

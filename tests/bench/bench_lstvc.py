@@ -2,6 +2,7 @@
 
     python tests/bench/bench_lstvc.py            # N = 2 and 3, both, 216 x 384
     python tests/bench/bench_lstvc.py --blocks   # ours for N = 1 to 6, as the paper's Table 3
+    python tests/bench/bench_lstvc.py --work     # GFLOP a frame for N = 1 to 6: counted, not timed, so the same on any machine
 
 "plain" keeps every weight of every attention and the whole correlation matrix in memory, makes the reference's features once per
 block, and paints the reference's colours along with the frames'. Both run the same parameters, in turn, in one process; peaks are those
@@ -20,6 +21,7 @@ from dataclasses import replace
 import torch
 from peak_memory import peak_growth, peak_resident
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 import colorlab.papers.lstvc.correspondence as correspondence
 from colorlab.modules.streamed_correlation import Match
@@ -117,6 +119,7 @@ def peak_apart(N: int, plain: bool) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blocks", action="store_true")
+    parser.add_argument("--work", action="store_true")
     parser.add_argument("--peak", nargs=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=2)
@@ -124,6 +127,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     if arguments.peak:
         return peak(int(arguments.peak[0]), arguments.peak[1] == "plain")
+    if arguments.work:
+        return work()
     torch.manual_seed(0)
     model = LSTVC(LSTVCConfig()).eval()
     print(f"LSTVC, {SIZE[0]} x {SIZE[1]}, {arguments.threads} threads, float32, torch {torch.__version__}, best of {arguments.repeats}")
@@ -150,6 +155,19 @@ def blocks(model: LSTVC, repeats: int) -> None:
             model.step(l[:, :N], state)
             best = min(best, ((time.perf_counter() - began[0]) / N, (time.process_time() - began[1]) / N))
         print(f"{N:2d} {best[0]:8.2f} {best[1]:18.2f}", flush=True)
+
+
+@torch.no_grad()
+def work() -> None:
+    """Additions and multiplications of a block, on tensors that hold nothing."""
+    with torch.device("meta"):
+        model, l, reference = LSTVC(LSTVCConfig()).eval(), torch.empty(1, 6, 1, *SIZE), torch.empty(1, 3, *SIZE)
+    print(f"GFLOP a frame, {SIZE[0]} x {SIZE[1]}")
+    for N in range(1, 7):
+        _, state = model.step(l[:, :N], model.start(reference))
+        with FlopCounterMode(display=False) as count:
+            model.step(l[:, :N], state)
+        print(f"N = {N}: {count.get_total_flops() / N / 1e9:.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def connect(address: str) -> Any:
         raise InputError("--cluster needs Dask, which is not installed here; pip install 'colorlab[cluster]'") from None
     place = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
-        return Client(**place, set_as_default=False, timeout=20)
+        return Client(**place, set_as_default=False)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"no Dask scheduler answers at {address} ({one_line(error)}); start one with `dask scheduler` and give "
                          "the address that it prints, as in tcp://host:8786") from None
@@ -170,9 +170,9 @@ def check_same(job: Job, here: dict[str, Any], where: str) -> None:
     if missing:
         raise InputError(f"the worker on {where} does not see {missing}; the machines of a cluster need the same folders")
     differs = provenance.version_differences(here["versions"], provenance.versions(), ("here", f"on {where}"))
-    differs += ["colorlab's code"] if here["code"] != provenance.code_hash() else []
+    differs += ["colorlab's code, or it has just been changed"] if here["code"] != provenance.code_hash() else []
     if differs:
-        raise InputError(f"the worker on {where} would compute something else: {'; '.join(differs)}. Start the workers in the "
-                         "environment of this machine, and change no code while a sweep runs")
+        raise InputError(f"the worker on {where} would compute something else: {'; '.join(differs)}; start the workers in this "
+                         "machine's environment, and change no code while a sweep runs")
     if job.fingerprint != provenance.fingerprint(load_notebook(job.file), job.parameters, job.notebook.parent, here["code"]):
         raise InputError(f"{job.notebook.name}, or a file among its parameters, is another on {where} or has just been changed")

@@ -117,12 +117,20 @@ def partial_folder(folder: Path) -> Iterator[Path]:
 
 def remove_leftovers(out: Path) -> None:
     """Remove the unfinished folders of runs whose process on this machine is gone."""
-    import psutil
-
     for left in out.glob(f"{PARTIAL}-{platform.node()}-*"):
         owner = left.name.removeprefix(f"{PARTIAL}-{platform.node()}-").split("-")[0]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+        if owner.isdecimal() and not lives(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def lives(process: int) -> bool:
+    """Whether a process of this id is at work; one that is dead and only waits to be asked for its exit code is not."""
+    import psutil
+
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[int], None],

@@ -60,7 +60,7 @@ export default { render };
 """
 
 
-SIDE_WIDTH = 560  # pixels on the screen that the heat maps may take side by side
+SHEET_WIDTH = 640  # pixels on the screen that a sheet of heat maps may take
 
 
 class ClickablePicture(anywidget.AnyWidget):
@@ -131,10 +131,7 @@ class Explorer(widgets.VBox):
         """Ask `look` again and draw what it says."""
         self.view = self._look(self.at, **{name: widget.value for name, widget in self.controls.items()})
         self.picture.draw(plots.mark(self.view.picture, self.at))
-        tiles = self._tiles()
-        columns = min(2, len(tiles))
-        scale = max(1, SIDE_WIDTH // (columns * plots.as_array(next(iter(tiles.values()))).shape[1]))
-        self.answer.value = plots.to_png(plots.contact_sheet(tiles, columns, scale))
+        self.answer.value = plots.to_png(_sheet(self._tiles(), columns=2))
         self.note.value = self.view.note
 
     def _tiles(self) -> dict[str, plots.Picture]:
@@ -147,7 +144,7 @@ class Explorer(widgets.VBox):
         """The live widget, and beside it a still picture for pages that cannot run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        still = plots.contact_sheet({"the pixel": plots.mark(self.view.picture, self.at)} | self._tiles())
+        still = _sheet({"the pixel": plots.mark(self.view.picture, self.at)} | self._tiles(), columns=3)
         data["image/jpeg"] = base64.b64encode(plots.to_jpeg(still)).decode()
         data["text/plain"] = repr(self)
         return bundle
@@ -155,6 +152,13 @@ class Explorer(widgets.VBox):
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={widget.value}" for name, widget in self.controls.items())
         return f"Explorer(at={self.at}{', ' + settings if settings else ''}; shows: {', '.join([*self.view.maps, *self.view.panels])})"
+
+
+def _sheet(tiles: dict[str, plots.Picture], columns: int) -> np.ndarray:
+    """The tiles on one sheet, enlarged by a whole factor where the film is small."""
+    columns = min(columns, len(tiles))
+    width = max(plots.as_array(tile).shape[1] for tile in tiles.values())
+    return plots.contact_sheet(tiles, columns, max(1, SHEET_WIDTH // (columns * width)))
 
 
 def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple[int, int] | None = None) -> Explorer:

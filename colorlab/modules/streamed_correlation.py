@@ -24,7 +24,8 @@ from torch.autograd.function import once_differentiable
 HARD = 1e-6  # below this temperature a float32 softmax is one-hot but for exact ties: the nearest neighbour is taken instead
 
 # Pairs held at a time: on a CPU 16 MB of float32, which its last cache holds; a GPU wants more to be kept busy.
-PAIRS_CPU, PAIRS_GPU = 1 << 22, 1 << 27
+# With very many keys a strip still has some rows, or the product is slow: 66 MB for 1080p.
+PAIRS_CPU, PAIRS_GPU, FEWEST_ROWS = 1 << 22, 1 << 27, 128
 
 # exp(-60) is nothing beside the row's best, exp(0), in float32 and float64. Without a floor, a good match at temperature 0.01 makes
 # exp(-100) of the rest: subnormal numbers, on which processors are 40 to 80 times slower.
@@ -42,7 +43,7 @@ def match(query: Tensor, key: Tensor, value: Tensor, temperature: float, pairs: 
     query: (B, N, C), key: (B, M, C), value: (B, M, V), of which query and key are usually scaled to length 1.
     temperature: > 0; the softmax is over correlation / temperature. Below `HARD` the nearest key alone counts, as in the limit:
     then `mixed` sends no gradient to query and key, and `similarity` still does.
-    pairs: how many of the N * M correlations may be in memory at once (at least one row is).
+    pairs: how many of the N * M correlations may be in memory at once (at least one row is); None chooses what is fast.
     Half precision is computed, and comes back, as float32: 8 or 11 bits cannot hold correlation / 0.01.
     """
     if temperature < 0 or query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1]:
@@ -110,8 +111,9 @@ class _SoftMatch(torch.autograd.Function):
 
 def _streamed(query: Tensor, key: Tensor, pairs: int | None) -> Iterator[tuple[int, slice, Tensor]]:
     """Yield (which of the batch, which rows, query[rows] @ key.T): strips of at most `pairs` entries, in one reused buffer."""
-    pairs = pairs or (PAIRS_CPU if query.device.type == "cpu" else PAIRS_GPU)
     B, N, _ = query.shape
+    if pairs is None:
+        pairs = max(FEWEST_ROWS * key.shape[1], PAIRS_CPU if query.device.type == "cpu" else PAIRS_GPU)
     step = max(1, min(N, pairs // key.shape[1]))
     strip = query.new_empty(step, key.shape[1])
     for video in range(B):

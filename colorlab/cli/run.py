@@ -13,9 +13,9 @@ from colorlab.errors import InputError
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "run", help="execute notebooks, with parameters, into a folder with a page",
-        description="Execute notebooks with papermill, several at a time. Each leaves OUT/NAME/ with the executed notebook, run.json "
-                    "and metrics.json; OUT/index.html shows them all. A run that is there already, made by the same notebook, "
-                    "parameters and code, is not made again. Exit code 1 when a cell fails, or a repetition has other numbers.")
+        description="Execute notebooks with papermill, several at a time. Each leaves OUT/NAME/ with the executed notebook, "
+                    "run.json and metrics.json; OUT/index.html shows them all. A run that is there already, made by the same "
+                    "notebook, parameters and code, is not made again. Exit code 1 when a cell fails, or a repetition has other numbers.")
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="an .ipynb file, or a folder of them")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("name", "value"), dest="parameters",
                         help="set a parameter of every notebook named; repeat for more")
@@ -23,10 +23,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--jobs", type=positive, metavar="N", help="notebooks at a time (default: one for every two cores)")
     parser.add_argument("--fresh", action="store_true", help="run again what is there already")
     parser.add_argument("--repeat", type=Path, metavar="RUN.JSON",
-                        help="do the run of this record once more (default --out: repeats, beside the run's folder), and say what has "
-                             "changed since and whether the numbers are the same")
+                        help="do the run of this record once more (default --out: repeats, beside the run's folder), and say "
+                             "what has changed since and whether the numbers are the same")
     parser.add_argument("--show-parameters", action="store_true", help="list the notebooks' parameters and stop")
-    parser.add_argument("--in-place", action="store_true", help="write the outputs into the notebooks themselves, clean enough to commit")
+    parser.add_argument("--in-place", action="store_true",
+                        help="write the outputs into the notebooks themselves, clean enough to commit")
 
 
 def positive(text: str) -> int:
@@ -81,8 +82,8 @@ def repeat(record: Path, out: Path | None) -> int:
         return 1
     for line in changed:
         sys.stderr.write(f"colorlab: {line}\n")
-    told = "not the same numbers" if changed else "the same numbers" if again.recorded else "the notebook recorded no numbers to compare"
-    sys.stdout.write(f"repeated, {told}; look at {shown_path(done.job.folder)}\n")
+    same = "the same numbers" if again.recorded else "the notebook recorded no numbers to compare"
+    sys.stdout.write(f"repeated, {'not the same numbers' if changed else same}; look at {shown_path(done.job.folder)}\n")
     return 1 if changed else 0
 
 

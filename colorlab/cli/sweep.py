@@ -15,18 +15,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "sweep", help="execute a notebook for every combination of parameters, into one table",
         description="Execute a notebook once for every combination of the values given, several at a time. OUT/table.csv and "
-                    "OUT/index.html hold all of them while they run; each run's folder stands beside. What is there already, made "
-                    "by the same notebook, parameters and code, is not made again. Exit code 1 when a run fails.")
+                    "OUT/index.html hold all of them while they run; each run's folder stands beside. What is there already, "
+                    "made by the same notebook, parameters and code, is not made again. Exit code 1 when a run fails.")
     parser.add_argument("notebook", metavar="NOTEBOOK", help="an .ipynb file with a parameters cell")
     parser.add_argument("-g", "--grid", action="append", default=[], metavar="name=a,b,c", required=True,
-                        help="the values that a parameter takes, read by its type; repeat for more parameters. A value that holds a "
-                             "comma goes into quotes; lists are written [1,2],[3,4]")
+                        help="the values that a parameter takes, read by its type; repeat for more. A value that holds "
+                             "a comma goes into quotes; lists are written [1,2],[3,4]")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("name", "value"), dest="parameters",
                         help="set a parameter for all runs; repeat for more")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the results go (default: runs/sweep-NOTEBOOK)")
-    parser.add_argument("--jobs", type=positive, metavar="N", help="runs at a time on this machine (default: one for every two cores)")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="run on the Dask cluster whose scheduler is at tcp://HOST:PORT, or wrote "
-                                                             "this scheduler file")
+    parser.add_argument("--jobs", type=positive, metavar="N",
+                        help="runs at a time on this machine (default: one for every two cores)")
+    parser.add_argument("--cluster", metavar="ADDRESS",
+                        help="run on the Dask cluster whose scheduler is at tcp://HOST:PORT, or wrote this scheduler file")
     parser.add_argument("--fresh", action="store_true", help="run again what is there already")
 
 

@@ -29,6 +29,7 @@ A job that the queue ends in the middle of a run costs that run's time and no mo
 the runs that are whole.
 """
 
+import logging
 import socket
 import threading
 import time
@@ -72,6 +73,7 @@ def connect(address: str) -> Any:
         from distributed import Client
     except ImportError:
         raise InputError("--cluster needs Dask, which is not installed here; pip install 'colorlab[cluster]'") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong there is raised here, and told once
     place = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
         return Client(**place, set_as_default=False)
@@ -120,15 +122,16 @@ def result(future: Any, job: Job) -> Run:
     except InputError:
         raise
     except CancelledError:
-        raise ConnectionError("the Dask scheduler has gone away; what had finished stays, and the same command goes on from it") from None
+        raise ConnectionError("the Dask scheduler has gone away; what had finished stays, and the same command goes on "
+                              "from there") from None
     except Exception as error:  # whatever may go wrong in a worker of which we know nothing
         message = f"no worker could run it: {one_line(error)}"
         return Run(job, {"status": "failed", "error": {"cell": "", "line": "", "message": message}, "seconds": 0.0})
     end = time.monotonic() + SEEN_WITHIN
     while not (job.folder / "run.json").exists():
         if time.monotonic() > end:
-            raise InputError(f"a worker has finished {job.name}, but {job.folder} is not to be seen from here; give an --out on a disk "
-                             "that this machine and the workers share")
+            raise InputError(f"a worker has finished {job.name}, but {job.folder} is not to be seen from here; give an --out "
+                             "on a disk that this machine and the workers share")
         time.sleep(0.2)
     return Run(job, record)
 

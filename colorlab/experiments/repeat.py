@@ -77,7 +77,10 @@ def read_record(file: Path) -> dict[str, Any]:
 
 
 def kept_source(then: dict[str, Any], folder: Path, temporary: Path) -> Path | None:
-    """A notebook in `temporary` with the cells that ran then, out of the executed one; None where nobody needs it or it is not whole."""
+    """A notebook in `temporary` with the cells that ran then, out of the executed one.
+
+    None where the notebook is still the same, and where the executed one has been changed too.
+    """
     notebook, executed = Path(then["notebook"]), folder / Path(then["notebook"]).name
     if notebook.is_file() and provenance.notebook_hash(load_notebook(notebook)) == then["notebook_hash"]:
         return None
@@ -102,7 +105,7 @@ def restored(book: dict[str, Any], source: Path, notebook_hash: str) -> Path | N
 def differences(then: dict[str, Any], job: Job) -> Iterator[str]:
     """What is not as it was and may change the numbers, a line each."""
     if job.source:
-        yield f"{job.notebook.name} has been changed or moved since: the cells that ran then are run again, out of the run's folder"
+        yield f"{job.notebook.name} has been changed or moved since: what is run is as it was then, out of the run's folder"
     elif provenance.notebook_hash(load_notebook(job.notebook)) != then["notebook_hash"]:
         yield f"{job.notebook.name} has been changed since, and no copy of what ran then is left: it is run as it is now"
     now = provenance.inputs(then.get("parameters", {}), job.notebook.parent)
@@ -113,7 +116,8 @@ def differences(then: dict[str, Any], job: Job) -> Iterator[str]:
         yield f"colorlab's code or course weights: {commit(then.get('git'))} then, {commit(provenance.git_state())} now"
     yield from provenance.version_differences(then["versions"], provenance.versions())
     here = provenance.machine()
-    yield from (f"{name}: {value} then, {here.get(name)} now" for name, value in then["machine"].items() if here.get(name) != value)
+    yield from (f"{name}: {value} then, {here.get(name)} now" for name, value in then["machine"].items()
+                if here.get(name) != value)
     if str(then["device"]).startswith("cuda") and (device := cuda_device()) != then["device"]:
         yield f"device: {then['device']} then, {device} now"
 

@@ -21,7 +21,7 @@ td img { max-height: 90px; margin: 0 .3rem 0 0; }
 # A click on a column's head sorts by it, another one the other way round; the page finds the choice again when it loads anew.
 SORT = """<script>
 const table = document.querySelector("table"), rows = [...table.tBodies[0].rows], heads = [...table.tHead.rows[0].cells];
-const key = row => { const text = row.cells[column].innerText, number = Number(text); return text && !isNaN(number) ? number : text; };
+const text = row => row.cells[column].innerText, key = row => text(row) && !isNaN(text(row)) ? Number(text(row)) : text(row);
 const order = (a, b) => typeof a == typeof b ? (a > b) - (a < b) : typeof a == "number" ? -1 : 1;
 let [column, turn] = location.hash.slice(1).split("/").map(Number);
 const sort = () => turn && column < heads.length && table.tBodies[0].append(...rows.sort((a, b) => turn * order(key(a), key(b))));
@@ -120,7 +120,7 @@ def cells(row: Row, swept: list[str], recorded: list[str], cost: list[str], out:
     folder, stem, here = row.job.folder, row.job.notebook.stem, quote(row.job.name)
     made = (folder / f"{stem}.html").exists() and row.state in ("finished", "failed")
     first = f'<a href="{here}/{quote(stem)}.html">{row.state}</a>' if made else row.state
-    files = "".join(f' <a href="{here}/{file}">{file.partition(".")[0]}</a>' for file in ("run.json", "log.txt")
+    files = "".join(f' <a href="{here}/{file}">{label}</a>' for file, label in (("run.json", "record"), ("log.txt", "log"))
                     if made and (folder / file).exists())
     values = [plain(row.job.parameters[name]) for name in swept]
     values += [row.recorded.get(name, "") for name in recorded] + [row.cost.get(name, "") for name in cost]

@@ -50,7 +50,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.color import join_lab, lab_to_rgb, split_lab
+from colorlab.color import lab_to_rgb, split_lab
 from colorlab.errors import InputError
 from colorlab.modules.clips import as_clip
 from colorlab.modules.references import Reference, References, parse_references

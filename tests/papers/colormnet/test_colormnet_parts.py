@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 
+from colorlab.errors import InputError
 from colorlab.papers.colormnet import ColorMNet, ColorMNetConfig
 from colorlab.papers.colormnet.local_attention import LocalAttention, window_attention
 from colorlab.papers.colormnet.released import NAMES, convert
@@ -126,6 +127,11 @@ def test_in_training_all_is_read_and_nothing_compressed():
     memory = state.held[0]
     assert memory.long == 0 and memory.size == 5 * state.hidden.shape[-2] * state.hidden.shape[-1]  # frames 0, 2, 4, 6, 8
     assert (memory.config.top_k, memory.config.long_term) == (None, False)
+
+
+def test_the_courses_backbones_have_no_pretrained_weights():
+    with pytest.raises(InputError, match="preset='paper'"):
+        build().load_backbones()
 
 
 def test_batch_norms_stay_as_they_are_in_training():

@@ -71,7 +71,8 @@ def neighbour_mean(ab: Tensor, lab: Tensor, alpha: float = 10.0) -> Tensor:
     take part, as in the authors' code: bright rims hardly notice, black ones are pulled to grey.
     """
     if ab.shape[-2:] != lab.shape[-2:] or ab.shape[-3] != 2 or lab.shape[-3] != 3:
-        raise ValueError(f"neighbour_mean wants ab (B, 2, H, W) and the truth's Lab (B, 3, H, W), got {tuple(ab.shape)} and {tuple(lab.shape)}")
+        raise ValueError(f"neighbour_mean wants ab (B, 2, H, W) and the truth's Lab (B, 3, H, W), got {tuple(ab.shape)} and "
+                         f"{tuple(lab.shape)}")
     likeness = -(_neighbours(lab) - lab.unsqueeze(2)).square().sum(1, keepdim=True) / alpha  # (B, 1, 9, H, W)
     return (likeness.softmax(2) * _neighbours(ab)).sum(2)
 

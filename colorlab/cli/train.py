@@ -25,8 +25,8 @@ METHODS = ("cavc", "lstvc", "colormnet", "tcavc")
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "train", help="train a method on folders of clips; resumable",
-        description="Train a network. OUT receives METHOD.safetensors (for --weights), checkpoint.pt, metrics.jsonl, losses.png, pictures of "
-                    "validation clips and run.json. The same command goes on where it stopped, however it was stopped. For several GPUs: "
+        description="Train a network. OUT receives METHOD.safetensors (for --weights), checkpoint.pt, metrics.jsonl, losses.png, "
+                    "pictures of validation clips and run.json. The same command goes on where it stopped, however it was stopped. For several GPUs: "
                     "accelerate launch -m colorlab train ...")
     parser.add_argument("--method", choices=METHODS, required=True)
     parser.add_argument("--data", type=Path, nargs="+", default=[], metavar="FOLDER",

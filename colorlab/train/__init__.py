@@ -17,6 +17,6 @@ from colorlab.train.record import Record
 from colorlab.train.schedules import Cosine, Halving, Linear, Steps
 from colorlab.train.split import COURSE_VALIDATION, clip_name, split
 
-__all__ = ["COURSE_VALIDATION", "RECIPES", "Batch", "ClipWindows", "Cosine", "EmbeddedWindows", "Halving", "Linear", "LossWeights", "Motion",
-           "Recipe", "Record", "Settings", "Steps", "changed", "clip_name", "described", "estimated_motion", "groups", "recipe_for",
-           "split", "train"]
+__all__ = ["COURSE_VALIDATION", "RECIPES", "Batch", "ClipWindows", "Cosine", "EmbeddedWindows", "Halving", "Linear", "LossWeights",
+           "Motion", "Recipe", "Record", "Settings", "Steps", "changed", "clip_name", "described", "estimated_motion", "groups",
+           "recipe_for", "split", "train"]

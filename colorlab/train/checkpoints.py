@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Mapping
@@ -49,13 +50,14 @@ def check_same(path: Path, stored: Mapping[str, str], now: Mapping[str, str]) ->
         raise InputError(f"{path} is of a run with other settings: {'; '.join(apart[:4])}. Give those again to go on, or another --out")
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, str]) -> None:
-    """The network alone, as `colorlab.load(weights=path)` takes it; `note` is stored in the file's header."""
+def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, object]) -> None:
+    """The network alone, as `colorlab.load(weights=path)` takes it; `note` stands in the file's header, as JSON."""
     from safetensors.torch import save_file
 
     temporary = path.with_name(f".{path.name}.part")
     try:
-        save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, temporary, metadata=dict(note))
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+        save_file(tensors, temporary, metadata={"colorlab": json.dumps(note)})  # one entry: several would come in any order
         os.replace(temporary, path)
     except Exception as error:  # safetensors has an error type of its own, derived from nothing more special
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":

@@ -1,9 +1,9 @@
 """The training loop: one network, or a network and its judges, on a CPU, a GPU, or many (`accelerate launch`).
 
-**Resuming.** A step is a function of the weights, the optimiser's state and its own number: its windows are found by number, its learning rate is
-a function of the number, and the random generators are seeded from it. So a checkpoint needs no generator's state and no reader's position,
-and a run that was killed and goes on computes what it would have computed; on a CPU to the bit, on a GPU as far as its kernels
-repeat themselves.
+**Resuming.** A step is a function of the weights, the optimiser's state and its own number: its windows are found by number, its
+learning rate is a function of the number, and the random generators are seeded from it. So a checkpoint needs no generator's state and
+no reader's position, and a run that was killed and goes on computes what it would have computed; on a CPU to the bit, on a GPU as far
+as its kernels repeat themselves.
 
 **Several processes** each take `batch` windows and average their gradients: two processes are one with the batch doubled. (The relativistic
 adversarial loss compares with the mean of its own process's batch, as the authors' code does on each GPU.)
@@ -156,9 +156,9 @@ def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Bat
 def _check_finite(values: dict[str, Tensor], step: int, recipe: Recipe, batch: Batch) -> None:
     broken = [name for name, value in values.items() if not bool(torch.isfinite(value))]
     if broken:
-        raise InputError(f"the loss of step {step} is not finite ({', '.join(broken)}); the last checkpoint is whole. Look at the windows of this "
-                         f"step ({'; '.join(batch.sources[:3])}), at the curve before it in metrics.jsonl, and try a lower rate, a norm to clip "
-                         f"the gradient at (now {recipe.clip}) or more precision (now {recipe.precision})")
+        raise InputError(f"the loss of step {step} is not finite ({', '.join(broken)}); the last checkpoint is whole. Look at the windows "
+                         f"of this step ({'; '.join(batch.sources[:3])}), at the curve before it in metrics.jsonl, and try a lower rate, a "
+                         f"norm to clip the gradient at (now {recipe.clip}) or more precision (now {recipe.precision})")
 
 
 def _seed(seed: int, step: int) -> int:
@@ -275,7 +275,7 @@ def _keep(accelerator: object, run: Run, method: str, record: Record, path: Path
                **{name: optimizer.state_dict() for name, optimizer in optimizers.items() if optimizer is not None}}
     save_checkpoint(path, content)
     with _averaged(run):
-        save_weights(path.with_name(f"{method}.safetensors"), run.network.state_dict(), {"method": method, "step": str(run.step)})
+        save_weights(path.with_name(f"{method}.safetensors"), run.network.state_dict(), {"method": method, "step": run.step})
     record.draw()
 
 

@@ -27,7 +27,8 @@ class Objective:
     def needs(self, term: str) -> bool:
         return any(getattr(weights, term) for weights in self.weights.values())
 
-    def terms(self, predictions: dict[str, Prediction], motion: Motion | None, judges: nn.ModuleDict) -> dict[str, tuple[float, Tensor]]:
+    def terms(self, predictions: dict[str, Prediction], motion: Motion | None, judges: nn.ModuleDict
+              ) -> dict[str, tuple[float, Tensor]]:
         """{name: (weight, loss)} of all that has a weight; "reference.l1" is the l1 of tcavc's first stage."""
         found = {}
         for name, prediction in predictions.items():
@@ -37,9 +38,9 @@ class Objective:
                     found[term if name == "colors" else f"{name}.{term}"] = weight, loss
         return found
 
-    def judges(self, width: int = 64) -> nn.ModuleDict:
+    def judges(self) -> nn.ModuleDict:
         """A new discriminator for each prediction with an adversarial loss."""
-        build = PictureDiscriminator if self.recipe.discriminator == "picture" else lambda: PatchDiscriminator(width=width)
+        build = PictureDiscriminator if self.recipe.discriminator == "picture" else lambda: PatchDiscriminator(width=self.recipe.discriminator_width)
         return nn.ModuleDict({name: build() for name, weights in self.weights.items() if weights.adversarial})
 
     def _l1(self, found: Prediction, motion: Motion | None, judge: nn.Module | None) -> Tensor:

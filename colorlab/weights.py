@@ -31,6 +31,33 @@ RELEASED = {
              "folder",
 }
 
+# What `colorlab weights fetch NAME` knows where to get: address, and where it belongs. Found in public repositories, not tried from
+# here. PyTorch's names carry the first digits of their SHA-256; for the other nobody has published one.
+ADDRESSES = {
+    "colormnet": ("https://github.com/yyang181/colormnet/releases/download/v0.1/DINOv2FeatureV6_LocalAtten_s2_154000.pth",
+                  CHECKPOINTS / "released" / "colormnet.pth"),
+    "vgg19": ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", None),  # for the perceptual loss
+    "raft": ("https://download.pytorch.org/models/raft_large_C_T_SKHT_V2-ff5fadd5.pth", None),  # for flow
+}
+
+
+def address(name: str) -> tuple[str, Path]:
+    """(address, where the file belongs) of weights that can be fetched by name; InputError for others, with what to do."""
+    if name not in ADDRESSES:
+        where = f": get them from {RELEASED[name]}" if name in RELEASED else ""
+        raise InputError(f"no address to fetch {name!r} from{where}; by name there are {', '.join(ADDRESSES)}, else give https://... and --out")
+    url, place = ADDRESSES[name]
+    return url, place or Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+
+
+def check_fits(path: Path, method: str, preset: str = "paper") -> None:
+    """Raise InputError unless a checkpoint can be read safely and its names and shapes are this network's. Builds no numbers."""
+    from colorlab.methods import configure, network_and_config
+
+    with torch.device("meta"):
+        model = network_and_config(method)[0](configure(method, preset))
+    _converted(path, method, model.state_dict())
+
 
 def load_weights(model: nn.Module, method: str, preset: str, weights: str | Path) -> None:
     """Fill a network as `colorlab.load` promises: "none", "imagenet", "course", "released" or a PATH."""
@@ -71,15 +98,19 @@ def released_path(method: str) -> Path:
 
 def load_state(model: nn.Module, method: str, path: Path) -> None:
     """Load a checkpoint strictly: every parameter is filled, nothing is left over but what `released.UNUSED` names."""
+    model.load_state_dict(_converted(path, method, model.state_dict()))
+
+
+def _converted(path: Path, method: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A checkpoint's tensors under our names; InputError where they are not the expected names and shapes."""
     released = _released_module(method)
     state = read_state(path, getattr(released, "flatten", None))
-    expected = model.state_dict()
     if released is not None and not set(expected) <= set(state):
         state = released.convert(state) if hasattr(released, "convert") else rename(state, released.NAMES, released.UNUSED)
     problems = _mismatches(state, expected)
     if problems:
         raise InputError(f"{path} does not fit this {method} network: {problems}; was it made with another preset or other changes?")
-    model.load_state_dict(state)
+    return dict(state)
 
 
 def read_state(path: Path, flatten: Callable[[Mapping], Mapping] | None = None) -> dict[str, Tensor]:

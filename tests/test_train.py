@@ -26,7 +26,8 @@ from colorlab.train import (ClipWindows, Cosine, EmbeddedWindows, Halving, Linea
 from colorlab.train.batches import StepOrder, collate
 from colorlab.train.checkpoints import load_checkpoint, save_checkpoint
 from colorlab.train.recipes import COURSE, PAPER
-from colorlab.train.validate import read_clip, score
+from colorlab.train.measure import read_clip, score
+from colorlab.train.validate import main as validate
 
 METHODS = ("lstvc", "colormnet", "cavc", "tcavc")
 QUIET = Settings(log_every=1, progress=False)
@@ -445,8 +446,6 @@ def test_clips_are_measured_at_short_side_128(tmp_path):
 
 
 def test_the_command_measures_the_validation_clips(footage, tmp_path, capsys):
-    from colorlab.train.validate import main as validate
-
     assert validate(["--data", str(footage), "--method", "copy", "--clips", "layers,rotation", "--json", str(tmp_path / "v.json")]) == 0
     report = json.loads((tmp_path / "v.json").read_text())
     assert [row["clip"] for row in report["copy"]["clips"]] == ["layers", "rotation"] and "mean" in capsys.readouterr().out

@@ -1,9 +1,11 @@
-"""`colorlab weights`: which weights there are, and what a network is made of."""
+"""`colorlab weights`: which weights there are, how they are fetched and checked, and what a network is made of."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from pathlib import Path
 
 from colorlab import weights as checkpoints
 from colorlab.errors import InputError
@@ -11,18 +13,54 @@ from colorlab.methods import METHODS, PRESETS, load
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    parser = subparsers.add_parser("weights", help="list weights, show a network's parameters by part")
+    parser = subparsers.add_parser("weights", help="list and fetch weights, show a network's parameters by part")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="course and released weights: what is here, what is not and where it comes from")
+    fetching = actions.add_parser("fetch", help="fetch a checkpoint; goes on where it broke off, and says what it could not verify")
+    fetching.add_argument("name", metavar="NAME", help=f"{', '.join(checkpoints.ADDRESSES)}, or an address with --out")
+    fetching.add_argument("--out", type=Path, metavar="FILE", help="where to put it (default: where colorlab looks for it)")
+    fetching.add_argument("--sha256", metavar="DIGITS", default=None, help="its checksum, or the first digits of it")
     show = actions.add_parser("show", help="parameter counts of a network, part by part")
     show.add_argument("method", choices=METHODS)
     show.add_argument("--preset", choices=PRESETS, default="paper")
 
 
 def run(args: argparse.Namespace) -> int:
-    text = _list() if args.action == "list" else _show(args.method, args.preset)
+    text = _list() if args.action == "list" else _fetch(args) if args.action == "fetch" else _show(args.method, args.preset)
     sys.stdout.write(text + "\n")
     return 0
+
+
+def _fetch(args: argparse.Namespace) -> str:
+    """Fetch, check, and say in lines what is known of the file and what is not."""
+    from tqdm import tqdm
+
+    from colorlab.fetch import fetch
+
+    if "://" in args.name:
+        if args.out is None:
+            raise InputError(f"where should {args.name} be put? Give --out FILE")
+        url, path = args.name, args.out
+    else:
+        url, path = checkpoints.address(args.name)
+        path = args.out or path
+    if path.exists():
+        raise InputError(f"{path} is there already; remove it to fetch it again")
+    if args.sha256 is not None and not re.fullmatch("[0-9a-fA-F]{8,64}", args.sha256):
+        raise InputError(f"--sha256 takes 8 to 64 hexadecimal digits, got {args.sha256!r}")
+    with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=False, desc=path.name) as bar:
+        def show(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+        found = fetch(url, path, args.sha256, show)
+    verified, unverified = list(found.verified), list(found.unverified)
+    if args.name in METHODS:
+        checkpoints.check_fits(path, args.name)
+        verified.append(f"names and shapes are those of {args.name}, preset paper, and reading it runs no code")
+        unverified.append("whether it colours as the authors' own program does")
+    lines = [f"{path} ({found.size:,} bytes)", f"SHA-256 {found.sha256}"]
+    lines += [f"verified: {what}" for what in verified] + [f"not verified: {what}" for what in unverified]
+    return "\n".join(lines)
 
 
 def _list() -> str:

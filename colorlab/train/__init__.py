@@ -7,7 +7,7 @@
           Settings(validation=validation))
 
 `recipes.py` says how each network is trained; `passes.py` what it is shown; `objective.py` what its answer costs; `loop.py` is the loop;
-`validate.py` measures, `python -m colorlab.train.validate` too.
+`measure.py` says how good the result is, `python -m colorlab.train.validate` prints it.
 """
 
 from colorlab.train.batches import Batch, ClipWindows, EmbeddedWindows, Motion, estimated_motion

@@ -27,11 +27,11 @@ from colorlab.errors import InputError
 from colorlab.modules.vgg import trained_vgg
 from colorlab.train.batches import Batch, StepOrder, estimated_motion, loader
 from colorlab.train.checkpoints import check_same, load_checkpoint, save_checkpoint, save_weights
+from colorlab.train.measure import mean_score, read_clip, score
 from colorlab.train.objective import Objective, Trial
 from colorlab.train.passes import Pass
 from colorlab.train.recipes import Recipe, described
 from colorlab.train.record import Record, strip
-from colorlab.train.validate import mean_score, read_clip, score
 from colorlab.train.split import clip_name
 
 CHECKPOINT = "checkpoint.pt"

@@ -1,0 +1,68 @@
+"""How good a method is on clips it was not trained on.
+
+The definition: frames at short side 128 (Pillow's bicubic, 8-bit RGB: that is the truth); the first frame is the reference, as the film's
+own frame 0; `colorlab.colorize` at that size; PSNR of 8-bit RGB, averaged over frames 1, 2, ... of a clip, then over clips.
+Colourfulness and CDC stand beside it with the truth's own: a method that paints grey has little error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from colorlab.coloring import colorize
+from colorlab.data.windows import frame_files, picture_size, read_crop
+from colorlab.errors import InputError
+from colorlab.metrics import cdc, colorfulness, mean_psnr, psnr
+
+SHORT_SIDE = 128
+
+
+class Score(NamedTuple):
+    """One clip; all numbers leave out frame 0 but for CDC, which wants whole clips."""
+
+    clip: str
+    frames: int
+    psnr: float                # dB, mean over frames 1, 2, ...
+    colorfulness: float        # mean over frames 1, 2, ...
+    truth_colorfulness: float
+    cdc: float | None          # None for clips of fewer than five frames
+    truth_cdc: float | None
+
+
+def read_clip(path: Path, short_side: int = SHORT_SIDE, frames: int | None = None) -> list[np.ndarray]:
+    """The first frames of a clip (all by default), uint8 (h, w, 3) with this short side; smaller ones as they are."""
+    files = frame_files(path)[:frames]
+    height, width = picture_size(files[0])
+    scale = min(1.0, short_side / min(height, width))
+    size = round(height * scale), round(width * scale)
+    return [read_crop(file, (0, 0, width, height), size) for file in files]
+
+
+def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str | None = None) -> tuple[Score, list[np.ndarray]]:
+    """Colour a clip of at least two frames from its first one (by itself, where the method makes its own reference) and compare."""
+    if len(truth) < 2:
+        raise InputError(f"{name} has one frame; at least two are needed, the first is the reference")
+    references = None if paints_its_own(model) else [(0, truth[0])]
+    predicted = list(colorize(truth, references, model, device=device))
+    rest = range(1, len(truth))
+    steady = len(truth) >= 5
+    return Score(name, len(truth), mean_psnr(psnr(predicted[t], truth[t]) for t in rest),
+                 float(np.mean([colorfulness(predicted[t]) for t in rest])), float(np.mean([colorfulness(truth[t]) for t in rest])),
+                 cdc(predicted) if steady else None, cdc(truth) if steady else None), predicted
+
+
+def paints_its_own(model: nn.Module) -> bool:
+    """Whether this is tcavc, which is measured as it is used: without any colour given."""
+    return type(model).__name__ == "TCAVC"
+
+
+def mean_score(scores: Iterable[Score]) -> dict[str, float]:
+    """Means over clips, of the numbers that there are."""
+    scores = list(scores)
+    columns = {name: [getattr(s, name) for s in scores if getattr(s, name) is not None] for name in Score._fields[2:]}
+    return {name: float(np.mean(values)) for name, values in columns.items() if values}

@@ -455,3 +455,14 @@ def test_the_command_measures_the_validation_clips(footage, tmp_path, capsys):
 def test_all_course_recipes_run_at_the_measured_size():
     assert {recipe.size for recipe in COURSE.values()} == {(128, 224)}
     assert list(itertools.chain(COURSE)) == list(METHODS[:2]) + ["cavc", "tcavc"]
+
+
+def test_packed_data_has_the_same_clips_and_is_smaller(footage, tmp_path):
+    from colorlab.data.windows import frame_files
+    from colorlab.train.pack import main as pack
+
+    assert pack([str(footage), "--out", str(tmp_path / "packed"), "--short-side", "24"]) == 0
+    before, after = survey(footage), survey(tmp_path / "packed")
+    assert sorted(map(clip_name, before.clips)) == sorted(map(clip_name, after.clips)) and len(after.photographs) == 1
+    assert [len(frame_files(clip)) for clip in after.clips] == [6, 6, 6] and read_clip(after.clips[0])[0].shape == (24, 38, 3)
+    assert pack([str(footage), str(tmp_path / "packed"), "--out", str(tmp_path / "twice")]) == 2 and not (tmp_path / "twice").exists()

@@ -1,31 +1,45 @@
-"""`colorlab colorize`: a grey film and reference pictures in, a coloured film out."""
+"""`colorlab colorize`: grey films and reference pictures in, coloured films out."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference,
+                                     read_references, references_identity)
 from colorlab.errors import InputError
 from colorlab.methods import METHODS, PRESETS, load
 
-WITHOUT_REFERENCE = ("tcavc",)  # paints its own
+if TYPE_CHECKING:  # --help waits for no library
+    from torch import nn
+
+    from colorlab.guidance import Guidance
+    from colorlab.restoring import Job
+    from colorlab.video import Film, Folder
+
 BASELINES = ("copy", "flow")    # have no weights
 DEFAULT_WEIGHTS = {"paper": "released", "course": "course", "tiny": "none"}
+SHEETS = (".png", ".jpg", ".jpeg")
+DONE = ".colorlab-done.json"    # in a batch's output folder while the batch is unfinished: which films are whole
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
-        "colorize", help="colour a film or a folder of frames",
+        "colorize", help="colour a film, a folder of frames, or a folder of films",
         description="Colour a grey film after reference pictures. Its lightness, time stamps, sound and subtitles stay as they are. The "
-                    "output appears under its name when it is whole.")
-    parser.add_argument("input", metavar="IN", type=Path, help="a film, or a folder of PNG or JPEG frames")
+                    "output appears under its name when it is whole; a run that was interrupted goes on when the same command is given "
+                    "again. A folder that holds pictures is a film; a folder of films, or of such folders, is coloured film by film.")
+    parser.add_argument("input", metavar="IN", type=Path, help="a film, a folder of PNG or JPEG frames, or a folder of films")
     parser.add_argument("--reference", metavar="IMAGE[@FRAME]", action="append", default=[], dest="references",
-                        help="a coloured picture; with @FRAME it is that frame of the film, counted from 0; repeat for more")
+                        help="a coloured picture; with @FRAME it is that frame of the film, counted from 0; repeat for more. Where it is "
+                             "transparent its colour counts as unknown. {name} in it is the film's name without suffix")
     parser.add_argument("--method", choices=METHODS, required=True, help="which network; copy and flow are simple baselines")
     parser.add_argument("--preset", choices=PRESETS, default="course", help="the network's size (default: course, for a laptop)")
     parser.add_argument("--weights", metavar="W", help="none, course, released, imagenet or a file (default: course for preset course, "
@@ -33,72 +47,211 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--size", metavar="N", type=int, help="short side in pixels at which the network sees the film (default: full size)")
     parser.add_argument("--device", metavar="D", default="auto", help="auto (default), cpu, cuda, cuda:1, mps ...")
     parser.add_argument("--rate", metavar="N", type=float, default=24.0, help="frames per second, where IN is a folder and OUT a film (default: 24)")
+    parser.add_argument("--cuts", metavar="CUTS", default="auto",
+                        help="where scenes begin: auto (default) finds them, none, or frames such as 12,57. Colour does not reach over a cut")
+    parser.add_argument("--confidence", metavar="PATH", type=Path, help="also write how sure each pixel's match is, white for sure: a film or a folder")
+    parser.add_argument("--preview", metavar="N", type=int, nargs="?", const=0,
+                        help="first colour every N-th frame (default: 24 in all) and write a contact sheet, OUT.preview.jpg; where OUT is a "
+                             ".png or .jpg, only that")
+    parser.add_argument("--explain", metavar="FRAME,Y,X", help="instead of a film, write a picture of where the colour of this pixel comes from: "
+                                                                "OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
+    parser.add_argument("--segment", metavar="N", type=int, default=96, help="frames after which an interrupted run can go on (default: 96)")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True,
-                        help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of frames")
+                        help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of frames, or of films for a folder of films")
+
+
+class Task(NamedTuple):
+    """One film of the command."""
+
+    input: Path
+    output: Path
+    confidence: Path | None
+
+
+class Models:
+    """The network of the command, loaded when the first film needs it."""
+
+    def __init__(self, args: argparse.Namespace):
+        self.args, self.device, self.model = args, pick_device(args.device), None
+
+    def get(self) -> nn.Module:
+        if self.model is None:
+            self.model = load(self.args.method, self.args.preset, weights_of(self.args))
+        return self.model
 
 
 def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked before the work, then do it. InputError is one line on the terminal, exit code 2."""
-    from colorlab.coloring import SMALLEST, colorize  # here, as --help needs no torch
-    from colorlab.video import check_output, read_image, read_video, write_video
+    from colorlab.coloring import SMALLEST  # here, as --help needs no torch
+    from colorlab.video import films_in
 
-    named = [parse_reference(text) for text in args.references]
-    check_reference_use(args.method, len(named))
     if args.size is not None and args.size < SMALLEST:
         raise InputError(f"--size {args.size} is too small for a network; give {SMALLEST} or more, or leave it out for full size")
     if not 0 < args.rate <= 1000:
         raise InputError(f"--rate {args.rate:g} is no frame rate; give frames per second, such as 24")
-    check_output(args.output, args.input, *(path for path, _ in named))
-    film = read_video(args.input)
+    if args.segment < 1 or (args.preview or 0) < 0:
+        raise InputError("--segment and --preview count frames: give 1 or more")
+    check_reference_use(args.method, len(args.references))
+    parse_cuts(args.cuts)
+    with stopped_like_ctrl_c():
+        if args.input.is_dir() and (films := films_in(args.input)):
+            return color_films(args, films)
+        return color_film(args, Task(args.input, args.output, args.confidence), None)
+
+
+def color_films(args: argparse.Namespace, films: list[Path]) -> int:
+    """A folder of films. One that fails does not stop the others; those that an interrupted run has finished are not done again."""
+    if args.explain:
+        raise InputError("--explain looks at one film; give that film as IN")
+    tasks = [Task(film, _in_folder(args.output, film), args.confidence and _in_folder(args.confidence, film)) for film in films]
+    for folder in filter(None, (args.output, args.confidence)):
+        if folder.suffix or folder.is_file():
+            raise InputError(f"{args.input} is a folder of films, so {folder} must be a folder; give a name without a dot")
+        if not folder.parent.is_dir():
+            raise InputError(f"cannot write {folder}: the folder {folder.parent} does not exist; make it first")
+        folder.mkdir(exist_ok=True)
+    record = args.output / DONE
+    done, failed = _read(record), 0
+    models = Models(args)
+    for task in tasks:
+        try:
+            code = color_film(args, task, models, done)
+        except InputError as error:
+            sys.stderr.write(f"colorlab: {task.input.name}: {' '.join(str(error).split())}\n")
+            code, failed = 2, failed + 1
+        if code == 130:
+            return code
+        record.write_text(json.dumps(done))
+    if not failed:
+        record.unlink()
+        return 0
+    sys.stderr.write(f"colorlab: {failed} of {len(tasks)} films could not be coloured\n")
+    return 2
+
+
+def color_film(args: argparse.Namespace, task: Task, models: Models | None, done: dict[str, str] | None = None) -> int:
+    """One film, with its sheets; the exit code. done: the films of a batch that are whole, and what made them; this one is added."""
+    from colorlab.video import check_output, check_writable, read_video, same_file
+
+    named = [parse_reference(text, task.input) for text in args.references]
+    sheet_only = task.output.suffix.lower() in SHEETS and (args.explain or args.preview is not None)
+    if sheet_only:
+        check_writable(task.output)
+        if any(same_file(task.output, path) for path in (task.input, *(path for path, _ in named))):
+            raise InputError(f"the output {task.output} is also the input; give the output another name")
+    elif done is None or task.output.name not in done:
+        check_output(task.output, task.input, *(path for path, _ in named))
+    if task.confidence is not None:
+        check_output(task.confidence, task.input, task.output, *(path for path, _ in named))
+        if task.confidence.absolute() == task.output.absolute():
+            raise InputError("--confidence and -o name the same file; give two")
+    film = read_video(task.input)
     count = film.count()
     check_frames(named, count)
-    references = [image if frame is None else (frame, image) for image, frame in ((read_image(path), frame) for path, frame in named)]
-    device = pick_device(args.device)
-    model = load(args.method, args.preset, weights_of(args))
-    with stopped_like_ctrl_c(), progress(count, args.method, device) as shown:
-        colored = colorize(film, references_for(references), model, args.size, device)
-        written = write_video(args.output, shown(colored), like=film, rate=args.rate)
-    sys.stdout.write(f"{args.output}: {written} frames\n")
+    cuts = parse_cuts(args.cuts, count)
+    references = read_references(named)
+    point = parse_point(args.explain) if args.explain else None
+    models = models or Models(args)
+    job = _job(args, task, film, named, models)
+    if done is not None and done.get(task.output.name) == job.identity and task.output.exists():
+        sys.stderr.write(f"{task.output}: done before\n")
+        return 0
+    guidance = find_guidance(film, references, cuts, job, count)
+    if point is not None:
+        return write_explanation(job, guidance, point, task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png"))
+    if args.preview is not None:
+        write_preview(job, guidance, args.preview, task.output if sheet_only else _beside(task.output, "preview.jpg"))
+        if sheet_only:
+            return 0
+    code = color(job, guidance, count, args.method)
+    if code == 0 and done is not None:
+        done[task.output.name] = job.identity
+    return code
+
+
+def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[Named], models: Models) -> Job:
+    import torch
+
+    from colorlab.restoring import Job
+
+    settings = {"method": args.method, "references": references_identity(named), "cuts": args.cuts}
+    return Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment)
+
+
+def find_guidance(film: Film | Folder, references: list | None, cuts: str | tuple[int, ...], job: Job, count: int) -> Guidance:
+    """Where the film cuts, shown, and what colours each scene. Cuts that an interrupted run found are not looked for again."""
+    from tqdm import tqdm
+
+    from colorlab.guidance import guide
+
+    known = job.known_cuts() if cuts == "auto" else None
+    def shown(frames: Iterable) -> Iterable:
+        return tqdm(frames, "looking for scene cuts", count, unit="frame", leave=False, file=sys.stderr, dynamic_ncols=True)
+
+    guidance = guide(film, references, cuts if known is None else known, shown)
+    if cuts == "auto" or guidance.cuts:
+        sys.stderr.write(f"scene cuts at {', '.join(map(str, guidance.cuts))}\n" if guidance.cuts else "no scene cuts found\n")
+    for start in (0, *guidance.cuts) if guidance.cuts and references else ():
+        if not guidance.own(start):
+            sys.stderr.write(f"the scene from frame {start} on has no coloured frame of its own: it starts from the picture most like it\n")
+    return guidance
+
+
+def color(job: Job, guidance: Guidance, count: int, method: str) -> int:
+    """The film itself; the exit code."""
+    from colorlab.restoring import restore
+
+    before = job.unfinished().frames
+    if before:
+        sys.stderr.write(f"going on after {before} frames that an earlier run made\n")
+    try:
+        with progress(count, f"{method} on {job.device}", before) as bar:
+            written = restore(job, guidance, bar.update)
+    except KeyboardInterrupt:
+        if not (left := job.unfinished().frames):
+            raise
+        sys.stderr.write(f"colorlab: stopped; {left} of {count} frames are kept in {job.folder}: the same command goes on from there\n")
+        return 130
+    sys.stdout.write(f"{job.output}: {written} frames\n")
     return 0
 
 
-def parse_reference(text: str) -> tuple[Path, int | None]:
-    """IMAGE or IMAGE@FRAME -> the picture's path and its frame; a picture whose own name holds an @ is recognised."""
-    if Path(text).is_file():
-        return Path(text), None
-    image, at, frame = text.rpartition("@")
-    if at and image and frame.isascii() and frame.isdigit():
-        if not Path(image).is_file():
-            raise InputError(f"there is no reference picture {image}")
-        return Path(image), int(frame)
-    if at and image and Path(image).is_file():
-        raise InputError(f"--reference {text}: what follows the @ is the number of a frame, from 0, not {frame!r}")
-    raise InputError(f"there is no reference picture {text}")
+def write_explanation(job: Job, guidance: Guidance, point: tuple[int, int, int], path: Path) -> int:
+    from colorlab.sheets import explain
+    from colorlab.video import write_image
+
+    found = explain(job.film, guidance, job.model, point, job.size, job.device)
+    write_image(path, found.sheet)
+    sys.stdout.write(f"{path}: frame {point[0]}, pixel ({point[1]}, {point[2]}): a {found.color[0]:.0f}, b {found.color[1]:.0f}, from "
+                     + ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(found.shares.items(), key=lambda item: -item[1])) + "\n")
+    return 0
 
 
-def check_reference_use(method: str, given: int) -> None:
-    """Raise InputError when a method gets no reference but needs one, or the other way round."""
-    if method in WITHOUT_REFERENCE and given:
-        raise InputError(f"{method} paints its own reference; leave --reference out, or take another method")
-    if method not in WITHOUT_REFERENCE and not given:
-        raise InputError(f"{method} colours after a picture; give one with --reference IMAGE, or take --method tcavc, which needs none")
+def write_preview(job: Job, guidance: Guidance, every: int, path: Path) -> None:
+    from colorlab.sheets import PREVIEWED, preview
+    from colorlab.video import write_image
+
+    every = every or max(1, job.film.count() // PREVIEWED)
+    write_image(path, preview(job.film, guidance, job.model, job.size, job.device, every))
+    sys.stdout.write(f"{path}: every {every}th frame\n" if every > 1 else f"{path}: every frame\n")
 
 
-def check_frames(named: list[tuple[Path, int | None]], count: int) -> None:
-    """Raise InputError for a reference to a frame that the film does not have, or two to one."""
-    frames = [frame for _, frame in named if frame is not None]
-    for path, frame in named:
-        if frame is not None and frame >= count:
-            raise InputError(f"--reference {path}@{frame}: the film has {count} frames, 0 to {count - 1}")
-        if frames.count(frame) > 1:
-            raise InputError(f"two references for frame {frame}; give each frame one")
+def _in_folder(folder: Path, film: Path) -> Path:
+    """A film's output in a folder of films: under its own name, as .mp4 where its own format is not written; a folder stays one."""
+    from colorlab.video.encode import FORMATS
+
+    return folder / (film.name if film.is_dir() or film.suffix.lower() in FORMATS else f"{film.stem}.mp4")
 
 
-def references_for(references: list) -> object:
-    """As `colorize` takes them: None, a loose picture by itself, or the list."""
-    if not references:
-        return None
-    return references[0] if len(references) == 1 and not isinstance(references[0], tuple) else references
+def _beside(output: Path, ending: str) -> Path:
+    return output.with_name(f"{output.stem}.{ending}")
+
+
+def _read(record: Path) -> dict[str, str]:
+    try:
+        return json.loads(record.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def weights_of(args: argparse.Namespace) -> str:
@@ -122,16 +275,12 @@ def pick_device(name: str) -> str:
 
 
 @contextmanager
-def progress(count: int, method: str, device: str) -> Iterator:
-    """A bar with the time left, on stderr; lends a function that wraps the frames."""
+def progress(count: int, what: str, before: int = 0) -> Iterator:
+    """A bar with the time left, on stderr, that is told of frames by `update(count)`."""
     from tqdm import tqdm
 
-    with tqdm(total=count, desc=f"{method} on {device}", unit="frame", file=sys.stderr, dynamic_ncols=True) as bar:
-        def shown(frames: Iterator) -> Iterator:
-            for frame in frames:
-                yield frame
-                bar.update()
-        yield shown
+    with tqdm(total=count, initial=before, desc=what, unit="frame", file=sys.stderr, dynamic_ncols=True) as bar:
+        yield bar
 
 
 @contextmanager

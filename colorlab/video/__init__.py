@@ -6,8 +6,8 @@ uint8 RGB, upright. Nothing here grows with the length of the film.
     film = read_video("in.mp4")                          # film.size, film.rate, film.frames, film.colors ...
     write_video("out.mp4", (frame[:, ::-1] for frame in film), like="in.mp4")
 
-pixels.py says what the stored numbers mean as colours; film.py reads and encode.py writes film files; folder.py does both for
-folders; whole.py lets output appear whole or not at all.
+pixels.py says what the stored numbers mean as colours; film.py reads and encode.py writes film files; segments.py writes
+them in parts; folder.py does both for folders; whole.py lets output appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from colorlab.errors import InputError
-from colorlab.video.folder import Folder, read_image, write_folder, write_image
+from colorlab.video.folder import Folder, films_in, read_image, write_folder, write_image
 from colorlab.video.whole import check_writable, whole
 
 if TYPE_CHECKING:
     from colorlab.video.film import Film, Stamp
     from colorlab.video.pixels import Colors
 
-__all__ = ["Colors", "Film", "Folder", "Stamp", "check_output", "check_writable", "read_image", "read_video", "same_file", "whole",
-           "write_image", "write_video"]
+__all__ = ["Colors", "Film", "Folder", "Stamp", "check_output", "check_writable", "films_in", "is_folder_name", "read_image", "read_video",
+           "same_file", "whole", "write_image", "write_video"]
 
 PathLike = str | os.PathLike[str]
 

@@ -18,7 +18,8 @@ from colorlab.video.pixels import BT709, RGB, Colors, guessed_matrix, rgb_to_fra
 from colorlab.video.whole import check_writable, whole
 
 # suffix -> container, encoder and its settings: a quality at which the eye sees no loss, for any length of film
-X264 = ("libx264", {"crf": "12", "preset": "fast"})
+# Without mbtree: where a side is no multiple of 16 it makes other bytes on each run (seen with FFmpeg 8's x264).
+X264 = ("libx264", {"crf": "12", "preset": "fast", "x264-params": "mbtree=0"})
 VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"})
 FORMATS = {".mp4": ("mp4", *X264), ".m4v": ("mp4", *X264), ".mov": ("mov", *X264), ".mkv": ("matroska", *X264), ".webm": ("webm", *VP9)}
 COPIED = ("audio", "subtitle", "attachment")
@@ -49,24 +50,30 @@ def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate
 
 
 class Encoder:
-    """An open film file: `write` frames, then leave the `with` block, which finishes the file."""
+    """An open film file: `write` frames, then leave the `with` block, which finishes the file.
 
-    def __init__(self, path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction):
+    stamps: when each frame is shown, where they are not those of `like` from its first on. copied: whether sound, subtitles,
+    titles and chapters of `like` come along. segment_of: the suffix of a film of which this is to be a part: the file is then NUT, which keeps
+    packets as the encoder makes them.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction, stamps: Iterator[Stamp] | None = None,
+                 copied: bool = True, segment_of: str | None = None):
         height, width, _ = shape
-        container, codec, options = FORMATS[path.suffix.lower()]
+        container, codec, options = FORMATS[(segment_of or path.suffix).lower()]
         self.colors = like_colors(like, height, width)
         self.pix_fmt = like_format(like, height, width)
-        self.time_base = like.time_base if like else 1 / rate
-        self.stamps = _endless(like.stamps() if like else iter(()), round(1 / (like.rate if like else rate) / self.time_base) or 1)
+        self.time_base = time_base_of(like, rate)
+        self.stamps = stamps or stamps_of(like, rate)
         self.reformatter = VideoReformatter()
         with ExitStack() as stack:
-            self.output = stack.enter_context(av.open(f"file:{path}", "w", format=container, **ANY_TAGS))
+            self.output = stack.enter_context(av.open(f"file:{path}", "w", format="nut" if segment_of else container, **ANY_TAGS))
             self.stream = self._picture_stream(codec, options, height, width, like.rate if like else rate,
                                                like.pixel_aspect if like else Fraction(1))
-            self.copied = stack.enter_context(Copied(self.output, path.suffix, like)) if like else None
+            self.copied = stack.enter_context(Copied(self.output, path.suffix, like)) if like and copied else None
             if self.copied:
                 name_like(self.stream, self.copied.pictures)
-            self._start(path.suffix, like)
+            write_header(self.output, path.suffix, like)
             self.stack = stack.pop_all()
 
     def _picture_stream(self, codec: str, options: dict[str, str], height: int, width: int, rate: Fraction,
@@ -80,14 +87,6 @@ class Encoder:
         context.color_primaries, context.color_trc = self.colors.primaries, self.colors.transfer
         return stream
 
-    def _start(self, suffix: str, like: Film | None) -> None:
-        """Write the header now: a stream that the container cannot hold shows here, before any work."""
-        try:
-            self.output.start_encoding()
-        except (av.FFmpegError, ValueError) as error:
-            streams = f" with the streams of {like.path}" if like else ""
-            raise InputError(f"a {suffix} file{streams} cannot be written ({error}); give the output a name in .mkv") from error
-
     def write(self, rgb: np.ndarray) -> None:
         """Encode the next frame, (H, W, 3) uint8 RGB; the copied streams keep pace with it."""
         frame = rgb_to_frame(rgb, self.pix_fmt, self.colors, self.reformatter)
@@ -96,6 +95,13 @@ class Encoder:
         self.output.mux(self.stream.encode(frame))
         if self.copied:
             self.copied.until(float(stamp.start * self.time_base))
+
+    def pass_on(self, packet: av.Packet) -> None:
+        """Add a frame that an encoder of the same settings has made already, stamped in `time_base`; all frames of a film come so, or none."""
+        packet.stream, packet.time_base, start = self.stream, self.time_base, packet.pts
+        self.output.mux(packet)
+        if self.copied:
+            self.copied.until(float(start * self.time_base))
 
     def __enter__(self) -> Encoder:
         return self
@@ -106,6 +112,23 @@ class Encoder:
                 self.output.mux(self.stream.encode(None))
                 if self.copied:
                     self.copied.until(float("inf"))
+
+
+def check_streams(path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction) -> None:
+    """Raise InputError, before any work, where a film of this name cannot hold the streams of `like`. Writes to `path`, and removes it."""
+    try:
+        Encoder(path, shape, like, rate, iter(())).stack.close()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write_header(output: av.container.OutputContainer, suffix: str, like: Film | None) -> None:
+    """Write the header now: a stream that the container cannot hold shows here, before any work."""
+    try:
+        output.start_encoding()
+    except (av.FFmpegError, ValueError) as error:
+        streams = f" with the streams of {like.path}" if like else ""
+        raise InputError(f"a {suffix} file{streams} cannot be written ({error}); give the output a name in .mkv") from error
 
 
 class Copied:
@@ -179,6 +202,16 @@ def like_format(like: Film | None, height: int, width: int) -> str:
         sampling = "422" if fine_y else "420"
     deep = not grey and max(c.bits for c in fmt.components) > 8
     return f"yuv{sampling}p{'10le' if deep else ''}"
+
+
+def time_base_of(like: Film | None, rate: Fraction) -> Fraction:
+    """The unit in which a written film's time stamps count."""
+    return like.time_base if like else 1 / rate
+
+
+def stamps_of(like: Film | None, rate: Fraction) -> Iterator[Stamp]:
+    """When each frame of a written film is shown: as in `like`, and beyond its end on and on."""
+    return _endless(like.stamps() if like else iter(()), round(1 / (like.rate if like else rate) / time_base_of(like, rate)) or 1)
 
 
 def _endless(stamps: Iterator[Stamp], step: int) -> Iterator[Stamp]:

@@ -67,9 +67,14 @@ class Film:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The frames, uint8 (H, W, 3). Raises InputError where the file turns out damaged or cut short."""
+        return self.frames_from(0)
+
+    def frames_from(self, first: int) -> Iterator[np.ndarray]:
+        """The frames from number `first` on; those before it are decoded, as films are not sought in exactly, but not converted."""
         reformatter = VideoReformatter()
-        for frame in self._frames():
-            yield self.turn.apply(frame_to_rgb(frame, self.colors, reformatter))
+        for number, frame in enumerate(self._frames()):
+            if number >= first:
+                yield self.turn.apply(frame_to_rgb(frame, self.colors, reformatter))
 
     def stamps(self) -> Iterator[Stamp]:
         """When each frame is shown, in order, by decoding without converting; strictly growing."""

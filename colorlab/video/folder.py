@@ -14,6 +14,7 @@ from colorlab.errors import InputError
 from colorlab.video.whole import check_writable, whole
 
 PICTURES = (".png", ".jpg", ".jpeg")
+FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".ts", ".wmv", ".flv")
 
 
 class Folder:
@@ -33,7 +34,7 @@ class Folder:
             entries = list(path.iterdir())
         except PermissionError as error:
             raise InputError(f"no permission to read the folder {path}") from error
-        found = [f for f in entries if f.suffix.lower() in PICTURES and not f.name.startswith(".") and f.is_file()]
+        found = [f for f in entries if _is_picture(f)]
         self.files = tuple(sorted(found, key=lambda f: natural(f.name)))
         if not self.files:
             raise InputError(f"the folder {path} holds no PNG or JPEG frames; give the folder that holds them, or a film")
@@ -51,7 +52,24 @@ class Folder:
         return len(self.files)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return map(read_image, self.files)
+        return self.frames_from(0)
+
+    def frames_from(self, first: int) -> Iterator[np.ndarray]:
+        """The frames from number `first` on."""
+        return map(read_image, self.files[first:])
+
+
+def films_in(folder: Path) -> list[Path]:
+    """The films in a folder of films: files with a film's suffix, and folders that hold frames. None where it is a film's folder of frames."""
+    entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda entry: natural(entry.name))
+    if any(_is_picture(entry) for entry in entries):
+        return []
+    return [entry for entry in entries if (entry.suffix.lower() in FILMS and entry.is_file())
+            or (entry.is_dir() and any(_is_picture(inner) for inner in entry.iterdir()))]
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -59,10 +77,10 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(digits), "") if digits else (-1, text) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """A PNG or JPEG (or whatever Pillow reads) -> (H, W, 3) uint8 RGB, turned as its EXIF says, without alpha.
+def read_image(path: str | Path, alpha: bool = False) -> np.ndarray:
+    """A PNG or JPEG (or whatever Pillow reads) -> (H, W, 3) uint8 RGB, turned as its EXIF says.
 
-    Pictures of 16 bits are rounded to 8. Raises InputError for a file that is missing, not a picture or cut short.
+    alpha: give (H, W, 4) for a picture that can be transparent; else its alpha is left out. Pictures of 16 bits are rounded to 8. Raises InputError for a file that is missing, not a picture or cut short.
     """
     path = Path(path)
     with _opened(path) as image:
@@ -71,7 +89,7 @@ def read_image(path: str | Path) -> np.ndarray:
             if upright.mode.startswith("I"):  # 16-bit grey, which convert("RGB") would clip at 255
                 levels = (np.asarray(upright, np.float64) / 257).round().clip(0, 255).astype(np.uint8)
                 return np.repeat(levels[..., None], 3, axis=-1)
-            return np.array(upright.convert("RGB"))
+            return np.array(upright.convert("RGBA" if alpha and _transparent(upright) else "RGB"))
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path} is damaged or cut short ({error}); copy it again") from error
 
@@ -79,7 +97,7 @@ def read_image(path: str | Path) -> np.ndarray:
 def write_image(path: Path, rgb: np.ndarray) -> None:
     """(H, W, 3) uint8 RGB -> a picture, in the format that the suffix names; PNG keeps it exactly."""
     with whole(path) as temporary:
-        _save(temporary, rgb)
+        save_picture(temporary, rgb)
 
 
 def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] | None = None) -> int:
@@ -95,14 +113,14 @@ def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] 
             size = size or frame.shape
             if frame.shape != size:
                 raise InputError(f"frame {number} is {frame.shape}, those before it are {size}; a film has one size")
-            _save(folder / f"{next(given, f'{number:05d}')}.png", frame)
+            save_picture(folder / f"{next(given, f'{number:05d}')}.png", frame)
             written += 1
         if not written:
             raise InputError(f"cannot write {path}: there are no frames")
     return written
 
 
-def _save(path: Path, rgb: np.ndarray) -> None:
+def save_picture(path: Path, rgb: np.ndarray) -> None:
     Image.fromarray(rgb).save(path, **({"compress_level": 3} if path.suffix.lower() == ".png" else {"quality": 95, "subsampling": 0}))
 
 
@@ -118,6 +136,11 @@ def _orientation(image: Image.Image) -> int:
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     return image.getexif().get(0x0112, 1)
+
+
+def _transparent(image: Image.Image) -> bool:
+    """Whether a picture has an alpha channel, or a colour that stands for transparent."""
+    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
 
 
 def _opened(path: Path) -> Image.Image:

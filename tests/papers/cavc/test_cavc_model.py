@@ -105,7 +105,7 @@ def test_one_reference_serves_all_films_of_a_batch():
     reference = picture(1, 16, 16)
     l = film(0, 2, 1, 16, 16)
     expected, _ = model.step(l, model.start(reference.expand(2, -1, -1, -1)))
-    assert_close(model.step(l, model.start(reference))[0], expected)
+    assert_close(model.step(l, model.start(reference))[0], expected, atol=1e-3, rtol=0)  # ab units; batches round apart
 
 
 @pytest.mark.parametrize("part", ["tokens", "histograms"])

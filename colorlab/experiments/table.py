@@ -55,7 +55,7 @@ class Table:
         write_text(self.out / "index.html", as_page(rows, self.swept, self.out, bool(pending)))
 
     def row(self, job: Job, run: Run | None, state: str | None) -> Row:
-        if run is None or state:
+        if run is None:
             return Row(job, state or "not run", {}, {})
         if self.rows.get(job.folder, (None,))[0] is not run:
             cost = {name: run.record.get(name) for name in ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "device")}

@@ -466,3 +466,11 @@ def test_packed_data_has_the_same_clips_and_is_smaller(footage, tmp_path):
     assert sorted(map(clip_name, before.clips)) == sorted(map(clip_name, after.clips)) and len(after.photographs) == 1
     assert [len(frame_files(clip)) for clip in after.clips] == [6, 6, 6] and read_clip(after.clips[0])[0].shape == (24, 38, 3)
     assert pack([str(footage), str(tmp_path / "packed"), "--out", str(tmp_path / "twice")]) == 2 and not (tmp_path / "twice").exists()
+
+
+def test_a_run_can_be_watched():
+    seen = []
+    recipe = tiny("cavc", steps=4, batch=1, frames=2)
+    settings = replace(QUIET, validate_every=2, watch=lambda step, network: seen.append((step, network.training)))
+    train(colorlab.load("cavc", "tiny"), "cavc", recipe, one_film(recipe), None, settings)
+    assert seen == [(0, False), (2, False), (4, False)]

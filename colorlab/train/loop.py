@@ -12,7 +12,7 @@ adversarial loss compares with the mean of its own process's batch, as the autho
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,7 @@ class Settings:
     minutes: float | None = None     # stop, with a checkpoint, when so many are over
     cpu: bool = False                # not on a GPU, though there is one
     progress: bool = True
+    watch: Callable[[int, nn.Module], None] | None = None  # called with the step and the network at step 0 and at every validation
     vgg: nn.Module | None = None     # for the perceptual loss; None: trained weights where torch keeps downloads
 
 
@@ -91,6 +92,8 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
     batches = loader(windows, order, settings.workers, pin=accelerator.device.type == "cuda")
     began = time.monotonic()
     network.train()
+    if run.step == 0 and accelerator.is_main_process:
+        _watched(run, settings)
     bar = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=not (settings.progress and accelerator.is_main_process))
     with bar:
         while run.step < recipe.steps:
@@ -106,7 +109,7 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
                 record.add(step=run.step, **values, rate=run.optimizer.param_groups[0]["lr"],
                            seconds=round(time.monotonic() - asked, 4), waited=round(waited, 4))
                 bar.set_postfix(loss=f"{values['loss']:.4g}", refresh=False)
-            if accelerator.is_main_process and settings.validation and (run.step % settings.validate_every == 0 or last):
+            if accelerator.is_main_process and (run.step % settings.validate_every == 0 or last):
                 _validate(run, method, settings, record, out, accelerator.device)
             if run.step % settings.save_every == 0 or last:
                 _keep(accelerator, run, method, record, path)
@@ -249,6 +252,9 @@ def _averaged(run: Run) -> Iterator[None]:
 
 def _validate(run: Run, method: str, settings: Settings, record: Record, out: Path | None, device: torch.device) -> None:
     """PSNR on the validation clips, and a picture of the first of them."""
+    _watched(run, settings)
+    if not settings.validation:
+        return
     scores, rows = [], {}
     with _averaged(run):
         for path in settings.validation:
@@ -262,6 +268,12 @@ def _validate(run: Run, method: str, settings: Settings, record: Record, out: Pa
     if out:
         (out / "pictures").mkdir(exist_ok=True)
         strip(rows).save(out / "pictures" / f"step_{run.step:06d}.jpg", quality=88)
+
+
+def _watched(run: Run, settings: Settings) -> None:
+    if settings.watch is not None:
+        with _averaged(run), torch.inference_mode():
+            settings.watch(run.step, run.network)
 
 
 def _keep(accelerator: object, run: Run, method: str, record: Record, path: Path | None) -> None:

@@ -1,7 +1,7 @@
 """`python -m colorlab.train.pack FOLDER ... --out DIR`: training data made small enough to travel to the machine with the GPU.
 
 Clips and photographs keep their names and their frames' order, so that a run on the packed folder has the same split. Frames are brought to
-a short side of 192 pixels (JPEG, quality 90, colours at full resolution): crops for windows of 128 x 224 lose little.
+a short side of 160 pixels (JPEG, quality 90, colours at full resolution): crops for windows of 128 x 224 lose little.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from colorlab.train.split import clip_name
 from colorlab.video.whole import whole
 
 
-def pack(folders: Sequence[Path], out: Path, short_side: int = 192, quality: int = 90) -> int:
+def pack(folders: Sequence[Path], out: Path, short_side: int = 160, quality: int = 90) -> int:
     """Write OUT/clips/NAME/00000.jpg ... and OUT/photographs/NAME.jpg; returns how many bytes. OUT appears whole or not at all.
 
     Raises InputError for two clips of one name, and for pictures that cannot be read.
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m colorlab.train.pack", description="Make clips and photographs small enough to travel.")
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--short-side", type=int, default=192)
+    parser.add_argument("--short-side", type=int, default=160)
     parser.add_argument("--quality", type=int, default=90)
     args = parser.parse_args(arguments)
     try:

@@ -1,9 +1,10 @@
 """Where a film cuts from one scene to the next, and which picture is most like a scene.
 
 Two frames are compared by their lightness, small: how much of the later one cannot be found again near its place in the
-earlier (structure), and how their histograms differ. Brightness and contrast are brought together first, so flicker is no cut. Flat frames
-are passed over: where a film fades to black and back, the new scene begins with its first picture if that is another one. A cut is one change that stands out among its neighbours: a flash, a torn frame or a
-splice of a few frames makes two changes and is none, and a film in which everything always changes (noise) has none.
+earlier (structure), and how their histograms differ. Brightness and contrast are brought together first, so flicker is no cut.
+Flat frames are passed over: where a film fades to black and back, the new scene begins with its first picture if that is another
+one. A cut is one change that stands out among its neighbours: a flash, a torn frame or a splice of a few frames makes two changes
+and is none, and a film in which everything always changes (noise) has none.
 
 Measured on 30 clips without a cut (1,587 pairs of neighbouring frames), on the film excerpts, two of which have one each, and on 870
 joints of two different clips: `tests/bench/bench_scenes.py` prints the table. Dissolves and wipes are not found: give those by hand.

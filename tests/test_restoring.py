@@ -1,7 +1,6 @@
 """Long films: killed at any moment, the same command ends in the same film; errors and Ctrl-C pass through the stages; batches and sheets."""
 
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,8 @@ from films import packets, save_film, with_tone
 from PIL import Image
 
 import colorlab
+import colorlab.cli.colorize as colorize_command
+from colorlab.baselines import Copy
 from colorlab.cli import main
 from colorlab.confidence import offers_confidence, sure_step
 from colorlab.errors import InputError
@@ -262,6 +263,28 @@ def test_a_killed_command_goes_on_when_it_is_given_again(film, tmp_path):
     assert main(program[3:]) == 0 and not folder.exists()
     assert main(command(film, "--segment", 2, method="lstvc", out="again.mp4")) == 0
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "again.mp4").read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_says_what_it_keeps(film, tmp_path, monkeypatch, capsys, number):
+    class Interrupting(Copy):
+        armed = True
+
+        def step(self, l, state):
+            if self.armed and state.frame == 12:
+                self.armed = False
+                os.kill(os.getpid(), number)  # from the network's thread
+            return super().step(l, state)
+
+    model, before = Interrupting(), threading.active_count()
+    monkeypatch.setattr(colorize_command, "load", lambda *_, **__: model)
+    assert main(command(film, "--segment", 2)) == 130
+    said = capsys.readouterr().err
+    assert "of 25 frames are kept in" in said and "the same command goes on from there" in said
+    assert threading.active_count() == before and not (tmp_path / "out.mp4").exists()
+    assert main(command(film, "--segment", 2)) == 0
+    assert "going on after" in capsys.readouterr().err and read_video(tmp_path / "out.mp4").count() == 25
 
 
 def test_cuts_are_shown_and_taken_by_hand(film, tmp_path, capsys):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference,
-                                     read_references, references_identity)
+from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, read_references,
+                                     references_identity)
+from colorlab.cli.terminal import pick_device, progress, stopped_like_ctrl_c
 from colorlab.errors import InputError
 from colorlab.methods import METHODS, PRESETS, load
 
@@ -49,9 +47,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--rate", metavar="N", type=float, default=24.0, help="frames per second, where IN is a folder and OUT a film (default: 24)")
     parser.add_argument("--cuts", metavar="CUTS", default="auto",
                         help="where scenes begin: auto (default) finds them, none, or frames such as 12,57. Colour does not reach over a cut")
-    parser.add_argument("--confidence", metavar="PATH", type=Path, help="also write how sure each pixel's match is, white for sure: a film or a folder")
+    parser.add_argument("--confidence", metavar="PATH", type=Path,
+                        help="also write how sure each pixel's match is, white for sure: a film or a folder")
     parser.add_argument("--preview", metavar="N", type=int, nargs="?", const=0,
-                        help="first colour every N-th frame (default: 24 in all) and write a contact sheet, OUT.preview.jpg; where OUT is a "
+                        help="first colour every N-th frame (alone: 24 frames in all) and write a contact sheet, OUT.preview.jpg; where OUT is a "
                              ".png or .jpg, only that")
     parser.add_argument("--explain", metavar="FRAME,Y,X", help="instead of a film, write a picture of where the colour of this pixel comes from: "
                                                                 "OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
@@ -174,7 +173,7 @@ def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[
 
     from colorlab.restoring import Job
 
-    settings = {"method": args.method, "references": references_identity(named), "cuts": args.cuts}
+    settings = {"method": args.method, "weights": weights_of(args), "references": references_identity(named), "cuts": args.cuts}
     return Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment)
 
 
@@ -259,42 +258,3 @@ def weights_of(args: argparse.Namespace) -> str:
     if args.weights:
         return args.weights
     return "none" if args.method in BASELINES else DEFAULT_WEIGHTS[args.preset]
-
-
-def pick_device(name: str) -> str:
-    """A device that works here: the one named, or for "auto" CUDA, Apple's MPS or the CPU, whichever comes first."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"--device {name} cannot be used here ({str(error).splitlines()[0][:100]}); leave it out, or say cpu") from error
-    return name
-
-
-@contextmanager
-def progress(count: int, what: str, before: int = 0) -> Iterator:
-    """A bar with the time left, on stderr, that is told of frames by `update(count)`."""
-    from tqdm import tqdm
-
-    with tqdm(total=count, initial=before, desc=what, unit="frame", file=sys.stderr, dynamic_ncols=True) as bar:
-        yield bar
-
-
-@contextmanager
-def stopped_like_ctrl_c() -> Iterator[None]:
-    """Within, a polite kill (SIGTERM) cleans up as Ctrl-C does. Only a program's main thread is asked to stop that way."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

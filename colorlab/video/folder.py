@@ -80,7 +80,8 @@ def natural(name: str) -> list[tuple[int, str]]:
 def read_image(path: str | Path, alpha: bool = False) -> np.ndarray:
     """A PNG or JPEG (or whatever Pillow reads) -> (H, W, 3) uint8 RGB, turned as its EXIF says.
 
-    alpha: give (H, W, 4) for a picture that can be transparent; else its alpha is left out. Pictures of 16 bits are rounded to 8. Raises InputError for a file that is missing, not a picture or cut short.
+    alpha: give (H, W, 4) for a picture that can be transparent; else its alpha is left out. Pictures of 16 bits are rounded to 8.
+    Raises InputError for a file that is missing, not a picture or cut short.
     """
     path = Path(path)
     with _opened(path) as image:

@@ -34,7 +34,7 @@ def main() -> None:
     n = 2 * NEIGHBOURS
     joined = [cuts(a[-n:] + b[:n]) == [n] for a, b in itertools.permutations(clips.values(), 2)]
     print(f"{len(joined)} joints of two clips: {sum(joined)} found ({100 * np.mean(joined):.1f} %)")
-    flashes = [cuts(looks[:n] + [other[0]] + looks[n + 1 : 3 * n]) for looks, other in itertools.permutations(clips.values(), 2)]
+    flashes = [cuts(looks[:n] + [other[0]] + looks[n + 1 : 3 * n]) for looks, other in itertools.islice(itertools.permutations(clips.values(), 2), 0, None, 7)]
     print(f"{len(flashes)} clips with one frame of another in them: {sum(map(bool, flashes))} taken for cuts")
     half = [cuts([look_at(frame) for frame in flicker(read_video(args.clips / name))]) for name in list(clips)[::3]]
     print(f"{len(half)} clips with flicker of 40 % and fading to black: {sum(map(bool, half))} with cuts")

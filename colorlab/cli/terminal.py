@@ -1,0 +1,50 @@
+"""What commands that take long have in common: a device, a bar, and an end that cleans up."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from colorlab.errors import InputError
+
+
+def pick_device(name: str) -> str:
+    """A device that works here: the one named, or for "auto" CUDA, Apple's MPS or the CPU, whichever comes first."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"--device {name} cannot be used here ({str(error).splitlines()[0][:100]}); leave it out, or say cpu") from error
+    return name
+
+
+@contextmanager
+def progress(count: int, what: str, before: int = 0) -> Iterator:
+    """A bar with the time left, on stderr, that is told of frames by `update(count)`."""
+    from tqdm import tqdm
+
+    with tqdm(total=count, initial=before, desc=what, unit="frame", file=sys.stderr, dynamic_ncols=True) as bar:
+        yield bar
+
+
+@contextmanager
+def stopped_like_ctrl_c() -> Iterator[None]:
+    """Within, a polite kill (SIGTERM) cleans up as Ctrl-C does. Only a program's main thread is asked to stop that way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

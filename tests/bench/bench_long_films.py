@@ -1,0 +1,118 @@
+"""Do long films stay flat in memory, do the stages work at the same time, and what do segments cost?
+
+    python tests/bench/bench_long_films.py [--frames 100 1000 10000] [--method copy lstvc colormnet] [--size 64 96]
+
+For each method a process colours so many small frames from a film file to a film file, resumably, as `colorlab colorize` does, and
+tells the peak memory of the whole process. Then, in one process and in turn, the same job with its stages side by side and one
+after the other; and the size of a film in segments against one in one piece. Ratios mean more than seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+
+import colorlab
+import colorlab.restoring
+from colorlab.guidance import guide
+from colorlab.restoring import SEGMENT, Job, restore
+from colorlab.video import read_video, write_video
+
+sys.path.insert(0, str(Path(__file__).parent))
+from peak_memory import peak_resident  # noqa: E402
+
+PROGRAM = "import sys; sys.path.insert(0, {here!r}); import bench_long_films as b; b.peak({film!r}, {method!r}, {frames})"
+
+
+def frames_of(count: int, size: tuple[int, int]):
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    for n in range(count):
+        grey = 128 + 80 * np.sin((columns + n) / 9) * np.cos((rows + n // 3) / 7)
+        yield np.repeat(grey.astype(np.uint8)[..., None], 3, -1)
+
+
+def color(film: Path, output: Path, method: str, preset: str = "tiny", segment: int = SEGMENT, size: int | None = None) -> int:
+    """The whole job, with its search for cuts."""
+    opened = read_video(film)
+    first = next(iter(opened)).copy()
+    first[..., 2] //= 2
+    job = Job(opened, output, colorlab.load(method, preset), size, torch.device("cpu"), {}, segment=segment)
+    return restore(job, guide(opened, [(0, first)], "auto"))
+
+
+def peak(film: str, method: str, frames: int) -> None:
+    """In a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        assert color(Path(film), Path(folder) / "out.mp4", method) == frames
+    sys.stdout.write(json.dumps(1024 * peak_resident()))
+
+
+def memory(counts: list[int], methods: list[str], size: tuple[int, int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for count in counts:
+            write_video(Path(folder) / f"{count}.mp4", frames_of(count, size))
+        for method in methods:
+            first = None
+            for count in counts:
+                program = PROGRAM.format(here=str(Path(__file__).parent), film=f"{folder}/{count}.mp4", method=method, frames=count)
+                start = time.perf_counter()
+                found = json.loads(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+                first = first or found
+                print(f"  {method:10} {count:6d} frames of {size[1]}x{size[0]}: peak {found:7.1f} MiB, ratio {found / first:.3f}, "
+                      f"{time.perf_counter() - start:.0f} s", flush=True)
+
+
+def overlap(size: tuple[int, int] = (480, 640), count: int = 48, times: int = 3) -> None:
+    """Stages side by side against one after the other, in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        film, taken = Path(folder) / "in.mp4", {"together": [], "in turn": []}
+        write_video(film, frames_of(count, size))
+        for n in range(times + 1):
+            for name in taken:
+                in_turn = mock.patch.object(colorlab.restoring, "ahead", lambda items, depth: (item for item in items))
+                with in_turn if name == "in turn" else mock.MagicMock():
+                    start = time.perf_counter()
+                    color(film, Path(folder) / f"{name}{n}.mp4", "lstvc", "course", size=96)
+                    taken[name].append(time.perf_counter() - start)
+        together, in_turn = (min(values[1:]) for values in taken.values())
+        print(f"  decode, network, encode at {size[1]}x{size[0]}, {torch.get_num_threads()} thread(s): {together:.2f} s together, {in_turn:.2f} s "
+              f"one after the other, ratio {together / in_turn:.2f}")
+
+
+def segments(size: tuple[int, int] = (240, 320), count: int = 288) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "in.mp4"
+        write_video(film, frames_of(count, size))
+        found = {}
+        for segment in (10**6, SEGMENT, 24):
+            start = time.perf_counter()
+            color(film, Path(folder) / f"{segment}.mp4", "copy", segment=segment)
+            found[segment] = ((Path(folder) / f"{segment}.mp4").stat().st_size, time.perf_counter() - start)
+        for segment, (bytes_, seconds) in found.items():
+            whole = found[10**6]
+            print(f"  segments of {segment:7d} frames: size {bytes_ / whole[0]:.3f}, time {seconds / whole[1]:.2f} of the film in one piece")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, nargs="+", default=[100, 1000, 10000])
+    parser.add_argument("--method", nargs="+", default=["copy", "lstvc", "colormnet"])
+    parser.add_argument("--size", type=int, nargs=2, default=[64, 96], metavar=("H", "W"))
+    args = parser.parse_args()
+    memory(args.frames, args.method, tuple(args.size))
+    overlap()
+    segments()
+
+
+if __name__ == "__main__":
+    main()

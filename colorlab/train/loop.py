@@ -157,8 +157,8 @@ def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Bat
 
 
 def _check_finite(values: dict[str, Tensor], step: int, recipe: Recipe, batch: Batch) -> None:
-    broken = [name for name, value in values.items() if not bool(torch.isfinite(value))]
-    if broken:
+    if not bool(torch.isfinite(values["loss"])):  # one look per step: each makes a GPU wait
+        broken = [name for name, value in values.items() if not bool(torch.isfinite(value))]
         raise InputError(f"the loss of step {step} is not finite ({', '.join(broken)}); the last checkpoint is whole. Look at the windows "
                          f"of this step ({'; '.join(batch.sources[:3])}), at the curve before it in metrics.jsonl, and try a lower rate, a "
                          f"norm to clip the gradient at (now {recipe.clip}) or more precision (now {recipe.precision})")
@@ -309,5 +309,8 @@ def _time_is_over(accelerator: object, settings: Settings, began: float) -> bool
     """Whether all processes stop after this step: the first one's clock decides."""
     if settings.minutes is None:
         return False
-    over = torch.tensor(float(accelerator.is_main_process and time.monotonic() - began > 60 * settings.minutes), device=accelerator.device)
-    return bool(accelerator.reduce(over, "sum") > 0)
+    over = time.monotonic() - began > 60 * settings.minutes
+    if accelerator.num_processes == 1:
+        return over
+    asked = torch.tensor(float(over and accelerator.is_main_process), device=accelerator.device)
+    return bool(accelerator.reduce(asked, "sum") > 0)

@@ -1,4 +1,4 @@
-"""The pictures that notebooks draw. Only notebooks and `explore` use this file.
+"""The pictures that notebooks draw, and the sheets that the command line writes.
 
 A picture is anything one would call so: an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane
 (H, W) or (1, H, W) of numbers, which is drawn in a colour map.

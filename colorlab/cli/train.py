@@ -33,7 +33,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help="folders with clips (folders of numbered frames, films) and loose photographs below them")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--preset", choices=("paper", "course", "tiny"), default="course", help="network and recipe (default: course)")
-    parser.add_argument("--recipe", choices=("paper", "course", "tiny"), help="another preset's recipe for this network")
+    parser.add_argument("--recipe", choices=("paper", "course", "laptop", "tiny"),
+                        help="how to train it (default: the preset's own); laptop: the course networks without a GPU, about an hour")
     parser.add_argument("--weights", default="none", help="what to start from: none, imagenet (backbones), course, released, or a path")
     parser.add_argument("--embedded", action="store_true", help="train on the embedded films, which need no download")
     parser.add_argument("--steps", type=positive, metavar="N", help="updates of the weights (default: the recipe's)")

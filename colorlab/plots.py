@@ -7,6 +7,7 @@ A picture is anything one would call so: an RGB tensor (3, H, W) in [0, 1], an a
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -98,13 +99,15 @@ def mark(picture: Picture, at: tuple[int, int]) -> np.ndarray:
 
 def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, scale: int = 1) -> np.ndarray:
     """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name."""
+    images = {name: Image.fromarray(np.asarray(as_array(picture))) for name, picture in pictures.items()}
+    images = {name: image.resize((image.width * scale, image.height * scale), Image.NEAREST) for name, image in images.items()}
+    titles = {name: textwrap.wrap(name, max(8, image.width // 6)) for name, image in images.items()}  # a letter is 6 pixels wide
+    head = 4 + 12 * max(map(len, titles.values()))
     tiles = []
-    for name, picture in pictures.items():
-        image = Image.fromarray(np.asarray(as_array(picture)))
-        image = image.resize((image.width * scale, image.height * scale), Image.NEAREST)
-        tile = Image.new("RGB", (image.width + 4, image.height + 18), "white")
-        tile.paste(image, (2, 16))
-        ImageDraw.Draw(tile).text((3, 2), name, fill="black")
+    for name, image in images.items():
+        tile = Image.new("RGB", (image.width + 4, image.height + head + 2), "white")
+        tile.paste(image, (2, head))
+        ImageDraw.Draw(tile).multiline_text((3, 2), "\n".join(titles[name]), fill="black", spacing=1)
         tiles.append(tile)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)

@@ -11,9 +11,10 @@
 """
 
 from colorlab.train.batches import Batch, ClipWindows, EmbeddedWindows, Motion, estimated_motion
-from colorlab.train.loop import Settings, groups, train
+from colorlab.train.loop import train
 from colorlab.train.recipes import RECIPES, LossWeights, Recipe, changed, described, recipe_for
 from colorlab.train.record import Record
+from colorlab.train.run import Settings, groups
 from colorlab.train.schedules import Cosine, Halving, Linear, Steps
 from colorlab.train.split import COURSE_VALIDATION, clip_name, split
 

@@ -12,9 +12,8 @@ adversarial loss compares with the mean of its own process's batch, as the autho
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -24,50 +23,15 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from colorlab.errors import InputError
-from colorlab.modules.vgg import trained_vgg
 from colorlab.train.batches import Batch, StepOrder, estimated_motion, loader
 from colorlab.train.checkpoints import check_same, load_checkpoint, save_checkpoint, save_weights
 from colorlab.train.measure import mean_score, read_clip, score
-from colorlab.train.objective import Objective, Trial
-from colorlab.train.passes import Pass
-from colorlab.train.recipes import Recipe, described
+from colorlab.train.recipes import Recipe
 from colorlab.train.record import Record, strip
+from colorlab.train.run import Run, Settings, averaged, content, new_accelerator, prepared, restore, set_rates, update_average
 from colorlab.train.split import clip_name
 
 CHECKPOINT = "checkpoint.pt"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run goes about it; nothing here changes its numbers."""
-
-    workers: int = 0                 # processes that read data ahead
-    log_every: int = 10              # steps from one line of metrics.jsonl to the next
-    save_every: int = 200            # steps from checkpoint to checkpoint
-    validate_every: int = 500
-    validation: Sequence[Path] = ()  # clips, as folders of frames or films
-    validation_frames: int = 16      # of each
-    minutes: float | None = None     # stop, with a checkpoint, when so many are over
-    cpu: bool = False                # not on a GPU, though there is one
-    progress: bool = True
-    watch: Callable[[int, nn.Module], None] | None = None  # called with the step and the network at step 0 and at every validation
-    vgg: nn.Module | None = None     # for the perceptual loss; None: trained weights where torch keeps downloads
-
-
-@dataclass
-class Run:
-    """What a training run holds."""
-
-    network: nn.Module
-    objective: Objective
-    train: nn.Module                       # the network's pass, wrapped for several processes
-    optimizer: torch.optim.Optimizer
-    judges: nn.ModuleDict
-    trial: nn.Module | None                # the judges' pass, wrapped
-    judge_optimizer: torch.optim.Optimizer | None
-    average: dict[str, Tensor] = field(default_factory=dict)
-    identity: dict[str, str] = field(default_factory=dict)
-    step: int = 0
 
 
 def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out: Path | None = None,
@@ -79,24 +43,36 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
     text. Returns the record of losses.
     Raises InputError for a checkpoint of other settings, data that is lost or damaged, a loss that is not finite, and a full disk.
     """
-    accelerator = _accelerator(recipe, settings)
-    run = _prepared(accelerator, network, method, recipe, settings)
-    run.identity = described(recipe) | dict(identity or {}) | {"processes": str(accelerator.num_processes)}
+    accelerator = new_accelerator(recipe, settings)
+    run = prepared(accelerator, network, method, recipe, settings, identity or {})
     path = out / CHECKPOINT if out else None
     if accelerator.is_main_process and out:
         out.mkdir(parents=True, exist_ok=True)
     if path and path.is_file():
-        _restore(accelerator, run, path)
+        stored = load_checkpoint(path)
+        check_same(path, stored["identity"], run.identity)
+        restore(accelerator, run, stored)
     record = Record(out if accelerator.is_main_process else None, run.step)
     order = StepOrder(run.step, recipe.steps, recipe.accumulate, recipe.batch, accelerator.process_index, accelerator.num_processes)
     batches = loader(windows, order, settings.workers, pin=accelerator.device.type == "cuda")
-    began = time.monotonic()
     network.train()
     if run.step == 0 and accelerator.is_main_process:
         _watched(run, settings)
-    bar = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=not (settings.progress and accelerator.is_main_process))
-    with bar:
-        while run.step < recipe.steps:
+    _to_the_end(accelerator, run, method, recipe, batches, settings, record, out)
+    with averaged(run):
+        state = {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(state)
+    network.eval()
+    return record
+
+
+def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batches: Iterator[Batch], settings: Settings, record: Record,
+                out: Path | None) -> None:
+    """Step after step, until all are done or time is over, with what is logged, measured and kept on the way."""
+    began, main = time.monotonic(), accelerator.is_main_process
+    with tqdm(total=recipe.steps, initial=run.step, unit="step", disable=not (settings.progress and main)) as bar:
+        last = run.step >= recipe.steps
+        while not last:
             asked = time.monotonic()
             parts = [next(batches).to(accelerator.device) for _ in range(recipe.accumulate)]
             waited = time.monotonic() - asked
@@ -109,24 +85,17 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
                 record.add(step=run.step, **values, rate=run.optimizer.param_groups[0]["lr"],
                            seconds=round(time.monotonic() - asked, 4), waited=round(waited, 4))
                 bar.set_postfix(loss=f"{values['loss']:.4g}", refresh=False)
-            if accelerator.is_main_process and (run.step % settings.validate_every == 0 or last):
+            if main and (run.step % settings.validate_every == 0 or last):
                 _validate(run, method, settings, record, out, accelerator.device)
             if run.step % settings.save_every == 0 or last:
-                _keep(accelerator, run, method, record, path)
-            if last:
-                break
-    with _averaged(run):
-        state = {name: value.clone() for name, value in network.state_dict().items()}
-    network.load_state_dict(state)
-    network.eval()
-    return record
+                _keep(accelerator, run, method, record, out / CHECKPOINT if out else None)
 
 
 def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Batch]) -> dict[str, Tensor]:
     """One update of the network, and of its judges. Returns the losses, means over the parts of this process."""
     seed = _seed(recipe.seed, run.step)
     torch.manual_seed(seed + accelerator.process_index)
-    _set_rates(run, recipe)
+    set_rates(run, recipe)
     sums: dict[str, Tensor] = {}
     for number, batch in enumerate(parts):
         syncing = number + 1 == len(parts)
@@ -152,7 +121,7 @@ def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Bat
                 accelerator.clip_grad_norm_(module.parameters(), recipe.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-    _update_average(run, recipe)
+    update_average(run, recipe)
     return sums
 
 
@@ -169,94 +138,13 @@ def _seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint32)[0])
 
 
-def _accelerator(recipe: Recipe, settings: Settings) -> object:
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import DistributedDataParallelKwargs
-
-    AcceleratorState._reset_state()  # a notebook trains more than once, perhaps in another precision
-    # A window of one block uses no linkage: not every parameter has a gradient at every step.
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    return Accelerator(mixed_precision=recipe.precision, cpu=settings.cpu, kwargs_handlers=[unused])
-
-
-def _prepared(accelerator: object, network: nn.Module, method: str, recipe: Recipe, settings: Settings) -> Run:
-    vgg = None
-    objective = Objective(recipe)
-    if objective.needs("perceptual"):
-        vgg = (settings.vgg or trained_vgg()).to(accelerator.device)
-    objective = Objective(recipe, vgg)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        judges = objective.judges()
-    optimizer = _optimizer(recipe, groups(network, recipe.rates))
-    wrapped, optimizer = accelerator.prepare(Pass(network, method, recipe.lightness_noise), optimizer)
-    trial = judge_optimizer = None
-    if judges:
-        judge_optimizer = _optimizer(recipe, [{"params": list(judges.parameters()), "lr": recipe.discriminator_rate,
-                                               "base": recipe.discriminator_rate}])
-        trial, judge_optimizer = accelerator.prepare(Trial(judges), judge_optimizer)
-    average = {name: p.detach().clone() for name, p in network.named_parameters() if p.requires_grad} if recipe.average else {}
-    return Run(network, objective, wrapped, optimizer, judges, trial, judge_optimizer, average)
-
-
-def groups(network: nn.Module, rates: Sequence[tuple[str, float]]) -> list[dict]:
-    """Parameters that learn, by learning rate: each by the longest of the prefixes in `rates` that its name begins with."""
-    found: dict[str, list[nn.Parameter]] = {prefix: [] for prefix, _ in rates}
-    for name, parameter in network.named_parameters():
-        fitting = [prefix for prefix in found if not prefix or name == prefix or name.startswith(prefix + ".")]
-        if parameter.requires_grad and fitting:
-            found[max(fitting, key=len)].append(parameter)
-    return [{"params": found[prefix], "lr": rate, "base": rate} for prefix, rate in rates if found[prefix]]
-
-
-def _optimizer(recipe: Recipe, parameters: list[dict]) -> torch.optim.Optimizer:
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, betas=recipe.betas, weight_decay=recipe.weight_decay)
-
-
-def _set_rates(run: Run, recipe: Recipe) -> None:
-    factor = recipe.schedule(run.step, recipe.steps)
-    for optimizer in (run.optimizer, run.judge_optimizer):
-        for group in optimizer.param_groups if optimizer is not None else ():
-            group["lr"] = group["base"] * factor
-
-
-@torch.no_grad()
-def _update_average(run: Run, recipe: Recipe) -> None:
-    """Exponential mean of the weights, quicker at first, so that the start is soon forgotten."""
-    if run.average:
-        keep = min(recipe.average, (1 + run.step) / (10 + run.step))
-        now = dict(run.network.named_parameters())
-        torch._foreach_lerp_(list(run.average.values()), [now[name].detach() for name in run.average], 1 - keep)
-
-
-@contextmanager
-def _averaged(run: Run) -> Iterator[None]:
-    """The network with its averaged weights, in eval mode, and afterwards as it was."""
-    parameters = dict(run.network.named_parameters())
-    own = {name: parameters[name].detach().clone() for name in run.average}
-    mode = run.network.training
-    with torch.no_grad():
-        for name, value in run.average.items():
-            parameters[name].copy_(value)
-    run.network.eval()
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for name, value in own.items():
-                parameters[name].copy_(value)
-        run.network.train(mode)
-
-
 def _validate(run: Run, method: str, settings: Settings, record: Record, out: Path | None, device: torch.device) -> None:
     """PSNR on the validation clips, and a picture of the first of them."""
     _watched(run, settings)
     if not settings.validation:
         return
     scores, rows = [], {}
-    with _averaged(run):
+    with averaged(run):
         for path in settings.validation:
             truth = read_clip(path, frames=settings.validation_frames)
             found, predicted = score(clip_name(path), truth, run.network, str(device))
@@ -272,7 +160,7 @@ def _validate(run: Run, method: str, settings: Settings, record: Record, out: Pa
 
 def _watched(run: Run, settings: Settings) -> None:
     if settings.watch is not None:
-        with _averaged(run), torch.inference_mode():
+        with averaged(run), torch.inference_mode():
             settings.watch(run.step, run.network)
 
 
@@ -280,29 +168,10 @@ def _keep(accelerator: object, run: Run, method: str, record: Record, path: Path
     """The checkpoint, the weights by themselves, and the picture of the losses."""
     if not path or not accelerator.is_main_process:
         return
-    optimizers = {"optimizer": run.optimizer, "judge_optimizer": run.judge_optimizer}
-    content = {"step": run.step, "identity": run.identity,
-               "network": run.network.state_dict(), "average": run.average, "judges": run.judges.state_dict(),
-               "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
-               **{name: optimizer.state_dict() for name, optimizer in optimizers.items() if optimizer is not None}}
-    save_checkpoint(path, content)
-    with _averaged(run):
+    save_checkpoint(path, content(accelerator, run))
+    with averaged(run):
         save_weights(path.with_name(f"{method}.safetensors"), run.network.state_dict(), {"method": method, "step": run.step})
     record.draw()
-
-
-def _restore(accelerator: object, run: Run, path: Path) -> None:
-    stored = load_checkpoint(path)
-    check_same(path, stored["identity"], run.identity)
-    run.network.load_state_dict(stored["network"])
-    run.judges.load_state_dict(stored["judges"])
-    run.optimizer.load_state_dict(stored["optimizer"])
-    if run.judge_optimizer is not None:
-        run.judge_optimizer.load_state_dict(stored["judge_optimizer"])
-    if accelerator.scaler is not None and stored["scaler"]:
-        accelerator.scaler.load_state_dict(stored["scaler"])
-    run.average = {name: value.to(accelerator.device) for name, value in stored["average"].items()}
-    run.step = stored["step"]
 
 
 def _time_is_over(accelerator: object, settings: Settings, began: float) -> bool:

@@ -46,7 +46,7 @@ def main(folders: list[str]) -> None:
         for method in ("lstvc", "colormnet", "cavc", "tcavc"):
             recipe = replace(recipe_for(method), steps=1)
             if not torch.cuda.is_available():
-                recipe = replace(recipe, batch=2)
+                recipe = replace(recipe, batch=1)
             windows = ClipWindows(replace(recipe, steps=REPEATS), found.clips, found.photographs)
             network = colorlab.load(method, "course")
             reads, steps = [], []
@@ -60,7 +60,7 @@ def main(folders: list[str]) -> None:
                 steps.append(record.lines[-1]["seconds"])
             read, step = median(reads), median(steps)
             size = f"{recipe.batch} x {recipe.frames} frames"
-            print(f"{method:10} {size:>14} {read:8.2f}s {step:8.2f}s {read / step:12.2f}")
+            print(f"{method:10} {size:>14} {read:8.2f}s {step:8.2f}s {read / step:12.2f}", flush=True)
 
 
 class Fixed:

@@ -1,0 +1,154 @@
+"""What a training run is made of: the network and its judges, ready for one process or many, and how they are kept and taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from colorlab.modules.vgg import trained_vgg
+from colorlab.train.objective import Objective, Trial
+from colorlab.train.passes import Pass
+from colorlab.train.recipes import Recipe, described
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run goes about it; nothing here changes its numbers."""
+
+    workers: int = 0                 # processes that read data ahead
+    log_every: int = 10              # steps from one line of metrics.jsonl to the next
+    save_every: int = 200            # steps from checkpoint to checkpoint
+    validate_every: int = 500
+    validation: Sequence[Path] = ()  # clips, as folders of frames or films
+    validation_frames: int = 16      # of each
+    minutes: float | None = None     # stop, with a checkpoint, when so many are over
+    cpu: bool = False                # not on a GPU, though there is one
+    progress: bool = True
+    watch: Callable[[int, nn.Module], None] | None = None  # called with the step and the network at step 0 and at every validation
+    vgg: nn.Module | None = None     # for the perceptual loss; None: trained weights where torch keeps downloads
+
+
+@dataclass
+class Run:
+    """What a training run holds."""
+
+    network: nn.Module
+    objective: Objective
+    train: nn.Module                       # the network's pass, wrapped for several processes
+    optimizer: torch.optim.Optimizer
+    judges: nn.ModuleDict
+    trial: nn.Module | None                # the judges' pass, wrapped
+    judge_optimizer: torch.optim.Optimizer | None
+    average: dict[str, Tensor] = field(default_factory=dict)
+    identity: dict[str, str] = field(default_factory=dict)
+    step: int = 0
+
+
+def new_accelerator(recipe: Recipe, settings: Settings) -> object:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import DistributedDataParallelKwargs
+
+    AcceleratorState._reset_state()  # a notebook trains more than once, perhaps in another precision
+    # A window of one block uses no linkage: not every parameter has a gradient at every step.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(mixed_precision=recipe.precision, cpu=settings.cpu, kwargs_handlers=[unused])
+
+
+def prepared(accelerator: object, network: nn.Module, method: str, recipe: Recipe, settings: Settings,
+              identity: Mapping[str, str]) -> Run:
+    """The network as it is, new judges and new optimisers, on the accelerator's device."""
+    vgg = None
+    objective = Objective(recipe)
+    if objective.needs("perceptual"):
+        vgg = (settings.vgg or trained_vgg()).to(accelerator.device)
+    objective = Objective(recipe, vgg)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        judges = objective.judges()
+    optimizer = _optimizer(recipe, groups(network, recipe.rates))
+    wrapped, optimizer = accelerator.prepare(Pass(network, method, recipe.lightness_noise), optimizer)
+    trial = judge_optimizer = None
+    if judges:
+        judge_optimizer = _optimizer(recipe, [{"params": list(judges.parameters()), "lr": recipe.discriminator_rate,
+                                               "base": recipe.discriminator_rate}])
+        trial, judge_optimizer = accelerator.prepare(Trial(judges), judge_optimizer)
+    average = {name: p.detach().clone() for name, p in network.named_parameters() if p.requires_grad} if recipe.average else {}
+    identity = described(recipe) | dict(identity) | {"processes": str(accelerator.num_processes)}
+    return Run(network, objective, wrapped, optimizer, judges, trial, judge_optimizer, average, identity)
+
+
+def groups(network: nn.Module, rates: Sequence[tuple[str, float]]) -> list[dict]:
+    """Parameters that learn, by learning rate: each by the longest of the prefixes in `rates` that its name begins with."""
+    found: dict[str, list[nn.Parameter]] = {prefix: [] for prefix, _ in rates}
+    for name, parameter in network.named_parameters():
+        fitting = [prefix for prefix in found if not prefix or name == prefix or name.startswith(prefix + ".")]
+        if parameter.requires_grad and fitting:
+            found[max(fitting, key=len)].append(parameter)
+    return [{"params": found[prefix], "lr": rate, "base": rate} for prefix, rate in rates if found[prefix]]
+
+
+def _optimizer(recipe: Recipe, parameters: list[dict]) -> torch.optim.Optimizer:
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, betas=recipe.betas, weight_decay=recipe.weight_decay)
+
+
+def set_rates(run: Run, recipe: Recipe) -> None:
+    factor = recipe.schedule(run.step, recipe.steps)
+    for optimizer in (run.optimizer, run.judge_optimizer):
+        for group in optimizer.param_groups if optimizer is not None else ():
+            group["lr"] = group["base"] * factor
+
+
+@torch.no_grad()
+def update_average(run: Run, recipe: Recipe) -> None:
+    """Exponential mean of the weights, quicker at first, so that the start is soon forgotten."""
+    if run.average:
+        keep = min(recipe.average, (1 + run.step) / (10 + run.step))
+        now = dict(run.network.named_parameters())
+        torch._foreach_lerp_(list(run.average.values()), [now[name].detach() for name in run.average], 1 - keep)
+
+
+@contextmanager
+def averaged(run: Run) -> Iterator[None]:
+    """The network with its averaged weights, in eval mode, and afterwards as it was."""
+    parameters = dict(run.network.named_parameters())
+    own = {name: parameters[name].detach().clone() for name in run.average}
+    mode = run.network.training
+    with torch.no_grad():
+        for name, value in run.average.items():
+            parameters[name].copy_(value)
+    run.network.eval()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, value in own.items():
+                parameters[name].copy_(value)
+        run.network.train(mode)
+
+
+def content(accelerator: object, run: Run) -> dict[str, object]:
+    """All that the next step depends on, as a checkpoint holds it."""
+    optimizers = {"optimizer": run.optimizer, "judge_optimizer": run.judge_optimizer}
+    return {"step": run.step, "identity": run.identity, "network": run.network.state_dict(), "average": run.average,
+            "judges": run.judges.state_dict(), "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
+            **{name: optimizer.state_dict() for name, optimizer in optimizers.items() if optimizer is not None}}
+
+
+def restore(accelerator: object, run: Run, stored: Mapping[str, object]) -> None:
+    """Take up what `content` gave."""
+    run.network.load_state_dict(stored["network"])
+    run.judges.load_state_dict(stored["judges"])
+    run.optimizer.load_state_dict(stored["optimizer"])
+    if run.judge_optimizer is not None:
+        run.judge_optimizer.load_state_dict(stored["judge_optimizer"])
+    if accelerator.scaler is not None and stored["scaler"]:
+        accelerator.scaler.load_state_dict(stored["scaler"])
+    run.average = {name: value.to(accelerator.device) for name, value in stored["average"].items()}
+    run.step = stored["step"]

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(workers=default_workers() if args.workers is None else args.workers, save_every=args.save_every,
                         validate_every=args.validate_every, validation=validation, minutes=args.minutes, cpu=args.cpu, vgg=vgg)
     record = train(model, args.method, recipe, windows, args.out, settings, identity)
-    steps, scores = record.column("psnr")
+    _, scores = record.column("psnr")
     done = record.lines[-1]["step"] if record.lines else 0
     said = f"; validation PSNR {scores[-1]:.2f} dB" if scores else ""
     more = "" if done >= recipe.steps else f" of {recipe.steps}; the same command goes on"

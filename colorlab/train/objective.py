@@ -40,8 +40,10 @@ class Objective:
 
     def judges(self) -> nn.ModuleDict:
         """A new discriminator for each prediction with an adversarial loss."""
-        build = PictureDiscriminator if self.recipe.discriminator == "picture" else lambda: PatchDiscriminator(width=self.recipe.discriminator_width)
-        return nn.ModuleDict({name: build() for name, weights in self.weights.items() if weights.adversarial})
+        names = [name for name, weights in self.weights.items() if weights.adversarial]
+        if self.recipe.discriminator == "picture":
+            return nn.ModuleDict({name: PictureDiscriminator() for name in names})
+        return nn.ModuleDict({name: PatchDiscriminator(width=self.recipe.discriminator_width) for name in names})
 
     def _l1(self, found: Prediction, motion: Motion | None, judge: nn.Module | None) -> Tensor:
         return losses.l1(found.ab, split_lab(found.truth)[1])

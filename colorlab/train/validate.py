@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report[method] = {"mean": mean_score(scores), "clips": [s._asdict() for s in scores]}
             sys.stdout.write(as_table(method, scores))
         if args.json:
-            args.json.write_text(json.dumps({"definition": " ".join(measure.__doc__.split("The definition: ")[1].split()), **report}, indent=1))
+            definition = " ".join(measure.__doc__.split("The definition: ")[1].split())
+            args.json.write_text(json.dumps({"definition": definition, **report}, indent=1))
     except (InputError, OSError) as error:
         sys.stderr.write(f"validate: {' '.join(str(error).split())}\n")
         return 2

@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 import colorlab
+from colorlab.cli import main
 from colorlab.errors import InputError
 from colorlab.weights import read_state, rename
 
@@ -61,3 +62,10 @@ def test_truncated_files_get_one_line(tmp_path):
 def test_wrapped_state_dicts_are_unwrapped(tmp_path):
     torch.save({"model": {"module.a": torch.ones(1)}, "epoch": 3}, tmp_path / "wrapped.pth")
     assert set(read_state(tmp_path / "wrapped.pth")) == {"a"}
+
+
+def test_show_counts_each_part_and_the_frozen_extractor_apart(capsys):
+    assert main(["weights", "show", "cavc"]) == 0
+    said = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:])
+    assert said["sca"] == "5,331" and said["encoder"] == "7,299,636" and said["total"] == "12,460,488"
+    assert said["frozen extractor, not in total"] == "87,455,232"

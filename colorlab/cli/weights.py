@@ -84,5 +84,8 @@ def _show(method: str, preset: str) -> str:
     model = load(method, preset)
     parts = [(name, sum(parameter.numel() for parameter in part.parameters())) for name, part in model.named_children()]
     total = sum(parameter.numel() for parameter in model.parameters())
-    rows = [f"{name:32} {count:>13,}" for name, count in parts if count]
-    return "\n".join([f"{method}, preset {preset}", *rows, f"{'total':32} {total:>13,}"])
+    rows = [f"{name:32} {count:>13,}" for name, count in (*parts, ("total", total)) if count or name == "total"]
+    extractor = getattr(model, "extractor", None)  # cavc's is frozen and kept outside the network
+    if extractor is not None and "extractor" not in dict(parts):
+        rows.append(f"{'frozen extractor, not in total':32} {sum(value.numel() for value in extractor.parameters()):>13,}")
+    return "\n".join([f"{method}, preset {preset}", *rows])

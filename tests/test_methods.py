@@ -9,6 +9,12 @@ from colorlab.modules.clips import as_clip
 from colorlab.modules.references import parse_references
 
 
+def picture(height, width, generator):
+    """A Lab image (1, 3, H, W) of noise."""
+    return torch.cat((torch.rand(1, 1, height, width, generator=generator) * 100,
+                      torch.randn(1, 2, height, width, generator=generator) * 20), dim=1)
+
+
 def test_the_six_methods_have_their_public_names():
     assert colorlab.METHODS == ("cavc", "lstvc", "colormnet", "tcavc", "copy", "flow")
 
@@ -18,8 +24,7 @@ def test_every_method_colors_a_clip(method):
     """The interface of all: start, step on a clip and on a frame, any size, a state that is a value."""
     model = colorlab.load(method, preset="tiny")
     generator = torch.Generator().manual_seed(0)
-    reference = torch.cat((torch.rand(1, 1, 50, 70, generator=generator) * 100,
-                           torch.randn(1, 2, 50, 70, generator=generator) * 20), dim=1)
+    reference = picture(50, 70, generator)
     clip = torch.rand(1, 2, 1, 45, 61, generator=generator) * 100
     with torch.inference_mode():
         start = model.start(None if method == "tcavc" else [(0, reference)])
@@ -35,8 +40,7 @@ def test_every_method_colors_a_clip(method):
 def test_attention_is_a_distribution(method):
     model = colorlab.load(method, preset="tiny")
     generator = torch.Generator().manual_seed(0)
-    reference = torch.cat((torch.rand(1, 1, 40, 56, generator=generator) * 100,
-                           torch.randn(1, 2, 40, 56, generator=generator) * 20), dim=1)
+    reference = picture(40, 56, generator)
     clip = torch.rand(1, 2, 1, 40, 56, generator=generator) * 100
     with torch.inference_mode():
         _, state = model.step(clip, model.start(None if method == "tcavc" else [(0, reference)]))

@@ -17,8 +17,6 @@ if TYPE_CHECKING:  # --help waits for no library
     from colorlab.metrics.warping import FlowOf
     from colorlab.video import Film, Folder
 
-FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv")
-
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
@@ -97,7 +95,7 @@ def find_clips(predicted: Path, truth: Path, by_order: bool = False) -> list[tup
 
 def clips_in(path: Path) -> dict[str, Path] | None:
     """{name: film or folder} of a folder of clips; None for a film or a folder of frames (or what reading will refuse)."""
-    from colorlab.video.folder import PICTURES
+    from colorlab.video.folder import FILMS, PICTURES
 
     if not path.is_dir():
         return None

@@ -21,9 +21,8 @@ from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.data.cache import cache_folder
 from colorlab.data.moving import moving_photograph
 from colorlab.errors import InputError
+from colorlab.video.folder import FILMS, PICTURES, natural
 
-PICTURES = (".jpg", ".jpeg", ".png")
-FILMS = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg")
 FILM_SIDE = 480  # short side at which frames of films are kept
 
 
@@ -153,8 +152,6 @@ def _is_numbered(pictures: list[Path]) -> bool:
 @lru_cache(maxsize=4096)
 def frame_files(path: Path) -> tuple[Path, ...]:
     """The frames of a clip as picture files, in order; a film's are unpacked into the cache first."""
-    from colorlab.video.folder import natural
-
     folder = path if path.is_dir() else _unpacked(path)
     files = sorted((f for f in folder.iterdir() if f.suffix.lower() in PICTURES and not f.name.startswith(".")),
                    key=lambda f: natural(f.name))

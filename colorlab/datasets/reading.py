@@ -9,8 +9,7 @@ from typing import Literal, NamedTuple
 
 from colorlab.datasets.catalogue import DATA_SETS, DataSet, Split
 from colorlab.errors import InputError
-
-PICTURES = (".png", ".jpg", ".jpeg")
+from colorlab.video.folder import PICTURES
 
 
 class Check(NamedTuple):

@@ -13,6 +13,7 @@ from colorlab.color import lab_to_rgb
 from colorlab.errors import InputError
 from colorlab.papers.lstvc import LSTVCConfig
 from colorlab.papers.lstvc.attention import sine_position
+from colorlab.papers.lstvc.backbone import Taps
 from colorlab.papers.lstvc.released import NAMES, UNUSED
 from colorlab.weights import rename
 
@@ -76,7 +77,9 @@ def test_the_reference_enters_as_rgb(golden):
 
 
 def test_backbone(released, golden):
-    high = released.backbone(golden["backbone.rgb"]).high
+    half, quarter, high = released.backbone(golden["backbone.rgb"])
+    assert_close(half[:, ::8], golden["backbone.layer1_2"], atol=1e-4, rtol=0)
+    assert_close(quarter[:, ::8], golden["backbone.layer2_3"], atol=1e-4, rtol=0)
     assert_close(high, torch.cat((golden["backbone.layer3_19"], golden["backbone.layer3_3"]), dim=1), atol=1e-4, rtol=0)
 
 
@@ -106,6 +109,19 @@ def test_linkage_with_a_longer_state(released, golden):
 
 def test_residual_block(released, golden):
     assert_close(released.fusion.residual[0](golden["residual.x"]), golden["residual.out"], atol=1e-5, rtol=0)
+
+
+def test_fusion_of_three_depths(released, golden):
+    """The file has the inputs of the second of three frames; each frame's fusion is its own."""
+    low = released.fusion.low(Taps(golden["warp.layer1_2"], golden["warp.layer2_3"], None))
+    assert_close(released.fusion(golden["warp.cnn"], low), golden["warp.fused"][1:2], atol=1e-4, rtol=0)
+
+
+def test_double_head_on_fused_features(released, golden):
+    reference_ab = golden["warp.ref_ab"][..., ::4, ::4] / 128
+    warp = released.heads(golden["warp.fused"][None], reference_ab[None])
+    guide = torch.cat((warp.ab.flatten(2, 3), warp.similarity), dim=2)[0]
+    assert_close(guide, golden["warp.guide"][1:], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("temperature, name", [(0.01, "soft"), (1e-10, "hard")])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,9 +10,9 @@ from golden.bupt import released_shapes, released_tcavc
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from colorlab.color import frames_to_rgb, join_lab, lab_to_rgb, rgb_to_lab
-from colorlab.papers.tcavc.reference import paint_at, through_8_bits
+from colorlab.papers.lstvc import LSTVCConfig
 from colorlab.papers.tcavc.released import STAGE1
+from colorlab.papers.tcavc.script import color_film, cover_and_crop, paint_first
 from colorlab.weights import rename
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -52,23 +53,27 @@ def test_stage_1_end_to_end(released, golden):
     assert_close(released.reference(golden["net.x"]), golden["net.ab"], atol=1e-2, rtol=0)
 
 
+def test_stage_1_from_picture_to_picture(released, golden):
+    """80 x 128 pictures, the network at 40 x 64, as the script's 480 x 848 and 216 x 384."""
+    small = F.interpolate(golden["frame.lab"], size=(40, 64), mode="bilinear")
+    assert_close(small, golden["frame.lab_small"], atol=1e-4, rtol=0)
+    assert_close(released.reference.paint(small[:, :1] + 50), golden["frame.ab_small"], atol=1e-2, rtol=0)
+    painted = paint_first(released.reference, golden["frame.rgb"].numpy(), full=(80, 128), small=(40, 64))
+    assert_close(torch.from_numpy(painted).int(), golden["frame.out_rgb"].int(), atol=1, rtol=0)
+
+
+@pytest.mark.parametrize("shape", ["wide", "tall", "same"])
+def test_pictures_are_covered_and_cropped_as_the_script_does(golden, shape):
+    cropped = cover_and_crop(golden[f"crop.{shape}_in"].numpy(), (80, 128))
+    assert_close(torch.from_numpy(cropped).int(), golden[f"crop.{shape}_out"].int(), atol=1, rtol=0)
+
+
 def test_both_stages_through_8_bits(released, golden, monkeypatch):
-    """80 x 128 pictures, both networks at 40 x 64, as the script's 480 x 848 and 216 x 384."""
     monkeypatch.setattr(released.propagation.heads, "temperature", 1e-10)
-    small = {"size": (40, 64), "mode": "bilinear", "align_corners": False}
-    lab = rgb_to_lab(frames_to_rgb(golden["pipeline.gray"]).double()).float()                   # (5, 3, 80, 128)
-    reference = through_8_bits(paint_at(released.reference, lab[:1, :1], small["size"]))
-    assert_close(levels(reference)[0], golden["pipeline.reference"].int(), atol=1, rtol=0)
-
-    state, painted = released.start(F.interpolate(reference, **small)), []
-    for l in F.interpolate(lab, **small)[None, :, :1].split(2, dim=1):
-        ab, state = released.step(l, state)
-        painted.append(ab[0])
-    ab = F.interpolate(torch.cat(painted), size=(80, 128), mode="bilinear", align_corners=False)
-    rgb = (lab_to_rgb(join_lab(lab[:, :1], ab).double()) * 255).int().movedim(1, -1)            # cut off, as the script does
-    close = (rgb - golden["pipeline.rgb"].int()).abs() <= 1
-    assert close.double().mean() > 0.995
-
-
-def levels(lab):
-    return (lab_to_rgb(lab.double()) * 255).round().int().movedim(1, -1)
+    monkeypatch.setattr(released.propagation, "config", LSTVCConfig(block_size=2))
+    sizes = {"full": (80, 128), "small": (40, 64)}
+    frames = golden["pipeline.gray"].numpy()
+    reference = paint_first(released.reference, frames[0], **sizes)
+    assert_close(torch.from_numpy(reference).int(), golden["pipeline.reference"].int(), atol=1, rtol=0)
+    painted = np.stack(list(color_film(released.propagation, frames, reference, **sizes)))
+    assert (np.abs(painted.astype(int) - golden["pipeline.rgb"].numpy()) <= 1).mean() > 0.995

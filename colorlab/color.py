@@ -13,6 +13,7 @@ Only elementwise float32 operations are used, so neither autocast nor TF32 can l
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 import torch
@@ -22,10 +23,12 @@ from torch import Tensor
 RGB_TO_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
 D65 = (0.95047, 1.0, 1.08883)
 XYZ_TO_RGB = tuple(map(tuple, np.linalg.inv(np.array(RGB_TO_XYZ)).tolist()))
+_LAB_TO_LINEAR = [[weight * white for weight, white in zip(row, D65)] for row in XYZ_TO_RGB]  # from shares of the white point
 
 # Where the two branches of each curve meet: sRGB's gamma on either side, and CIELAB's cube root (6/29)^3 and 6/29.
 GAMMA_KNEE, LINEAR_KNEE = 0.04045, 0.0031308
 CUBE_KNEE, ROOT_KNEE = 0.008856, 0.2068966
+SLACK = 1e-4  # of linear light, by which a colour may leave the gamut: far below one 8-bit level except at black
 
 SLAB = 1 << 17  # pixels converted at a time, so that intermediates stay in the processor's cache
 
@@ -57,17 +60,7 @@ def fit_gamut(lab: Tensor, steps: int = 12) -> Tensor:
     R, G, B within [0, 1], found by `steps` bisections (to 2^-steps), and L within [0, 100]. Colours inside come back unchanged.
     """
     lab = _checked(lab, "fit_gamut", "Lab", "join_lab(l, ab) makes that from L and ab")
-    l, ab = split_lab(lab)
-    lab = join_lab(l.clamp(0, 100), ab)
-    outside = ~_in_gamut(lab)                                     # (..., H, W)
-    colors = lab.movedim(-3, -1)[outside].mT[..., None]           # (3, K, 1): only the pixels that need it
-    low, high = torch.zeros_like(colors[:1]), torch.ones_like(colors[:1])
-    for _ in range(steps):
-        middle = (low + high) / 2
-        fits = _in_gamut(torch.cat((colors[:1], colors[1:] * middle)))
-        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-    shortened = torch.cat((colors[:1], colors[1:] * low))
-    return lab.movedim(-3, -1).masked_scatter(outside[..., None], shortened[..., 0].mT).movedim(-1, -3)
+    return _in_slabs(lambda slab: _fit_gamut(slab, steps), lab)
 
 
 def split_lab(lab: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,9 +119,13 @@ def _lab_to_linear(lab: Tensor) -> Tensor:
     l, a, b = lab.unbind(-3)
     y = (l + 16) / 116
     f = torch.stack((y + a / 500, y, (y - b / 200).clamp(min=0)), dim=-3)  # scikit-image floors z at 0, so we do
+    return _mix(_cubed(f), _LAB_TO_LINEAR)
+
+
+def _cubed(f: Tensor) -> Tensor:
+    """CIELAB's f of X, Y or Z -> the value itself, as a share of the white point's."""
     root = f.clamp(min=ROOT_KNEE)
-    xyz = (root * root * root).add_(_below(f, ROOT_KNEE), alpha=1 / 7.787)
-    return _mix(xyz, [[weight * white for weight, white in zip(row, D65)] for row in XYZ_TO_RGB])
+    return (root * root * root).add_(_below(f, ROOT_KNEE), alpha=1 / 7.787)
 
 
 def _below(x: Tensor, knee: float) -> Tensor:
@@ -136,10 +133,27 @@ def _below(x: Tensor, knee: float) -> Tensor:
     return (x - knee).clamp_(max=0)
 
 
-def _in_gamut(lab: Tensor) -> Tensor:
-    """(..., 3, H, W) -> bool (..., H, W); 1e-4 of slack in linear light is far below one 8-bit level except at black."""
-    linear = _lab_to_linear(lab)
-    return ((linear > -1e-4) & (linear < 1 + 1e-4)).all(-3)
+def _fit_gamut(lab: Tensor, steps: int) -> Tensor:
+    lab = join_lab(lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :])
+    outside = (_lab_to_linear(lab) - 0.5).abs().amax(-3) > 0.5 + SLACK  # (..., H, W)
+    factor = torch.ones_like(lab[..., 0, :, :])
+    factor[outside] = _largest_factor(*(plane[outside] for plane in lab.detach().unbind(-3)), steps)  # only the pixels that need it
+    return join_lab(lab[..., :1, :, :], lab[..., 1:, :, :] * factor.unsqueeze(-3))
+
+
+def _largest_factor(l: Tensor, a: Tensor, b: Tensor, steps: int) -> Tensor:
+    """By how much a and b, all (K,), may be multiplied: `_lab_to_linear` at each step, with what depends on l alone taken out of the loop."""
+    y, a, b = (l + 16) / 116, a / 500, b / -200
+    light = _cubed(y)
+    from_y = [light * row[1] for row in _LAB_TO_LINEAR]
+    low, high = torch.zeros_like(y), torch.ones_like(y)
+    for _ in range(steps):
+        middle = (low + high) / 2
+        x, z = _cubed(torch.addcmul(y, a, middle)), _cubed(torch.addcmul(y, b, middle).clamp_(min=0))
+        linear = (torch.add(own, x, alpha=row[0]).add_(z, alpha=row[2]) for own, row in zip(from_y, _LAB_TO_LINEAR))
+        fits = reduce(torch.maximum, (channel.sub_(0.5).abs_() for channel in linear)) <= 0.5 + SLACK
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+    return low
 
 
 def _mix(channels: Tensor, weights: list[list[float]]) -> Tensor:

@@ -18,7 +18,7 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from colorlab.color import rgb_to_frames
+from colorlab.color import frames_to_rgb, rgb_to_frames, rgb_to_lab
 
 Picture = Tensor | np.ndarray
 
@@ -63,6 +63,25 @@ def curves(lines: Mapping[str, Sequence[float]], x: Sequence[float] | None = Non
     _display(figure, "png")
 
 
+def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | None]], xlabel: str = "", columns: int = 3) -> None:
+    """Means with their intervals, one axis for each group: {group: {name: (mean, low, high)}}. Names without an interval are left out."""
+    columns = min(columns, len(groups))
+    rows = -(-len(groups) // columns)
+    names = list(dict.fromkeys(name for group in groups.values() for name in group))
+    figure, axes = plt.subplots(rows, columns, squeeze=False, dpi=72, sharey=True, figsize=(3.4 * columns, (0.32 * len(names) + 0.9) * rows))
+    for axis in axes.flat[len(groups):]:
+        axis.axis("off")
+    for axis, (title, group) in zip(axes.flat, groups.items()):
+        for place, name in enumerate(names):
+            if (interval := group.get(name)) is not None:
+                mean, low, high = interval
+                axis.plot((low, high), (place, place), color=f"C{place}", linewidth=2)
+                axis.plot(mean, place, "o", color=f"C{place}")
+        axis.set(title=title, xlabel=xlabel, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+        axis.grid(alpha=0.3, axis="x")
+    _display(figure, "png")
+
+
 def as_array(picture: Picture) -> np.ndarray:
     """Any picture -> uint8 (H, W, 3), or the plane itself as (H, W)."""
     if torch.is_tensor(picture):
@@ -84,6 +103,13 @@ def heat(plane: Picture, background: Picture | None = None) -> np.ndarray:
         grey = as_array(background).astype(float).mean(-1, keepdims=True) / 255
         glow = glow + (1 - values[..., None]) * 0.45 * grey
     return (255 * np.clip(glow, 0, 1)).round().astype(np.uint8)
+
+
+def difference(predicted: Picture, truth: Picture, limit: float = 40.0) -> np.ndarray:
+    """How far the colours of a picture are off, in ab, as uint8 (H, W, 3): black for right, bright for `limit` and more."""
+    ab = [rgb_to_lab(frames_to_rgb(as_array(picture).copy()))[1:] for picture in (predicted, truth)]  # (2, H, W)
+    off = (ab[0] - ab[1]).norm(dim=0).numpy()
+    return (255 * colormaps["inferno"](np.clip(off / limit, 0, 1))[..., :3]).round().astype(np.uint8)
 
 
 def mark(picture: Picture, at: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,171 @@
+"""The ablation tables of the four papers: which modules each row exchanges, and what the paper printed.
+
+    table = TABLES["colormnet 2"]
+    full = build(table, table.full, "course")
+    row = table.rows[0]                                # "w/ ResNet50"
+    model = build(table, row, "course", start=full)    # what the two share starts with the same numbers
+
+A row is a change of the method's config, and that change builds another module: no network here asks in its forward pass which row it
+is. `quoted` are the papers' numbers, to stand beside one's own. They were made with other data, sizes, lengths of training and metrics,
+so they are never to be expected here; `remark` says what is known to be wrong or missing in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorlab.methods import load
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table."""
+
+    name: str                                                    # as the paper calls it
+    quoted: tuple[float | None, ...] = ()                        # its numbers, in the order of the table's columns
+    changes: Mapping[str, object] = field(default_factory=dict)  # fields of the config; none: the full network
+    modules: tuple[str, ...] = ()                                # the only parameters that differ have names beginning so
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    method: str
+    columns: tuple[str, ...]  # of what is quoted
+    rows: tuple[Row, ...]
+    remark: str
+
+    @property
+    def full(self) -> Row:
+        """The network with all of its parts."""
+        return next(row for row in self.rows if not row.modules and not row.changes)
+
+
+CAVC_COLUMNS = ("FID DAVIS", "CDC DAVIS")
+LSTVC_COLUMNS = ("FID DAVIS", "LPIPS DAVIS", "PSNR DAVIS", "COLOR DAVIS", "WE DAVIS")
+CAVC_REMARK = "Its FID is on a scale of its own, which its text bounds by 1; the published script of its author rounds frames to 0 and 1 first. "
+_TOKENS = ("extractor", "fusion.norm", "fusion.project")
+
+TABLES = {
+    "cavc 3": Table(
+        "CAVC, Table 3: cosine similarity between a channel and its neighbour", "cavc", CAVC_COLUMNS, (
+            Row("with cosine", (4.35e-3, 5.42e-2)),
+            Row("without cosine", (6.56e-3, 5.73e-2), {"similarity": "none"}, ("sca.lift",))),
+        CAVC_REMARK + "The rows have lost their labels in the text; the first is taken for the one with cosine, as the prose says it is better."),
+    "cavc 4": Table(
+        "CAVC, Table 4: what looks at the reference", "cavc", CAVC_COLUMNS, (
+            Row("VGG", (7.5e-3, 5.35e-2), {"extractor": "vgg19"}, _TOKENS),
+            Row("ViT", (5.69e-3, 4.75e-2), {"extractor": "vit"}, _TOKENS),
+            Row("the preset's own")),
+        CAVC_REMARK + "ten times worse than Table 5, although one row of each should be the same network: taken at other stages of training."),
+    "cavc 5": Table(
+        "CAVC, Table 5: a histogram of the reference in the decoder", "cavc", CAVC_COLUMNS, (
+            Row("with histogram", (3.30e-4, 5.10e-3)),
+            Row("without histogram", (4.73e-4, 5.31e-3), {"guide": "none"}, ("hist", "decoder"))),
+        CAVC_REMARK + "Its full row is neither Table 1's nor Table 3's."),
+    "lstvc 2": Table(
+        "LSTVC, Table 2: without individual components", "lstvc", LSTVC_COLUMNS, (
+            Row("w/o transformer, linkage", (54.10, 0.0632, 31.39, 14.18, 2.684), {"transformer": False},
+                ("encoder", "colorization.middle", "linkage")),
+            Row("w/o double head", (56.12, 0.0651, 31.38, 14.24, 2.495), {"second_head": False}, ("heads", "colorization.down")),
+            Row("w/o linkage", (54.55, 0.0620, 31.77, 14.46, 2.537), {"linkage": False}, ("linkage",)),
+            Row("full architecture", (54.52, 0.0621, 31.77, 14.37, 2.486))),
+        "How each row was trained is not said. WE has no unit; its size fits Lai et al.'s error times 1000. The lowest WE of the paper's "
+        "Table 1 belongs to its most faded method."),
+    "lstvc 3": Table(
+        "LSTVC, Table 3: frames in a block", "lstvc", ("PSNR DAVIS", "WE DAVIS", "s/frame DAVIS", "s/frame Videvo", "GFLOP, counted"), (
+            Row("N = 1", (31.77, 2.485, 0.1001, 0.0993, 1053.0), {"block_size": 1}),
+            Row("N = 2", (31.77, 2.485, 0.0743, 0.0704, 900.0), {"block_size": 2}),
+            Row("N = 3", (31.77, 2.486, 0.0706, 0.0630, 865.0)),
+            Row("N = 4", (31.77, 2.487, 0.0730, 0.0630, 859.0), {"block_size": 4}),
+            Row("N = 5", (31.77, 2.492, 0.0774, 0.0575, 865.0), {"block_size": 5}),
+            Row("N = 6", (31.77, 2.492, 0.0840, 0.0631, 876.0), {"block_size": 6})),
+        "One network, trained with N = 2. Its seconds are an RTX 3090's. The last column is no quotation: what our network of the "
+        "paper's size has to compute a frame at 216 x 384, counted by tests/bench/bench_lstvc.py --work."),
+    "colormnet 2": Table(
+        "ColorMNet, Table 2: features, propagation, locality", "colormnet", ("PSNR DAVIS", "SSIM DAVIS"), (
+            Row("w/ ResNet50", (35.01, 0.962), {"features": "resnet50"}, ("features",)),
+            Row("w/ DINOv2", (35.38, 0.963), {"features": "dinov2"}, ("features",)),
+            Row("w/ concatenation", (35.26, 0.965), {"features": "concatenation"}, ("features",)),
+            Row("w/ stacking", (33.94, 0.961), {"propagation": "stacking"}, ("propagation",)),
+            Row("w/ recurrent", (35.26, 0.966), {"propagation": "recurrent"}, ("propagation",)),
+            Row("w/o LA", (35.44, 0.967), {"local_attention": False}, ("local_attention",)),
+            Row("ours: PVGFE, MFP, LA", (35.77, 0.970))),
+        "Each row was trained for 160,000 iterations. The published scorer subtracts frames as uint8, which wraps around and lifts low "
+        "PSNRs. At course size small networks of our own, with random weights, stand in ResNet50's and DINOv2's places."),
+    "colormnet 3": Table(
+        "ColorMNet, Table 3: stacking and memory, time and memory", "colormnet", ("memory, % of stacking", "times as fast"), (
+            Row("w/ stacking", (100.0, 1.0), {"propagation": "stacking"}, ("propagation",)),
+            Row("ours: MFP", (7.8, 14.0))),
+        "The ratios are those of the text (300 frames of 960 x 536 on an RTX A6000); \"nearly 14\" times."),
+    "tcavc 2": Table(
+        "TCAVC, Table 2: semantic correspondence", "tcavc", ("FID DAVIS", "CDC DAVIS", "s/frame", "M parameters"), (
+            Row("image colorization alone", (41.12, 0.005045, 0.4648, 32.80), {"semantic_correspondence": False}, ("propagation",)),
+            Row("with correspondence", (46.28, 0.003836, 0.4718, 181.03))),
+        "Two further rows with DVP, a network trained on each film by itself, are left out: FID 58.85 and 59.92, CDC 0.004189 and "
+        "0.003708. Parameters of both stages are added here."),
+    "tcavc 3": Table(
+        "TCAVC, Table 3: where the reference comes from", "tcavc", ("FID DAVIS", "CDC DAVIS", "FID Videvo", "CDC Videvo"), (
+            Row("retrieval", (53.38, 0.003939, 48.24, 0.001793)),
+            Row("GCP", (50.19, 0.003843, 48.51, 0.001710)),
+            Row("ours-r", (46.17, 0.004179, 45.35, 0.001684))),
+        "The second stage was trained anew for this table, mostly on retrieved references, so its last row is not Table 2's. GCP is a "
+        "generative network with weights of its own, which is not part of this package."),
+}
+
+
+def build(table: Table, row: Row, preset: str = "course", weights: str = "none", seed: int = 0, start: nn.Module | None = None) -> nn.Module:
+    """The network of a row, in eval mode. start: one whose numbers it takes wherever names and shapes agree (`weights` are then not read).
+
+    What differs from `start` begins as the seed says.
+    """
+    model = load(table.method, preset, "none" if start is not None else weights, seed, **row.changes)
+    if start is not None:
+        take_over(model, start)
+    return model
+
+
+def take_over(model: nn.Module, start: nn.Module) -> None:
+    """Give a model the numbers of another wherever names and shapes agree."""
+    own, shared = model.state_dict(), start.state_dict()
+    model.load_state_dict(own | {name: shared[name] for name in set(own) - different(model, start)})
+
+
+def different(model: nn.Module, other: nn.Module) -> set[str]:
+    """Names of what only one of the two has, or what has another shape in each."""
+    one, two = ({name: tuple(value.shape) for name, value in network.state_dict().items()} for network in (model, other))
+    return {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}
+
+
+def millions(model: nn.Module) -> float:
+    """Parameters in millions, a frozen extractor's not counted."""
+    return sum(parameter.numel() for parameter in model.parameters()) / 1e6
+
+
+class Retrieval:
+    """A painter for TCAVC's Table 3: the picture of a collection whose grey thumbnail is most like the frame's.
+
+    The paper's retrieval compares PCA embeddings over ImageNet; this one compares centred thumbnails of 8 x 12 and wants no training.
+    """
+
+    def __init__(self, pictures: Sequence[Tensor]):
+        """pictures: Lab (1, 3, any, any) each."""
+        self.pictures = list(pictures)
+        self.thumbnails = torch.cat([thumbnail(picture[:, :1]) for picture in self.pictures])  # (P, 96)
+
+    def __call__(self, l: Tensor) -> Tensor:
+        """L (B, 1, H, W) -> Lab (B, 3, H, W)."""
+        best = (thumbnail(l) @ self.thumbnails.to(l).mT).argmax(1)
+        found = [F.interpolate(self.pictures[index].to(l), l.shape[-2:], mode="bilinear", antialias=True) for index in best.tolist()]
+        return torch.cat(found)
+
+
+def thumbnail(l: Tensor) -> Tensor:
+    """L (B, 1, H, W) -> (B, 96): a small picture of it as a vector of mean 0 and length 1."""
+    small = F.adaptive_avg_pool2d(l, (8, 12)).flatten(1)
+    return F.normalize(small - small.mean(1, keepdim=True), dim=1)

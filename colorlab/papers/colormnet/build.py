@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from . import backbones
+from .carry import CARRIED
 from .config import ColorMNetConfig
 from .features import ConcatenatedScale, FrameEncoder, GuidedFusion, GuideOnlyScale, LocalOnly
 from .propagation import MemoryPropagation, Recurrent
@@ -37,7 +38,7 @@ def build_propagation(c: ColorMNetConfig) -> MemoryPropagation | Recurrent:
     if c.propagation not in PROPAGATION:
         raise ValueError(f"propagation is one of {', '.join(PROPAGATION)}, got {c.propagation!r}")
     if c.propagation == "recurrent":
-        return Recurrent(2 * c.value + 2 * c.carry_chroma, c.key)
+        return Recurrent(2 * c.value + CARRIED * c.carry_chroma, c.key)
     return MemoryPropagation(c.memory)
 
 

@@ -37,7 +37,7 @@ Where we leave the code:
 - Every exemplar is kept for good, all of them counting as one of the N_s frames; the code protects the first alone. Where the
   first exemplar belongs to a later frame, it also serves as a foreign exemplar until the film reaches it.
 - An exemplar of another size is resized in Lab, antialiased; the code resizes 8-bit RGB.
-- The course preset carries chroma beside the values (`carry_chroma`), so that an untrained network already copies the colour of
+- The course preset carries colour beside the values (`carry_chroma`), so that an untrained network already copies the colour of
   the best match; the released network has no such path.
 - Nothing is rounded to 8 bits, and no autocast is on unless `precision` asks for it (the authors' figures are float16 ones).
 """
@@ -191,10 +191,10 @@ class ColorMNet(nn.Module):
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
         if self.carry is None:
             return decoded.logits.tanh(), state
-        return self.carry(carried) + decoded.logits, state
+        return self.carry(carried, look.image[:, :1]) + decoded.logits, state
 
     def read(self, query: Query, state: State) -> tuple[Tensor, Tensor | None, State]:
-        """(B, 2, Cv, h, w), V + L: read from memory and nearby; the chroma (B, 2, h, w) carried with it, or None."""
+        """(B, 2, Cv, h, w), V + L: read from memory and nearby; the lines (B, 4, h, w) carried with it, or None."""
         rows, held = self.propagation.read(state.held, query)
         far, chroma = self._split(rows)
         state = replace(state, held=held)
@@ -225,7 +225,7 @@ class ColorMNet(nn.Module):
             state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden), renewed=state.frame)
         rows = value.flatten(1, 2)
         if self.carry is not None:
-            rows = torch.cat((rows, F.avg_pool2d(chroma, self.stride).to(rows.dtype)), dim=1)
+            rows = torch.cat((rows, self.carry.fit(look.image[:, :1], chroma).to(rows.dtype)), dim=1)
         return rows, state
 
     def remember(self, look: Look, rows: Tensor, state: State, keep: bool) -> State:

@@ -6,9 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.modules.color_lines import draw_lines
 from colorlab.modules.color_subnet import MiddleStage, WayDown, WayUp
 
 from .attention import TransformerLayer, to_maps, to_tokens
+from .correspondence import Warp
+from .state import EncodedReference
 
 DILATIONS = (2, 2, 1)  # of layers 5, 6 and 7
 
@@ -79,13 +82,23 @@ class Colorization(nn.Module):
 class Painted(nn.Module):
     """The paper's output: all colour is the subnet's own."""
 
-    def forward(self, painted: Tensor, warped: Tensor) -> Tensor:
-        """painted: (B, T, 2, H, W), the subnet's output; warped: (B, T, heads, 2, H, W), ab / 128. Returns ab in ±128."""
+    def carried(self, references: EncodedReference) -> Tensor:
+        """What the heads are to bring over: (B, R, 2, h, w)."""
+        return references.ab
+
+    def forward(self, painted: Tensor, warp: Warp, l: Tensor) -> Tensor:
+        """painted: (B, T, 2, H, W), the subnet's output; l: (B, T, 1, H, W), L / 50 - 1. Returns ab (B, T, 2, H, W) in ±128."""
         return 128 * painted.tanh()
 
 
 class Corrected(nn.Module):
     """The warped colour, mean of the heads, and what the subnet adds to it: with a last layer of zeros the warp passes as it is."""
 
-    def forward(self, painted: Tensor, warped: Tensor) -> Tensor:
-        return 128 * (warped.mean(2) + painted.tanh())
+    def carried(self, references: EncodedReference) -> Tensor:
+        """The heads bring over ab and, to be drawn at full size, each cell's line: (B, R, 6, h, w)."""
+        return torch.cat((references.ab, references.lines), dim=2)
+
+    def forward(self, painted: Tensor, warp: Warp, l: Tensor) -> Tensor:
+        lines = warp.color[:, :, :, 2:].mean(2).flatten(0, 1)                        # (B * T, 4, H/4, W/4)
+        warped = draw_lines(lines, l.flatten(0, 1), 4).unflatten(0, l.shape[:2])     # (B, T, 2, H, W)
+        return 128 * (warped + painted.tanh())

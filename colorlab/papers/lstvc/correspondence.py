@@ -19,8 +19,13 @@ HEADS = ("vanilla", "augmented")
 class Warp(NamedTuple):
     """What the heads bring over from the references: one entry per head, in the order of HEADS."""
 
-    ab: Tensor          # (B, T, heads, 2, h, w) h = H/4: ab / 128
+    color: Tensor       # (B, T, heads, 2 or more, h, w) h = H/4: ab / 128, and whatever else was to be carried
     similarity: Tensor  # (B, T, heads, h, w) in [-1, 1]: how good the best match is (Eq. 3)
+
+    @property
+    def ab(self) -> Tensor:
+        """(B, T, heads, 2, h, w)"""
+        return self.color[:, :, :, :2]
 
 
 class Fusion(nn.Module):
@@ -74,16 +79,17 @@ class DoubleHead(nn.Module):
         self.position = nn.Linear(width, channels)
         self.temperature = temperature  # τ in Eq. 2
 
-    def forward(self, features: Tensor, reference_ab: Tensor) -> Warp:
-        """features: (B, n, 512, h, w), the R references before the T frames; reference_ab: (B, R, 2, h, w), ab / 128."""
+    def forward(self, features: Tensor, reference: Tensor) -> Warp:
+        """features: (B, n, 512, h, w), the R references before the T frames; reference: (B, R, V, h, w), V >= 2 numbers to be carried over
+        from each cell, the first two ab / 128."""
         B, n, _, h, w = features.shape
-        R, heads = reference_ab.shape[1], len(self.names)
+        R, V, heads = *reference.shape[1:3], len(self.names)
         query, key = self.queries_and_keys(features, R)                                    # (B, heads, T or R * h * w, C)
-        color = reference_ab.movedim(2, -1).flatten(1, 3)                                  # (B, R * h * w, 2)
+        color = reference.movedim(2, -1).flatten(1, 3)                                     # (B, R * h * w, V)
         color = color[:, None].expand(-1, heads, -1, -1).flatten(0, 1)
-        ab, similarity = match(query.flatten(0, 1), key.flatten(0, 1), color, self.temperature)  # Eq. 1, 2, 3
-        ab = ab.view(B, heads, n - R, h, w, 2).movedim((2, 5), (1, 3))                     # (B, T, heads, 2, h, w)
-        return Warp(ab, similarity.view(B, heads, n - R, h, w).movedim(2, 1))
+        mixed, similarity = match(query.flatten(0, 1), key.flatten(0, 1), color, self.temperature)  # Eq. 1, 2, 3
+        mixed = mixed.view(B, heads, n - R, h, w, V).movedim((2, 5), (1, 3))               # (B, T, heads, V, h, w)
+        return Warp(mixed, similarity.view(B, heads, n - R, h, w).movedim(2, 1))
 
     def queries_and_keys(self, features: Tensor, references: int) -> tuple[Tensor, Tensor]:
         """Centred unit features of both heads: (B, heads, T * h * w, C) of the frames, (B, heads, R * h * w, C) of the references."""

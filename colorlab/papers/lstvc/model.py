@@ -53,6 +53,7 @@ from torch import Tensor, nn
 from colorlab.color import lab_to_rgb, split_lab
 from colorlab.errors import InputError
 from colorlab.modules.clips import as_clip
+from colorlab.modules.color_lines import fit_lines
 from colorlab.modules.references import Reference, References, parse_references
 
 from .attention import to_tokens
@@ -184,7 +185,7 @@ class LSTVC(nn.Module):
         references = _stacked([state.encoded[index] for index in state.in_use(T)])   # each (B, R, ...)
 
         features, tokens = self._features(lightness, references, state)              # (B, R + T, C, H'/4, W'/4)
-        warp = self.heads(features, references.ab)
+        warp = self.heads(features, self.output.carried(references))
         ab = self._paint(lightness, warp, references, tokens, state)[..., :H, :W]    # (B, T, 2, H, W)
 
         ab = _with_own_colors(ab, state)
@@ -227,7 +228,8 @@ class LSTVC(nn.Module):
         quarter = ab[..., ::4, ::4]                                                  # nearest: the top left of sixteen
         guide = torch.cat([F.interpolate(x[..., ::4, ::4], scale_factor=4.0) for x in known[1:]], dim=1)
         source = self.colorization.source(torch.cat((known[0], guide), dim=1))
-        return EncodedReference(self.project(taps.high), self.fusion.low(taps), quarter, source)
+        lines = fit_lines(known[0], ab, 4)
+        return EncodedReference(self.project(taps.high), self.fusion.low(taps), quarter, lines, source)
 
     def _with_encoded(self, l: Tensor, state: LSTVCState) -> LSTVCState:
         """The state with all references encoded that this block looks at, for the size, device and precision of l (B, T, 1, H, W)."""
@@ -259,8 +261,7 @@ class LSTVC(nn.Module):
             before = l.new_zeros(len(l), 2, *state.size) if state.preceding is None else state.preceding / 128
             picture.append(pad(before)[:, None].expand(-1, l.shape[1], -1, -1, -1).to(l))
         painted = self.colorization(torch.cat(picture, dim=2), references.source, tokens)
-        warped = guide[:, :, :2 * len(self.heads.names)].unflatten(2, (-1, 2))       # (B, T, heads, 2, H, W)
-        return self.output(painted, warped)
+        return self.output(painted, warp, picture[0])
 
 
 def _linkage(config: LSTVCConfig) -> nn.Module:
@@ -298,8 +299,8 @@ def pad(maps: Tensor) -> Tensor:
 def _stacked(encoded: list[EncodedReference]) -> EncodedReference:
     """References of (B, ...) each -> one of (B, R, ...)."""
     cnn, tokens = (torch.stack([getattr(one.high, name) for one in encoded], dim=1) for name in HighFeatures._fields)
-    low, ab, source = (torch.stack([getattr(one, name) for one in encoded], dim=1) for name in ("low", "ab", "source"))
-    return EncodedReference(HighFeatures(cnn, tokens), low, ab, source)
+    low, ab, lines, source = (torch.stack([getattr(one, name) for one in encoded], dim=1) for name in ("low", "ab", "lines", "source"))
+    return EncodedReference(HighFeatures(cnn, tokens), low, ab, lines, source)
 
 
 def _with_own_colors(ab: Tensor, state: LSTVCState) -> Tensor:

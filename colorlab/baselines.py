@@ -26,6 +26,7 @@ from colorlab.flow.occlusion import inconsistent
 from colorlab.flow.warping import pixel_grid
 from colorlab.modules.clips import as_clip
 from colorlab.modules.references import Reference, References, parse_references
+from colorlab.modules.resizing import resized
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,18 @@ class Copy(nn.Module):
         """L (B, T, 1, H, W) or (B, 1, H, W) -> ab of the same leading shape, and the state after these frames."""
         clip, single = as_clip(l)
         size, T = clip.shape[-2:], clip.shape[1]
-        nearest = [state.references[self._nearest(state.references, state.frame + t)] for t in range(T)]
+        nearest = [state.references[self.nearest(state.references, state.frame + t)] for t in range(T)]
         ab = torch.stack([_colors(reference, clip[:, t]) for t, reference in enumerate(nearest)], 1)  # (B, T, 2, H, W)
         return (ab[:, 0] if single else ab), replace(state, frame=state.frame + T)
 
     def attention(self, l: Tensor, state: CopyState, at: tuple[int, int]) -> dict[str, Tensor]:
         """All of a pixel's colour comes from the same place of one reference."""
         maps = _empty_maps(state.references, l)
-        maps[_source_name(self._nearest(state.references, state.frame))][at] = 1
+        maps[_source_name(self.nearest(state.references, state.frame))][at] = 1
         return maps
 
     @staticmethod
-    def _nearest(references: tuple[Reference, ...], frame: int) -> int:
+    def nearest(references: tuple[Reference, ...], frame: int) -> int:
         """Index of the reference for a frame."""
         dated = [(abs(r.frame - frame), r.frame, index) for index, r in enumerate(references) if r.frame is not None]
         return min(dated)[2] if dated else 0
@@ -204,7 +205,7 @@ class Flow(nn.Module):
 
     def _from_picture(self, l: Tensor, reference: Reference) -> tuple[Carried, str]:
         """Colours for a frame l (B, 1, H, W) from a picture that is another moment, or another scene."""
-        picture = F.interpolate(reference.image.to(l), l.shape[-2:], mode="bilinear", antialias=True)  # (B, 3, H, W)
+        picture = resized(reference.image.to(l), l.shape[-2:])  # (B, 3, H, W)
         there = Carried(picture[:, 1:], pixel_grid(picture[:, 1:]).expand_as(picture[:, 1:]))
         return self._carry(l, picture[:, :1], there, match_lightness(l, picture))
 
@@ -298,7 +299,7 @@ def _at_least_one(references: References, method: str) -> tuple[Reference, ...]:
 
 def _colors(reference: Reference, l: Tensor) -> Tensor:
     """The ab of a reference at the size, batch, device and dtype of a frame l (B, 1, H, W): (B, 2, H, W)."""
-    ab = F.interpolate(reference.image[:, 1:].float().to(l.device), l.shape[-2:], mode="bilinear", antialias=True)
+    ab = resized(reference.image[:, 1:].float().to(l.device), l.shape[-2:])
     return ab.to(l.dtype).expand(len(l), -1, -1, -1)
 
 

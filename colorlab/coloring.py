@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
 from colorlab.errors import InputError
-from colorlab.guidance import Cuts, Guidance, Picture, Pictures, check_picture, guide, network_size, resize
+from colorlab.guidance import Cuts, Guidance, Picture, Pictures, check_picture, guide, network_size
+from colorlab.modules.resizing import resized
 
 SMALLEST = 16  # pixels: networks see a sixteenth of a side
 
@@ -97,15 +98,15 @@ def color_block(block: Tensor, model: nn.Module, state: object, size: int | None
                 ) -> tuple[np.ndarray, np.ndarray | None, object]:
     """One step: uint8 (T, H, W, 3) on the model's device -> coloured uint8 (T, H, W, 3), its confidence, and the next state."""
     l, _ = split_lab(rgb_to_lab(frames_to_rgb(block)))            # (T, 1, H, W)
-    small = resize(l, network_size(l.shape[-2:], size))           # (T, 1, h, w)
+    small = resized(l, network_size(l.shape[-2:], size))           # (T, 1, h, w)
     small, sure = small[None] if len(small) > 1 else small, None
     if confident:
         from colorlab.confidence import sure_step  # here, as it imports the papers
         ab, sure, state = sure_step(model, small, state)
-        sure = rgb_to_frames(resize(sure[0].float(), l.shape[-2:]).expand(-1, 3, -1, -1))
+        sure = rgb_to_frames(resized(sure[0].float(), l.shape[-2:]).expand(-1, 3, -1, -1))
     else:
         ab, state = model.step(small, state)
-    ab = resize(ab.reshape(-1, *ab.shape[-3:]), l.shape[-2:])     # (T, 2, H, W)
+    ab = resized(ab.reshape(-1, *ab.shape[-3:]).float(), l.shape[-2:])     # (T, 2, H, W)
     lab = fit_gamut(join_lab(l, ab), steps=8)                     # to 1/256 of the chroma: finer is lost in 8 bits
     return rgb_to_frames(lab_to_rgb(lab)), sure, state
 

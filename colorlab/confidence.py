@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from colorlab.baselines import Copy, CopyState, Flow, FlowState
 from colorlab.modules.clips import as_clip
+from colorlab.modules.resizing import resized
 from colorlab.papers.colormnet import ColorMNet
 from colorlab.papers.colormnet.readout import SLAB, similarity
 from colorlab.papers.lstvc import LSTVC
@@ -50,7 +51,7 @@ def sure_step(model: nn.Module, l: Tensor, state: object) -> Sure:
     if isinstance(model, LSTVC):
         return _lstvc(model, l, state)
     if isinstance(model, TCAVC):
-        started = model._with_reference(as_clip(l)[0], state)
+        started = model.with_reference(as_clip(l)[0], state)
         sure = _lstvc(model.propagation, l, started.propagated)
         return sure._replace(state=TCAVCState(sure.state.frame, sure.state))
     return _frame_by_frame(model, l, state)
@@ -101,11 +102,11 @@ def _seen_before(model: ColorMNet, l: Tensor, state: object) -> Tensor:
 def _same_lightness(model: Copy | Flow, l: Tensor, before: CopyState | FlowState, after: CopyState | FlowState) -> Tensor:
     """(B, 1, H, W): whether a pixel is as light as the place of the reference that its colour came from."""
     flows = isinstance(model, Flow)
-    index = after.source if flows else model._nearest(before.references, before.frame)
+    index = after.source if flows else model.nearest(before.references, before.frame)
     reference = before.references[index]
     if reference.frame == before.frame:
         return torch.ones_like(l)
-    there = F.interpolate(reference.image[:, :1].to(l), l.shape[-2:], mode="bilinear", antialias=True).expand(len(l), -1, -1, -1)
+    there = resized(reference.image[:, :1].to(l), l.shape[-2:]).expand(len(l), -1, -1, -1)
     if flows:
         H, W = l.shape[-2:]
         scale = l.new_tensor((max(W - 1, 1), max(H - 1, 1))).view(1, 2, 1, 1)

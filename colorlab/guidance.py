@@ -25,11 +25,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.color import frames_to_rgb, join_lab, rgb_to_lab, split_lab
 from colorlab.errors import InputError
+from colorlab.modules.resizing import resized
 from colorlab.scenes import look_at, most_like, stream_cuts
 
 Picture = np.ndarray                          # (H, W, 3) uint8 RGB; as a reference (H, W, 4) too, with alpha
@@ -177,13 +177,13 @@ def known_part(picture: Picture, size: tuple[int, int], device: torch.device) ->
     whole = torch.from_numpy(np.ascontiguousarray(picture)).to(device)
     l, ab = split_lab(rgb_to_lab(frames_to_rgb(whole[..., :3]))[None])                   # (1, 1 and 2, H, W)
     alpha = whole[None, None, ..., 3].float() / 255                                      # (1, 1, H, W)
-    share = resize(alpha, size)
-    return resize(l, size), resize(ab * alpha, size) / share.clamp(min=1e-4), share
+    share = resized(alpha, size)
+    return resized(l, size), resized(ab * alpha, size) / share.clamp(min=1e-4), share
 
 
 def picture_to_lab(picture: Picture, size: tuple[int, int], device: torch.device) -> Tensor:
     """uint8 (H, W, 3) -> Lab (1, 3, *size)."""
-    return resize(rgb_to_lab(frames_to_rgb(torch.from_numpy(np.ascontiguousarray(picture)).to(device)))[None], size)
+    return resized(rgb_to_lab(frames_to_rgb(torch.from_numpy(np.ascontiguousarray(picture)).to(device)))[None], size)
 
 
 def check_shape(given: Given, film_size: tuple[int, int]) -> None:
@@ -199,13 +199,6 @@ def network_size(film_size: tuple[int, int], size: int | None) -> tuple[int, int
     height, width = film_size
     scale = 1 if size is None else min(1, size / min(height, width))
     return round(height * scale), round(width * scale)
-
-
-def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, C, H, W) -> (N, C, *size), averaging where it shrinks."""
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image
-    return F.interpolate(image.float(), size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def check_references(references: Pictures) -> tuple[Given, ...]:
@@ -248,6 +241,6 @@ def over_grey(picture: Picture, beneath: Picture) -> Picture:
     """(H, W, 4) laid over the film's own frame, as RGB (H, W, 3) of the frame's size."""
     height, width = beneath.shape[:2]
     planes = torch.from_numpy(np.ascontiguousarray(picture)).movedim(-1, 0)[None].float()  # (1, 4, H, W)
-    color, alpha = resize(planes, (height, width))[0].movedim(0, -1).split((3, 1), -1)
+    color, alpha = resized(planes, (height, width))[0].movedim(0, -1).split((3, 1), -1)
     grey = torch.from_numpy(beneath).float().mean(-1, keepdim=True)
     return grey.lerp(color, alpha / 255).round().clamp(0, 255).byte().numpy()

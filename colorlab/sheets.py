@@ -16,7 +16,8 @@ from torch import nn
 from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
 from colorlab.coloring import Place, colored_blocks
 from colorlab.errors import InputError
-from colorlab.guidance import Guidance, Picture, network_size, resize
+from colorlab.guidance import Guidance, Picture, network_size
+from colorlab.modules.resizing import resized
 from colorlab.video import Film, Folder
 
 TILE = 240       # pixels, the width of a preview's pictures
@@ -84,7 +85,7 @@ def explain(film: Film | Folder, guidance: Guidance, model: nn.Module, at: tuple
     opening = next(frames)
     state, frame = _state_before(_prepended(opening, frames), number - start, start, guidance, model, size, device)
     l, _ = split_lab(rgb_to_lab(frames_to_rgb(torch.from_numpy(frame).to(device)))[None])       # (1, 1, H, W)
-    small = resize(l, network_size((H, W), size))
+    small = resized(l, network_size((H, W), size))
     h, w = small.shape[-2:]
     point = y * h // H, x * w // W
     with torch.inference_mode():

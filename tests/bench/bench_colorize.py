@@ -24,7 +24,8 @@ import torch
 
 import colorlab
 from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
-from colorlab.coloring import network_size, resize
+from colorlab.guidance import network_size
+from colorlab.modules.resizing import resized
 from colorlab.video import read_video, write_video
 
 COLOR = "import sys; sys.path.insert(0, {here!r}); import bench_colorize; bench_colorize.peak({frames}, {size}, {method!r}, {preset!r}, {short})"
@@ -57,12 +58,12 @@ def stages(size: tuple[int, int], method: str, preset: str, short: int) -> None:
         film = Path(folder) / "in.mp4"
         second = [picture(size, n) for n in range(24)]
         write_video(film, second)
-        state = model.start(resize(join_lab(l, ab), small))
+        state = model.start(resized(join_lab(l, ab), small))
         rows = {
             "read": best(lambda: list(read_video(film)), 3) / 24,
-            "RGB to Lab, shrink": best(lambda: resize(split_lab(rgb_to_lab(frames_to_rgb(frame)[None]))[0], small)),
-            f"network ({method}, {preset}, {small[1]}x{small[0]})": best(lambda: model.step(resize(l, small), state)),
-            "enlarge, gamut, Lab to RGB": best(lambda: rgb_to_frames(lab_to_rgb(fit_gamut(join_lab(l, resize(resize(wide, small), size)), steps=8)))),
+            "RGB to Lab, shrink": best(lambda: resized(split_lab(rgb_to_lab(frames_to_rgb(frame)[None]))[0], small)),
+            f"network ({method}, {preset}, {small[1]}x{small[0]})": best(lambda: model.step(resized(l, small), state)),
+            "enlarge, gamut, Lab to RGB": best(lambda: rgb_to_frames(lab_to_rgb(fit_gamut(join_lab(l, resized(resized(wide, small), size)), steps=8)))),
             "write": best(lambda: write_video(Path(folder) / "out.mp4", second), 2) / 24,
         }
     total = sum(rows.values())

@@ -107,7 +107,7 @@ class TCAVC(nn.Module):
         if self.propagation is None:
             ab = self.reference.paint(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]).view(*l.shape[:-3], 2, *l.shape[-2:])
             return ab, TCAVCState(state.frame + clip.shape[1])
-        state = self._with_reference(clip, state)
+        state = self.with_reference(clip, state)
         ab, propagated = self.propagation.step(l, state.propagated)
         return ab, TCAVCState(propagated.frame, propagated)
 
@@ -139,7 +139,7 @@ class TCAVC(nn.Module):
             own = clip.new_zeros(clip.shape[-2:])
             own[at] = 1
             return {"this frame": own}
-        return self.propagation.attention(l, self._with_reference(clip, state).propagated, at)
+        return self.propagation.attention(l, self.with_reference(clip, state).propagated, at)
 
     def load_backbones(self) -> None:
         """ImageNet weights for stage 2's ResNet-101."""
@@ -147,7 +147,7 @@ class TCAVC(nn.Module):
             raise InputError("tcavc without semantic correspondence has no backbone to load; use weights='none'")
         self.propagation.load_backbones()
 
-    def _with_reference(self, l: Tensor, state: TCAVCState) -> TCAVCState:
+    def with_reference(self, l: Tensor, state: TCAVCState) -> TCAVCState:
         """The state with a reference: painted from the first frame of l (B, T, 1, H, W) where none was given."""
         if state.propagated is not None:
             return state

@@ -1,0 +1,13 @@
+"""Pictures and planes at another size."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, C, any, any) -> (N, C, *size), averaged where it shrinks; untouched where it fits already."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return F.interpolate(image, tuple(size), mode="bilinear", align_corners=False, antialias=True)

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.modules.upsampled_conv import upsampled_conv
+
 from .backbones import Guide
 from .blocks import ChannelNorm
-from .upsampled_conv import upsampled_conv
 
 
 class Features(NamedTuple):

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.modules.instance_norm import instance_norm
+
 from .attention import TransformerLayer, sine_position, to_maps, to_tokens
 
 
@@ -46,7 +48,7 @@ class ConvBranch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for conv in (self.conv1, self.conv2, self.conv3):
             border = 2 * conv.dilation
-            x = F.instance_norm(F.relu_(conv(F.pad(x, border, mode="replicate"))))
+            x = instance_norm(F.relu_(conv(F.pad(x, border, mode="replicate"))))
         return x
 
 
@@ -69,7 +71,7 @@ class CNNTransformerBlock(nn.Module):
         tokens = self.cnn_to_tokens(torch.cat((tokens, to_tokens(cnn, len(tokens))), dim=-1))
         tokens = self.layer(tokens, position)
         both = torch.cat((local, to_maps(tokens, *cnn.shape[-2:])), dim=1)
-        return F.instance_norm(cnn + self.tokens_to_cnn(both)), tokens
+        return instance_norm(cnn + self.tokens_to_cnn(both)), tokens
 
 
 class ConvBlock(nn.Module):
@@ -81,7 +83,7 @@ class ConvBlock(nn.Module):
         self.mix = nn.Conv2d(channels, channels, kernel_size=1)
 
     def forward(self, cnn: Tensor) -> Tensor:
-        return F.instance_norm(cnn + self.mix(self.branch(cnn)))
+        return instance_norm(cnn + self.mix(self.branch(cnn)))
 
 
 class CNNTransformer(nn.Module):

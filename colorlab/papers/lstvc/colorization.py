@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.modules.color_lines import draw_lines
 from colorlab.modules.color_subnet import MiddleStage, WayDown, WayUp
+from colorlab.modules.instance_norm import instance_norm
 
 from .attention import TransformerLayer, to_maps, to_tokens
 from .correspondence import Warp
@@ -33,7 +33,7 @@ class LinkedStage(nn.Module):
         tokens = self.layer(tokens, first=first * h * w)
         source = source[:, first:].flatten(0, 1)
         both = torch.cat((self.branch(source), to_maps(tokens, h, w)), dim=1)
-        source = F.instance_norm(self.tokens_to_cnn(both) + source)
+        source = instance_norm(self.tokens_to_cnn(both) + source)
         return source.unflatten(0, (-1, n - first)), tokens
 
 

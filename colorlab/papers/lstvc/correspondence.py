@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.modules.instance_norm import instance_norm
 from colorlab.modules.streamed_correlation import match
+from colorlab.modules.upsampled_conv import upsampled_conv
 
 from .attention import sine_position
 from .backbone import Taps
@@ -42,16 +44,16 @@ class Fusion(nn.Module):
 
     def low(self, taps: Taps) -> Tensor:
         """R_low (F, C / 2, H/4, W/4), each depth normalised by itself. Needs no other frame."""
-        half = F.instance_norm(self.project_half(taps.half))[..., ::2, ::2]  # nearest: the top left of four
-        return torch.cat((half, F.instance_norm(self.project_quarter(taps.quarter))), dim=1)
+        half = instance_norm(self.project_half(taps.half))[..., ::2, ::2]  # nearest: the top left of four
+        return torch.cat((half, instance_norm(self.project_quarter(taps.quarter))), dim=1)
 
     def forward(self, cnn: Tensor, low: Tensor) -> Tensor:
         """cnn: R'_high (F, 512, H/8, W/8), low: R_low (F, C / 2, H/4, W/4). Returns (F, C, H/4, W/4).
 
         The first half of the channels is the vanilla head's. Of the second half, the augmented head's, four fifths are R'_high again.
         """
-        high = F.interpolate(cnn, scale_factor=2, mode="bilinear", align_corners=False)
-        fused = torch.cat((low, F.instance_norm(self.slope(self.enlarge(high)))), dim=1)
+        high = upsampled_conv(cnn, self.enlarge.weight, self.enlarge.bias, scale=2)        # bilinear, then 3x3
+        fused = torch.cat((low, instance_norm(self.slope(high))), dim=1)
         refined = fused
         for block in self.residual:
             refined = block(refined)
@@ -65,7 +67,7 @@ class ResidualBlock(nn.Module):
         self.conv1, self.conv2 = (nn.Conv2d(channels, channels, kernel_size=3, padding=1) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + F.instance_norm(F.relu_(self.conv2(F.relu_(self.conv1(x)))))
+        return x + instance_norm(F.relu_(self.conv2(F.relu_(self.conv1(x)))))
 
 
 class DoubleHead(nn.Module):

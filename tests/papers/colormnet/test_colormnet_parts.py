@@ -15,7 +15,7 @@ from colorlab.papers.colormnet import ColorMNet, ColorMNetConfig
 from colorlab.papers.colormnet.local_attention import LocalAttention, window_attention
 from colorlab.papers.colormnet.released import NAMES, convert
 from colorlab.papers.colormnet.unroll import unroll
-from colorlab.papers.colormnet.upsampled_conv import upsampled_conv
+from colorlab.modules.upsampled_conv import upsampled_conv
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

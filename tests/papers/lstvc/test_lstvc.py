@@ -201,14 +201,20 @@ def test_gradients_reach_every_part_that_learns():
     assert not without
 
 
-def test_the_course_network_starts_from_the_warp_and_is_small():
+def test_the_course_network_starts_from_the_colour_it_carries():
+    """Where ab is the same line in L all over the reference, any match carries that line, and the frame's own L draws it."""
     model = colorlab.load("lstvc", preset="course")
     l, reference = film(2, 64, 96)
-    look, _ = model.look(l, model.start(reference.repeat_interleave(2, -1).repeat_interleave(2, -2)))
-    warped = look.warped.mean(2).repeat_interleave(4, -1).repeat_interleave(4, -2)
-    assert_close(look.ab, warped, atol=1e-4, rtol=0)
+    slope, offset = (torch.tensor(pair).view(2, 1, 1) for pair in ((0.5, -0.3), (10.0, -5.0)))
+    reference[:, 1:] = slope * (reference[:, :1] - 50) + offset
+    look, _ = model.look(l, model.start(reference))
+    assert_close(look.ab, slope * (l - 50) + offset, atol=1, rtol=0)
+
+
+def test_the_course_network_is_small_and_matches_on_a_fine_grid():
+    model = colorlab.load("lstvc", preset="course")
     assert sum(parameter.numel() for parameter in model.parameters()) < 5_000_000
-    assert model.look(film(1, 128, 224)[0], model.start(reference))[0].similarity[0, 0, 0].numel() >= 1500
+    assert model.look(film(1, 128, 224)[0], model.start(picture()))[0].similarity[0, 0, 0].numel() >= 1500
 
 
 def test_bfloat16_autocast_finds_about_the_same_matches():

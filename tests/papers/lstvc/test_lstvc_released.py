@@ -120,7 +120,7 @@ def test_fusion_of_three_depths(released, golden):
 def test_double_head_on_fused_features(released, golden):
     reference_ab = golden["warp.ref_ab"][..., ::4, ::4] / 128
     warp = released.heads(golden["warp.fused"][None], reference_ab[None])
-    guide = torch.cat((warp.ab.flatten(2, 3), warp.similarity), dim=2)[0]
+    guide = torch.cat((warp.color.flatten(2, 3), warp.similarity), dim=2)[0]
     assert_close(guide, golden["warp.guide"][1:], atol=1e-4, rtol=0)
 
 
@@ -128,7 +128,7 @@ def test_double_head_on_fused_features(released, golden):
 def test_double_head(released, golden, temperature, name, monkeypatch):
     monkeypatch.setattr(released.heads, "temperature", temperature)
     warp = released.heads(golden["nonlocal.features"][None], golden["nonlocal.ref_ab"][None, None])
-    guide = torch.cat((warp.ab.flatten(2, 3), warp.similarity), dim=2)[0]
+    guide = torch.cat((warp.color.flatten(2, 3), warp.similarity), dim=2)[0]
     assert_close(guide, golden[f"nonlocal.guide_{name}"][1:], atol=1e-5, rtol=0)  # the first is the reference's own colour
 
 

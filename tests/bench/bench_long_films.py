@@ -1,16 +1,17 @@
-"""Do long films stay flat in memory, do the stages work at the same time, and what do segments cost?
+"""Do long films stay flat in memory, what does 1080p take, do the stages work at the same time, and what do segments cost?
 
-    python tests/bench/bench_long_films.py [--frames 100 1000 10000] [--method copy lstvc colormnet] [--size 64 96]
+    python tests/bench/bench_long_films.py [--frames 100 1000 10000] [--method copy lstvc colormnet] [--size 64 96] [--only length]
 
-For each method a process colours so many small frames from a film file to a film file, resumably, as `colorlab colorize` does, and
-tells the peak memory of the whole process. Then, in one process and in turn, the same job with its stages side by side and one
-after the other; and the size of a film in segments against one in one piece. Ratios mean more than seconds.
+length: for each method a process colours so many small frames from a film file to a film file, resumably, as `colorlab colorize` does,
+and tells the peak memory of the whole process. full: the same for a few frames of 1920x1080 at the course networks, which see the film at
+`--network-size`. overlap: in one process and in turn, the same job with its stages side by side and one after the other. segments: the
+size of a film in segments against one in one piece. Ratios mean more than seconds. bench_correlation.py has the streamed correlation
+beside the naive one.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import subprocess
 import sys
@@ -31,7 +32,8 @@ from colorlab.video import read_video, write_video
 sys.path.insert(0, str(Path(__file__).parent))
 from peak_memory import peak_resident  # noqa: E402
 
-PROGRAM = "import sys; sys.path.insert(0, {here!r}); import bench_long_films as b; b.peak({film!r}, {method!r}, {frames})"
+PROGRAM = "import sys; sys.path.insert(0, {here!r}); import bench_long_films as b; b.peak({film!r}, {method!r}, {frames}, {preset!r}, {size})"
+PARTS = ("length", "full", "overlap", "segments")
 
 
 def frames_of(count: int, size: tuple[int, int]):
@@ -47,29 +49,47 @@ def color(film: Path, output: Path, method: str, preset: str = "tiny", segment: 
     first = next(iter(opened)).copy()
     first[..., 2] //= 2
     job = Job(opened, output, colorlab.load(method, preset), size, torch.device("cpu"), {}, segment=segment)
-    return restore(job, guide(opened, [(0, first)], "auto"))
+    return restore(job, guide(opened, None if method == "tcavc" else [(0, first)], "auto"))
 
 
-def peak(film: str, method: str, frames: int) -> None:
+def peak(film: str, method: str, frames: int, preset: str, size: int | None) -> None:
     """In a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        assert color(Path(film), Path(folder) / "out.mp4", method) == frames
+        assert color(Path(film), Path(folder) / "out.mp4", method, preset, size=size) == frames
     sys.stdout.write(json.dumps(1024 * peak_resident()))
 
 
-def memory(counts: list[int], methods: list[str], size: tuple[int, int]) -> None:
+def peak_apart(film: Path, method: str, frames: int, preset: str = "tiny", size: int | None = None) -> float:
+    """MiB, the peak of a process that does the job."""
+    program = PROGRAM.format(here=str(Path(__file__).parent), film=str(film), method=method, frames=frames, preset=preset, size=size)
+    return json.loads(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+
+
+def length(counts: list[int], methods: list[str], size: tuple[int, int]) -> None:
+    """The same film, ever longer."""
     with tempfile.TemporaryDirectory() as folder:
         for count in counts:
             write_video(Path(folder) / f"{count}.mp4", frames_of(count, size))
         for method in methods:
             first = None
             for count in counts:
-                program = PROGRAM.format(here=str(Path(__file__).parent), film=f"{folder}/{count}.mp4", method=method, frames=count)
                 start = time.perf_counter()
-                found = json.loads(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+                found = peak_apart(Path(folder) / f"{count}.mp4", method, count)
                 first = first or found
                 print(f"  {method:10} {count:6d} frames of {size[1]}x{size[0]}: peak {found:7.1f} MiB, ratio {found / first:.3f}, "
                       f"{time.perf_counter() - start:.0f} s", flush=True)
+
+
+def full(methods: list[str], network_size: int | None, count: int = 6, size: tuple[int, int] = (1080, 1920)) -> None:
+    """A large film."""
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "in.mp4"
+        write_video(film, frames_of(count, size))
+        for method in methods:
+            start = time.perf_counter()
+            found = peak_apart(film, method, count, "course", network_size)
+            print(f"  {method:10} {count} frames of {size[1]}x{size[0]}, network at {network_size or 'full size'}: peak {found:7.1f} MiB, "
+                  f"{time.perf_counter() - start:.0f} s", flush=True)
 
 
 def overlap(size: tuple[int, int] = (480, 640), count: int = 48, times: int = 3) -> None:
@@ -106,12 +126,15 @@ def segments(size: tuple[int, int] = (240, 320), count: int = 288) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 1000, 10000])
-    parser.add_argument("--method", nargs="+", default=["copy", "lstvc", "colormnet"])
+    parser.add_argument("--method", nargs="+", default=list(colorlab.METHODS))
     parser.add_argument("--size", type=int, nargs=2, default=[64, 96], metavar=("H", "W"))
+    parser.add_argument("--network-size", type=int, default=240, help="short side at which the networks see 1080p; 0: full size")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
-    memory(args.frames, args.method, tuple(args.size))
-    overlap()
-    segments()
+    for part in args.only:
+        print(f"{part}:")
+        {"length": lambda: length(args.frames, args.method, tuple(args.size)), "full": lambda: full(args.method, args.network_size or None),
+         "overlap": overlap, "segments": segments}[part]()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 # make test    set up and pass the tests and every notebook's committed outputs
 # make lab     set up and open JupyterLab
 # make refresh execute the notebooks and write their outputs into them, clean enough to commit
+# make labs    make a course's labs from the notebooks: labs/student, labs/instructor, labs/nbgrader
+# make browser click in two notebooks with a real browser, some minutes; needs Chromium or Chrome
 # make setup   only set up
 #
 # Needed beforehand: Python 3.11 or newer, and make. Choices, as in `make run PYTHON=python3.13 JOBS=4`:
@@ -24,7 +26,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --progress-bar o
 # One thread for each of the processes side by side: results do not hang on how many there are, and none waits for the others.
 ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: run test lab refresh setup constraints clean
+.PHONY: run test lab refresh labs browser setup constraints clean
 .DEFAULT_GOAL := run
 
 run: $(STAMP)
@@ -39,6 +41,15 @@ lab: $(STAMP)
 
 refresh: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python -m colorlab run $(NOTEBOOKS) --in-place --jobs $(JOBS)
+
+# What not everyone needs is installed when it is asked for.
+labs: $(STAMP)
+	$(BIN)/python -c "import nbgrader" 2>/dev/null || $(PIP) $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)") -e ".[labs]"
+	$(BIN)/python -m colorlab.labs $(NOTEBOOKS) --out labs
+
+browser: $(STAMP)
+	$(BIN)/python -c "import playwright" 2>/dev/null || $(PIP) $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)") -e ".[browser]"
+	$(ONE_THREAD) $(BIN)/python -m pytest -q tests/browser
 
 setup: $(STAMP)
 

@@ -59,7 +59,7 @@ Made by `make labs` from the course's notebooks; make them again after these hav
 
 - `student/`: to hand out without nbgrader. Every exercise checks itself.
 - `instructor/`: the same with solutions and outputs.
-- `nbgrader/`: a course folder. In it, for each lab:
+- `nbgrader/`: a course folder. In it, with colorlab's environment active, for each lab:
 
 ```bash
 nbgrader generate_assignment {first}     # writes release/

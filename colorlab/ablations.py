@@ -62,7 +62,7 @@ TABLES = {
             Row("VGG", (7.5e-3, 5.35e-2), {"extractor": "vgg19"}, _TOKENS),
             Row("ViT", (5.69e-3, 4.75e-2), {"extractor": "vit"}, _TOKENS),
             Row("the preset's own")),
-        CAVC_REMARK + "ten times worse than Table 5, although one row of each should be the same network: taken at other stages of training."),
+        CAVC_REMARK + "Ten times worse than Table 5, although one row of each should be the same network: taken at other stages of training."),
     "cavc 5": Table(
         "CAVC, Table 5: a histogram of the reference in the decoder", "cavc", CAVC_COLUMNS, (
             Row("with histogram", (3.30e-4, 5.10e-3)),

@@ -51,7 +51,7 @@ class Result(NamedTuple):
 
     films: dict[str, list[np.ndarray]]  # by the film's name: uint8 (H, W, 3) each
     seconds_per_frame: float            # all films, start to end; loading the network and a first try left out
-    peak_memory_mb: float               # see `peak_memory`
+    peak_memory_mb: float | None        # see `peak_memory`
 
 
 class Interval(NamedTuple):
@@ -78,22 +78,22 @@ def films_below(folder: str | Path, frames: int, short_side: int) -> list[Film]:
     return [Film(clip_name(path), read_clip(path, short_side, frames)) for path in found]
 
 
-def run(model: nn.Module, films: Sequence[Film]) -> Result:
+def run(model: nn.Module, films: Sequence[Film], memory: bool = True) -> Result:
     """Colour every film from its own first frame; a method that paints its own reference (tcavc) is given none.
 
-    The model stays where it is. Memory is measured on the first film, which also warms the model up for the clock.
+    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for it.
     """
     device = device_of(model)
     for _ in _colored(model, films[0], films[0].frames[:2]):  # what is imported at a first use counts for nobody
         pass
-    memory = peak_memory(model, films[0])
+    peak = peak_memory(model, films[0]) / MEBIBYTE if memory else None
     colored, began = {}, time.perf_counter()
     for film in films:
         colored[film.name] = list(_colored(model, film))
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     frames = sum(len(film.frames) for film in films)
-    return Result(colored, (time.perf_counter() - began) / frames, memory / MEBIBYTE)
+    return Result(colored, (time.perf_counter() - began) / frames, peak)
 
 
 def peak_memory(model: nn.Module, film: Film) -> float:
@@ -224,16 +224,19 @@ def bootstrap(values: Sequence[float], seed: int = 0, level: float = 0.95, sampl
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Rows under their head, aligned: names to the left, all else to the right; floats to three digits, "-" for None."""
+    """Rows under their head, aligned: the first column and columns of text to the left, numbers to the right; "-" for None."""
     lines = [list(head), *([_shown(value) for value in row] for row in rows)]
     widths = [max(len(line[index]) for line in lines) for index in range(len(head))]
-    return "\n".join("  ".join(text.ljust(width) if index == 0 else text.rjust(width)
-                               for index, (text, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+    left = [index == 0 or all(isinstance(row[index], str) for row in rows) for index in range(len(head))]
+    return "\n".join("  ".join(text.ljust(width) if to_left else text.rjust(width)
+                               for text, width, to_left in zip(line, widths, left)).rstrip() for line in lines)
 
 
 def number(value: float) -> str:
-    """Three digits that count: 24.5, 0.872, 0.00049."""
-    return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
+    """Three digits that count, four from 1 on: 24.51, 0.872, 0.000486, 1234."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:#.4g}" if abs(value) >= 1 else f"{value:#.3g}"
 
 
 def _shown(value: object) -> str:

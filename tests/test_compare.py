@@ -121,12 +121,12 @@ def test_a_network_holds_its_weights_and_more(films):
 
 def test_a_table_is_aligned_and_says_what_is_missing():
     text = compare.text_table(("name", "a", "long head"), [("x", 1.23456, None), ("longer", 1234.5, 7)])
-    assert text.splitlines() == ["name       a  long head", "x       1.23          -", "longer  1234          7"]
+    assert text.splitlines() == ["name        a  long head", "x       1.235          -", "longer   1234          7"]
 
 
-@pytest.mark.parametrize("value, shown", [(24.512, "24.5"), (0.8, "0.800"), (0.00048575, "0.000486"), (123.4, "123"), (-3.0, "-3.00"),
-                                          (54321.0, "54321")])
-def test_numbers_have_three_digits(value, shown):
+@pytest.mark.parametrize("value, shown", [(24.512, "24.51"), (0.8, "0.800"), (0.00048575, "0.000486"), (123.45, "123.5"),
+                                          (-3.0, "-3.000"), (54321.0, "54321"), (0.0, "0.00")])
+def test_numbers_have_the_digits_that_count(value, shown):
     assert compare.number(value) == shown
 
 

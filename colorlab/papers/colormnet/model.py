@@ -55,6 +55,7 @@ from torch import Tensor, nn
 
 from colorlab.modules.clips import as_clip
 from colorlab.modules.references import Reference, parse_references
+from colorlab.modules.resizing import resized
 
 from . import backbones, sources
 from .build import build_features, build_propagation, build_value_encoder, initialise
@@ -258,7 +259,4 @@ class ColorMNet(nn.Module):
 
 def _resized(lab: Tensor, l: Tensor) -> Tensor:
     """A reference (B or 1, 3, ., .) at the film's batch, size and device, (B, 3, H, W)."""
-    lab = lab.to(l)
-    if lab.shape[-2:] != l.shape[-2:]:
-        lab = F.interpolate(lab, size=l.shape[-2:], mode="bilinear", antialias=True)
-    return lab.expand(len(l), -1, -1, -1)
+    return resized(lab.to(l), l.shape[-2:]).expand(len(l), -1, -1, -1)

@@ -55,6 +55,7 @@ from colorlab.errors import InputError
 from colorlab.modules.clips import as_clip
 from colorlab.modules.color_lines import fit_lines
 from colorlab.modules.references import Reference, References, parse_references
+from colorlab.modules.resizing import resized
 
 from .attention import to_tokens
 from .backbone import Backbone, FrozenBatchNorm, TrainedNorm
@@ -281,13 +282,6 @@ def _middle_stages(config: LSTVCConfig) -> list[nn.Module]:
     if not config.transformer:
         return [PlainStage(channels, dilation) for dilation in DILATIONS]
     return [LinkedStage(channels, dilation, config.width, config.heads, config.inner, config.dropout) for dilation in DILATIONS]
-
-
-def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, any, any) -> (B, C, *size), smoothed where it shrinks; untouched where it fits already."""
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image
-    return F.interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def pad(maps: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
     python tests/bench/bench_colormnet.py                               # both sizes, 60 frames; half an hour on two cores
     python tests/bench/bench_colormnet.py --sizes 224x224 --frames 6    # a look
+    python tests/bench/bench_colormnet.py --growth                      # the state over a film that fills the memory many times
     python tests/bench/bench_colormnet.py --device cuda --sizes 536x960 --half bfloat16 --no-plain
 
 Times are taken frame by frame, ours and the plain one in turn, so that a machine that is busy is so for both: trust the ratios.
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +24,7 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
+from peak_memory import peak_growth, peak_resident
 from torch import Tensor
 
 from colorlab.papers.colormnet import ColorMNet, ColorMNetConfig, features, local_attention, memory
@@ -152,16 +153,32 @@ def race(height: int, width: int, frames: int, device: str, half: str | None, wi
 
 
 def peak(height: int, width: int, frames: int, plain: bool) -> None:
-    """In a process of its own: the most memory that the process ever held."""
+    """In a process of its own: the peak of memory, and what of it came after the network was built and the film opened."""
     network = released_like(plain)
     lab, l = film(height, width)
-    state, before = network.start([(0, lab)]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def film_through() -> None:
+        state = network.start([(0, lab)])
+        for t in range(frames):
+            with torch.inference_mode(), plainly() if plain else contextlib.nullcontext():
+                _, state = network.step(l(t), state)
+
+    growth = peak_growth(film_through)
+    write(f"{height}x{width}  {'plain' if plain else 'ours':9s} peak {peak_resident():.2f} GiB, {growth:.2f} above what the network "
+          f"holds, over {frames} frames")
+
+
+@torch.inference_mode()
+def growth(frames: int, device: str) -> None:
+    """The state of a film of small frames, under settings that fill the long-term memory soon: it grows, and then it does not."""
+    network = released_like(mem_every=1, max_mid_frames=4, min_mid_frames=2, prototypes=48, max_long=480).to(device)
+    lab, l = film(112, 112)
+    state, sizes = network.start([(0, lab.to(device))]), []
     for t in range(frames):
-        with torch.inference_mode(), plainly() if plain else contextlib.nullcontext():
-            _, state = network.step(l(t), state)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    write(f"{height}x{width}  {'plain' if plain else 'ours':9s} peak {after / 2**20:.2f} GiB, {(after - before) / 2**20:.2f} above the "
-          f"weights, over {frames} frames")
+        _, state = network.step(l(t).to(device), state)
+        sizes.append(state.nbytes / 2**20)
+    write("112x112  state, MB, at most 480 entries in long-term memory: "
+          + ", ".join(f"{max(sizes[t - 10:t]):.2f} by {t}" for t in range(10, frames + 1, 10)))
 
 
 def write(line: str) -> None:
@@ -176,9 +193,12 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--half", choices=["bfloat16", "float16"])
     parser.add_argument("--no-plain", action="store_true")
+    parser.add_argument("--growth", action="store_true")
     parser.add_argument("--peak", choices=["ours", "plain"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     write(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {options.frames} frames")
+    if options.growth:
+        return growth(options.frames, options.device)
     for size in options.sizes.split(","):
         height, width = map(int, size.split("x"))
         if options.peak:

@@ -5,16 +5,15 @@
     python tests/bench/bench_lstvc.py --work     # GFLOP a frame for N = 1 to 6: counted, not timed, so the same on any machine
 
 "plain" keeps every weight of every attention and the whole correlation matrix in memory, makes the reference's features once per
-block, paints the reference's colours along with the frames', and enlarges maps before the convolutions that follow. Both run the same parameters, in turn, in one process; peaks are those
-of a process of their own. The third block is timed: the state is there and warm.
+block, paints the reference's colours along with the frames', and enlarges maps before the convolutions that follow. Both run the
+same parameters, in turn, in one process; a peak is the most that is resident while a block is coloured: libraries, the parameters'
+0.5 GiB and all. The second block is measured: the state is there and warm.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from typing import NamedTuple
@@ -34,11 +33,12 @@ from colorlab.papers.lstvc.colorization import Colorization
 SIZE = (216, 384)
 
 
-class Times(NamedTuple):
-    """Seconds a frame: by the clock, and of the processor's, all threads together, which other processes disturb less."""
+class Cost(NamedTuple):
+    """Of a frame: seconds by the clock and of the processor, all threads together, which other processes disturb less; GiB at the peak."""
 
-    clock: float
-    processor: float
+    clock: float = math.inf
+    processor: float = math.inf
+    peak: float = math.inf
 
 
 def plain_attention(self: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -111,40 +111,19 @@ def block(model: LSTVC, l: Tensor, state, plain: bool):
 
 
 @torch.inference_mode()
-def seconds_per_frame(model: LSTVC, N: int, repeats: int) -> tuple[Times, Times, float]:
+def measured(model: LSTVC, N: int, repeats: int) -> tuple[Cost, Cost, float]:
     """The best of ours and of plain, run in turn; and how far their results are apart."""
     l, reference = film(N)
     _, state = model.step(l, model.start(reference))
-    _, state = model.step(l, state)
-    best = [Times(math.inf, math.inf)] * 2
+    best = [Cost(), Cost()]
     for _ in range(repeats):
         results = []
         for plain in (False, True):
             began = time.perf_counter(), time.process_time()
-            results.append(block(model, l, state, plain)[0])
+            peak_growth(lambda: results.append(block(model, l, state, plain)[0]))
             took = (time.perf_counter() - began[0]) / N, (time.process_time() - began[1]) / N
-            best[plain] = Times(*map(min, best[plain], took))
+            best[plain] = Cost(*map(min, best[plain], (*took, peak_resident())))
     return *best, float((results[0] - results[1]).abs().max())
-
-
-@torch.inference_mode()
-def peak(N: int, plain: bool) -> None:
-    """Run three blocks and print the peak of this process in GiB: libraries, the parameters' 0.5 and all."""
-    model = network()
-    l, reference = film(N)
-
-    def three_blocks() -> None:
-        state = model.start(reference)
-        for _ in range(3):
-            _, state = block(model, l, state, plain)
-
-    peak_growth(three_blocks)
-    print(peak_resident())
-
-
-def peak_apart(N: int, plain: bool) -> float:
-    command = [sys.executable, __file__, "--peak", str(N), "plain" if plain else "ours"]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def main() -> None:
@@ -152,13 +131,10 @@ def main() -> None:
     parser.add_argument("--blocks", action="store_true")
     parser.add_argument("--work", action="store_true")
     parser.add_argument("--frames", type=int, nargs="*", default=[2, 3], help="N, frames of a block")
-    parser.add_argument("--peak", nargs=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    if arguments.peak:
-        return peak(int(arguments.peak[0]), arguments.peak[1] == "plain")
     if arguments.work:
         return work()
     model = network()
@@ -167,15 +143,10 @@ def main() -> None:
         return blocks(model, arguments.repeats)
     print(f"{'N':>2} {'':9} {'ours':>7} {'plain':>7} {'ratio':>6}")
     for N in arguments.frames:
-        ours, plain, apart = seconds_per_frame(model, N, arguments.repeats)
-        row(N, "s/frame", ours.clock, plain.clock)
-        row(N, "processor", ours.processor, plain.processor)
-        row(N, "peak GiB", peak_apart(N, False), peak_apart(N, True))
+        ours, plain, apart = measured(model, N, arguments.repeats)
+        for what, one, other in zip(("s/frame", "processor", "peak GiB"), ours, plain):
+            print(f"{N:2d} {what:9} {one:7.2f} {other:7.2f} {one / other:6.2f}")
         print(f"{N:2d} results differ by up to {apart:.1e} in ab", flush=True)
-
-
-def row(N: int, what: str, ours: float, plain: float) -> None:
-    print(f"{N:2d} {what:9} {ours:7.2f} {plain:7.2f} {ours / plain:6.2f}", flush=True)
 
 
 @torch.inference_mode()

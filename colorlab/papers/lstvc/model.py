@@ -31,8 +31,8 @@ one can have and only it has the 148.21 M parameters that the paper states.
 - The colorization subnet takes L, W_1, W_2, S_1, S_2; the reference is one more frame beside the block's (Eq. 5: concatenated).
 - The linkage is two full transformer layers (Eq. 6, 7: attention and a sum).
 - `tokens` leave the encoder detached: it learns through its convolutions. The linkage's own layers do learn through the state.
-- N = 3 is the paper's best on DAVIS and the released script's. Counted here, at 216 x 384, a frame takes 1053 GFLOP at N = 1, 900 at 2, 865 at 3,
-  859 at 4, 865 at 5, 876 at 6 (`tests/bench/bench_lstvc.py --work`): beyond 3 a block gains nothing but memory.
+- N = 3 is the paper's best on DAVIS and the released script's. Counted here, at 216 x 384, a frame takes 1009 GFLOP at N = 1, 861 at 2, 827 at 3,
+  822 at 4, 828 at 5, 840 at 6 (`tests/bench/bench_lstvc.py --work`): beyond 3 a block gains nothing but memory.
 
 What is ours: features of a reference are made once per film, not once per block, and its colours are not painted again (same
 numbers). Several references stand side by side where the paper has one: the warp's softmax runs over all their cells. A frame that is

@@ -201,7 +201,7 @@ def test_a_clip_with_an_exemplar_that_is_no_frame_of_it(network, golden, monkeyp
 
 
 @pytest.mark.parametrize(("clip", "frames", "settings"), [
-    ("long", 44, {"mem_every": 1, "max_mid_frames": 4, "min_mid_frames": 2, "prototypes": 12, "max_long": 64}),
+    ("long", 21, {"mem_every": 1, "max_mid_frames": 4, "min_mid_frames": 2, "prototypes": 12, "max_long": 64}),
     ("default", 47, {}),
 ])
 def test_films_long_enough_to_be_compressed(network, golden, monkeypatch, clip, frames, settings):

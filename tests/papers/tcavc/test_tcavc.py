@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 import colorlab
-from colorlab.color import join_lab
+from colorlab.color import join_lab, lab_to_rgb, rgb_to_lab
 from colorlab.errors import InputError
 from colorlab.papers.tcavc import TCAVC, TCAVCConfig
 from colorlab.papers.tcavc.reference import painter_from_images, through_8_bits
@@ -47,6 +47,11 @@ def test_the_reference_has_8_bits():
     assert (through_8_bits(reference + 1e-4) - reference).abs().mean() < 0.01  # levels stay what they are
     exact = tiny(eight_bit_reference=False).paint(l[:, 0])
     assert (exact - reference).abs().max() > 0.1 and torch.equal(exact[:, :1], l[:, 0])
+
+
+def test_levels_are_cut_off_not_rounded():
+    light = torch.full((1, 3, 2, 2), 100.9 / 255)
+    assert_close(lab_to_rgb(through_8_bits(rgb_to_lab(light))), torch.full((1, 3, 2, 2), 100 / 255), atol=1e-4, rtol=0)
 
 
 def test_a_given_picture_takes_stage_1s_place():

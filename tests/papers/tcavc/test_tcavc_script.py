@@ -32,8 +32,14 @@ def test_a_wide_picture_loses_its_sides_and_a_tall_one_its_top_and_bottom():
 
 
 def test_every_shape_is_covered():
-    sides = range(1, 60, 7)
+    sides = (*range(1, 60, 9), 47, 77)  # 47 * (24 / 47) and 77 * (40 / 77) are a rounding below 24 and 40
     assert {cover_and_crop(pictures(1, H, W)[0], (24, 40)).shape for H in sides for W in sides} == {(24, 40, 3)}
+
+
+def test_what_shrinks_is_smoothed():
+    stripes = np.zeros((72, 120, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.ptp(cover_and_crop(stripes, (24, 40))[:, 4:-4].astype(int)) < 80  # one pixel in three, unsmoothed, would be 0 or 255
 
 
 def test_floats_are_refused():

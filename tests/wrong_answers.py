@@ -199,6 +199,70 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("return metrics.colorfulness(predicted) / metrics.colorfulness(truth)", "how far is it from 1?"),
         ("return metrics.colorfulness(predicted) / metrics.colorfulness(truth) - 1", "The sign is turned round"),
     ],
+    "09_compare.my_bootstrap": [
+        ("return np.quantile(values, (0.025, 0.975))", "not of their means"),
+        ("rng = np.random.default_rng(seed)\nmeans = values[rng.integers(len(values), size=(samples, len(values)))].mean(1)\n"
+         "return np.quantile(means, (0.05, 0.95))", "not 5 %"),
+        ("rng = np.random.default_rng(seed)\nmeans = values[rng.integers(len(values), size=(samples, len(values)))].mean(1)\n"
+         "return np.quantile(means, (0.975, 0.025))", "axis 0 runs the other way"),
+        ("return np.mean(values)", "Its shape is ()"),
+    ],
+    "09_compare.my_paired_low": [
+        ("return compare.bootstrap(np.subtract(a, b), seed).low", "B minus A"),
+        ("return compare.bootstrap(np.subtract(b, a), seed)", "One number is wanted"),
+        ("return compare.bootstrap(np.subtract(b, a), seed).high", "too large"),
+    ],
+    "09_compare.my_two_means": [
+        ("return np.mean([film.mean() for film in films]), np.concatenate(films).mean()", "frames first"),
+        ("return np.concatenate(films).mean()", "Its shape is ()"),
+        ("return [film.mean() for film in films]", "Its values run from 28 to 40"),
+    ],
+    "10_ablations.my_saving": [
+        ("return sum(p.numel() for p in row.parameters()) - sum(p.numel() for p in full.parameters())", "Full minus row"),
+        ("return len(list(full.parameters())) - len(list(row.parameters()))", "too small"),
+        ("return sum(p.numel() for p in full.parameters())", "too large"),
+    ],
+    "10_ablations.my_share": [
+        ("return (kept * cells + prototypes * compressions) / (frames * cells)", "before it is read"),
+        ("return 100 * ((kept - 1) * cells + prototypes * compressions) / (frames * cells)", "100 times the answer"),
+        ("return (kept - 1) / frames", "too small"),
+        ("return (kept - 1) * cells + prototypes * compressions", "too large"),
+    ],
+    "10_ablations.my_agreement": [
+        ("pairs = [(i, j) for i in range(len(quoted)) for j in range(i)]\n"
+         "return sum((quoted[i] > quoted[j]) == (measured[i] > measured[j]) for i, j in pairs) / len(pairs)", "equal quoted values do not count"),
+        ("pairs = [(i, j) for i in range(len(quoted)) for j in range(i) if quoted[i] != quoted[j]]\n"
+         "return sum((quoted[i] > quoted[j]) != (measured[i] > measured[j]) for i, j in pairs) / len(pairs)", "too small"),
+        ("pairs = [(i, j) for i in range(len(quoted)) for j in range(i) if quoted[i] != quoted[j]]\n"
+         "return sum((quoted[i] > quoted[j]) == (measured[i] > measured[j]) for i, j in pairs)", "too large"),
+    ],
+    "11_your_own_film.my_cuts": [
+        ("return [n for n, value in enumerate(changes) if value > threshold]", "A flash"),
+        ("return [n for n, value in enumerate(changes) if value > threshold\n"
+         "        and value > prominence * max(changes[max(0, n - reach):n + 1 + reach])]", "not one of its neighbours"),
+        ("return [value > threshold for value in changes]", "Its shape is (15,)"),
+        ("return max(changes)", "Its shape is ()"),
+    ],
+    "11_your_own_film.my_whole": [
+        ("return alpha * known + (1 - alpha.float()) * predicted", "Alpha counts to 255"),
+        ("share = alpha.float() / 255\nreturn share * predicted + (1 - share) * known", "exchanged"),
+        ("return torch.where(alpha > 127, known, predicted)", "Its values run from"),
+        ("return known", "Its values run from"),
+    ],
+    "11_your_own_film.my_cuts": [
+        ("return [n for n, value in enumerate(changes) if value > threshold]", "A flash, two changes side by side"),
+        ("return [n for n, value in enumerate(changes)\n"
+         "        if value > threshold and value > prominence * max(changes[max(0, n - reach):n + 1 + reach])]", "not one of its neighbours"),
+        ("return [value > threshold for value in changes]", "Its shape is (15,)"),
+        ("around = lambda n: changes[max(0, n - reach):n] + changes[n + 1:n + 1 + reach]\n"
+         "return [n + 1 for n, value in enumerate(changes) if value > threshold and value > prominence * max(around(n), default=0)]", "+1"),
+    ],
+    "11_your_own_film.my_whole": [
+        ("return alpha * known + (1 - alpha.float()) * predicted", "as a share it lies in [0, 1]"),
+        ("share = alpha.float() / 255\nreturn share * predicted + (1 - share) * known", "exchanged"),
+        ("return torch.where(alpha > 0, known, predicted)", "mix, do not choose"),
+        ("return torch.where(alpha > 127, known, predicted)", "mix, do not choose"),
+    ],
 }
 
 ALSO_RIGHT: dict[str, list[str]] = {

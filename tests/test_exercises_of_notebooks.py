@@ -103,6 +103,14 @@ def test_every_check_of_a_notebook_belongs_to_an_exercise(stem):
     assert checked == [exercise.index for owner, exercise in EXERCISES.values() if owner == stem]
 
 
+@pytest.mark.parametrize("stem", NOTEBOOKS)
+def test_no_other_cell_needs_a_students_answer(stem):
+    """So that the student edition runs to the end."""
+    own = {exercise.index: exercise.name for owner, exercise in EXERCISES.values() if owner == stem}
+    others = [cell.source for index, cell in enumerate(book(stem).cells) if cell.cell_type == "code" and index not in own]
+    assert set(own.values()) & names_of(*(statement for source in others for statement in ast.parse(source).body)).used == set()
+
+
 def test_wrong_answers_are_of_exercises_that_are_there():
     assert sorted((WRONG.keys() | ALSO_RIGHT.keys()) - EXERCISES.keys()) == []
 

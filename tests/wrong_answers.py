@@ -255,7 +255,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
          "        if value > threshold and value > prominence * max(changes[max(0, n - reach):n + 1 + reach])]", "not one of its neighbours"),
         ("return [value > threshold for value in changes]", "Its shape is (15,)"),
         ("around = lambda n: changes[max(0, n - reach):n] + changes[n + 1:n + 1 + reach]\n"
-         "return [n + 1 for n, value in enumerate(changes) if value > threshold and value > prominence * max(around(n), default=0)]", "+1"),
+         "return [n + 1 for n, value in enumerate(changes) if value > threshold and value > prominence * max(around(n), default=0)]", "first frame of the new scene"),
     ],
     "11_your_own_film.my_whole": [
         ("return alpha * known + (1 - alpha.float()) * predicted", "as a share it lies in [0, 1]"),

@@ -5,7 +5,10 @@ import torch
 from safetensors.torch import save_file
 
 import colorlab
+from colorlab import weights
 from colorlab.cli import main
+from colorlab.color import frames_to_rgb, rgb_to_lab
+from colorlab.data import embedded_clip
 from colorlab.errors import InputError
 from colorlab.weights import read_state, rename
 
@@ -69,3 +72,17 @@ def test_show_counts_each_part_and_the_frozen_extractor_apart(capsys):
     said = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:])
     assert said["sca"] == "5,331" and said["encoder"] == "7,299,636" and said["total"] == "12,460,488"
     assert said["frozen extractor, not in total"] == "87,455,232"
+
+
+@pytest.mark.parametrize("method", ("cavc", "lstvc", "colormnet", "tcavc"))
+def test_course_weights_ship_and_carry_colour(method):
+    """Each with its card; the trained network paints an embedded film about as colourful as it is, and not grey."""
+    file = weights.course_file(method)
+    card = file.with_suffix(".md").read_text()
+    assert "not for commercial use" in card and "colorlab train" in card and file.stat().st_size < 16e6
+    clip = rgb_to_lab(frames_to_rgb(embedded_clip("layers", 2, 64, 112).frames))
+    model = colorlab.load(method, "course", "course")
+    with torch.inference_mode():
+        ab, _ = model.step(clip[None, :, :1], model.start(None if method == "tcavc" else clip[:1]))
+    chroma, truth = (x.norm(dim=-3).mean() for x in (ab, clip[:, 1:]))
+    assert 0.2 * truth < chroma < 2 * truth

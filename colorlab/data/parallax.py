@@ -66,10 +66,17 @@ def render_parallax(position: Tensor, pose: Tensor, height: int, width: int) -> 
     cameras = list(zip(views, position, pose))
     there = [_motion(d[middle, middle], a, b) for d, a, b in zip(depth, cameras, cameras[1:])]
     back = [_motion(d[middle, middle], a, b) for d, a, b in zip(depth[1:], cameras[1:], cameras)]
-    forward, hidden_forward = map(torch.stack, zip(*there))
-    backward, hidden_backward = map(torch.stack, zip(*back))
+    forward, hidden_forward = _stacked(there, height, width)
+    backward, hidden_backward = _stacked(back, height, width)
     mixed = (spread(depth) > CUT) | (spread(source) > 0) | (F.max_pool2d(source, SUBSAMPLES) > 1)
     return Rendering(torch.stack(rgb), forward, backward, hidden_forward, hidden_backward, mixed)
+
+
+def _stacked(motions: list[tuple[Tensor, Tensor]], height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Flow (T-1, 2, h, w) and where it is hidden (T-1, h, w), of a film of one frame too, which has none."""
+    if not motions:
+        return torch.zeros(0, 2, height, width), torch.zeros(0, height, width, dtype=torch.bool)
+    return tuple(torch.stack(parts) for parts in zip(*motions))
 
 
 def look(scene: Scene, position: Tensor) -> View:

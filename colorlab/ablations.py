@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.methods import load
+from colorlab.modules.resizing import resized
 
 
 @dataclass(frozen=True)
@@ -161,8 +162,7 @@ class Retrieval:
     def __call__(self, l: Tensor) -> Tensor:
         """L (B, 1, H, W) -> Lab (B, 3, H, W)."""
         best = (thumbnail(l) @ self.thumbnails.to(l).mT).argmax(1)
-        found = [F.interpolate(self.pictures[index].to(l), l.shape[-2:], mode="bilinear", antialias=True) for index in best.tolist()]
-        return torch.cat(found)
+        return torch.cat([resized(self.pictures[index].to(l), l.shape[-2:]) for index in best.tolist()])
 
 
 def thumbnail(l: Tensor) -> Tensor:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from colorlab.modules.color_lines import draw_lines
+from colorlab.modules.color_lines import draw_lines, fit_lines
 from colorlab.modules.color_subnet import MiddleStage, WayDown, WayUp
 from colorlab.modules.instance_norm import instance_norm
 
 from .attention import TransformerLayer, to_maps, to_tokens
 from .correspondence import Warp
-from .state import EncodedReference
 
 DILATIONS = (2, 2, 1)  # of layers 5, 6 and 7
 
@@ -82,9 +81,9 @@ class Colorization(nn.Module):
 class Painted(nn.Module):
     """The paper's output: all colour is the subnet's own."""
 
-    def carried(self, references: EncodedReference) -> Tensor:
-        """What the heads are to bring over: (B, R, 2, h, w)."""
-        return references.ab
+    def carried(self, l: Tensor, ab: Tensor) -> Tensor:
+        """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: (B, 2, H/4, W/4), the top left of each sixteen."""
+        return ab[..., ::4, ::4]
 
     def forward(self, painted: Tensor, warp: Warp, l: Tensor) -> Tensor:
         """painted: (B, T, 2, H, W), the subnet's output; l: (B, T, 1, H, W), L / 50 - 1. Returns ab (B, T, 2, H, W) in ±128."""
@@ -94,9 +93,9 @@ class Painted(nn.Module):
 class Corrected(nn.Module):
     """The warped colour, mean of the heads, and what the subnet adds to it: with a last layer of zeros the warp passes as it is."""
 
-    def carried(self, references: EncodedReference) -> Tensor:
-        """The heads bring over ab and, to be drawn at full size, each cell's line: (B, R, 6, h, w)."""
-        return torch.cat((references.ab, references.lines), dim=2)
+    def carried(self, l: Tensor, ab: Tensor) -> Tensor:
+        """The heads bring over ab and, to be drawn at full size, each cell's line: (B, 6, H/4, W/4)."""
+        return torch.cat((ab[..., ::4, ::4], fit_lines(l, ab, 4)), dim=1)
 
     def forward(self, painted: Tensor, warp: Warp, l: Tensor) -> Tensor:
         lines = warp.color[:, :, :, 2:].mean(2).flatten(0, 1)                        # (B * T, 4, H/4, W/4)

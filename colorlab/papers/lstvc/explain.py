@@ -31,7 +31,7 @@ def attention_maps(model: LSTVC, l: Tensor, state: LSTVCState, at: tuple[int, in
 
     linked, share = _linkage_map(model, lightness, state, at)
     maps = _head_maps(model, features, len(in_use), at)                       # (heads, R, h, w), each head's sum to 1
-    similarity = model.heads(features, model.output.carried(references)).similarity[0, 0, :, y // 4, x // 4].clamp(min=1e-3)
+    similarity = model.heads(features, references.color).similarity[0, 0, :, y // 4, x // 4].clamp(min=1e-3)
     weights = (1 - share) * similarity / similarity.sum()                     # (heads,)
     named = {f"{_name(state, index)}, {head} head": weights[k] * _enlarged(maps[k, position], 4, (H, W))
              for position, index in enumerate(in_use) for k, head in enumerate(model.heads.names)}

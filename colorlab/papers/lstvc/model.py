@@ -53,7 +53,6 @@ from torch import Tensor, nn
 from colorlab.color import lab_to_rgb, split_lab
 from colorlab.errors import InputError
 from colorlab.modules.clips import as_clip
-from colorlab.modules.color_lines import fit_lines
 from colorlab.modules.references import Reference, References, parse_references
 from colorlab.modules.resizing import resized
 
@@ -186,7 +185,7 @@ class LSTVC(nn.Module):
         references = _stacked([state.encoded[index] for index in state.in_use(T)])   # each (B, R, ...)
 
         features, tokens = self._features(lightness, references, state)              # (B, R + T, C, H'/4, W'/4)
-        warp = self.heads(features, self.output.carried(references))
+        warp = self.heads(features, references.color)
         ab = self._paint(lightness, warp, references, tokens, state)[..., :H, :W]    # (B, T, 2, H, W)
 
         ab = _with_own_colors(ab, state)
@@ -226,11 +225,9 @@ class LSTVC(nn.Module):
         heads = len(self.heads.names)
         known = [split_lab(image)[0] / 50 - 1, *[ab] * heads, *[torch.ones_like(ab[:, :1])] * heads]
         known += [ab] * self.config.preceding_frame
-        quarter = ab[..., ::4, ::4]                                                  # nearest: the top left of sixteen
         guide = torch.cat([F.interpolate(x[..., ::4, ::4], scale_factor=4.0) for x in known[1:]], dim=1)
         source = self.colorization.source(torch.cat((known[0], guide), dim=1))
-        lines = fit_lines(known[0], ab, 4)
-        return EncodedReference(self.project(taps.high), self.fusion.low(taps), quarter, lines, source)
+        return EncodedReference(self.project(taps.high), self.fusion.low(taps), self.output.carried(known[0], ab), source)
 
     def _with_encoded(self, l: Tensor, state: LSTVCState) -> LSTVCState:
         """The state with all references encoded that this block looks at, for the size, device and precision of l (B, T, 1, H, W)."""
@@ -293,8 +290,8 @@ def pad(maps: Tensor) -> Tensor:
 def _stacked(encoded: list[EncodedReference]) -> EncodedReference:
     """References of (B, ...) each -> one of (B, R, ...)."""
     cnn, tokens = (torch.stack([getattr(one.high, name) for one in encoded], dim=1) for name in HighFeatures._fields)
-    low, ab, lines, source = (torch.stack([getattr(one, name) for one in encoded], dim=1) for name in ("low", "ab", "lines", "source"))
-    return EncodedReference(HighFeatures(cnn, tokens), low, ab, lines, source)
+    low, color, source = (torch.stack([getattr(one, name) for one in encoded], dim=1) for name in ("low", "color", "source"))
+    return EncodedReference(HighFeatures(cnn, tokens), low, color, source)
 
 
 def _with_own_colors(ab: Tensor, state: LSTVCState) -> Tensor:

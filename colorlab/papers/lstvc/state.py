@@ -17,8 +17,7 @@ class EncodedReference(NamedTuple):
 
     high: HighFeatures  # cnn (B, 512, H/8, W/8) and tokens (B, 384, H/8, W/8)
     low: Tensor         # (B, 256, H/4, W/4) R_low
-    ab: Tensor          # (B, 2, H/4, W/4) its colour / 128, what the warp carries over
-    lines: Tensor       # (B, 4, H/4, W/4) the same colour as lines in lightness, for a network that corrects the warp
+    color: Tensor       # (B, 2 or 6, H/4, W/4) what the warp carries over: ab / 128, and more where the output asks for it
     source: Tensor      # (B, 512, H/8, W/8) what it brings to the middle of the colorization subnet
 
 

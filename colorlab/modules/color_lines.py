@@ -5,8 +5,11 @@ is known at full size. Within a cell the model of He et al.'s guided filter (ECC
 
     ab(p) ≈ slope · L(p) + offset,
 
-so what is carried for a cell is not its mean colour but its line, fitted where colour is known and drawn with the lightness of the
-frame that receives it: the edges come out where that frame has them. This is ours, not one of the papers'; the course networks use it.
+so what is carried for a cell is not its mean colour but such lines, one for every 2 x 2 pixels in it, fitted where colour is known and
+drawn with the lightness of the frame that receives them: the edges come out where that frame has them. Each line is fitted to the 4 x 4
+pixels around its own four. This is ours, not one of the papers'; the course networks use it.
+
+Fitting and drawing lose a little, and doing so again in every frame would blur more and more: what was read is handed on as lines.
 """
 
 from __future__ import annotations
@@ -15,23 +18,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+STEP = 2  # pixels from line to line
 FLAT = 0.004  # a variance of lightness (in [-1, 1]; 10 in units of L) below which a slope cannot be told, and shrinks towards zero
 
 
-def fit_lines(l: Tensor, chroma: Tensor, cell: int) -> Tensor:
-    """Least squares in every cell of cell x cell pixels, slopes shrunk where lightness is flat.
+def numbers(cell: int) -> int:
+    """How many numbers the lines of a cell of cell x cell pixels are: two slopes and two offsets a line."""
+    return 4 * (cell // STEP) ** 2
 
-    l: (B, 1, H, W), L / 50 - 1; chroma: (B, 2, H, W); H and W multiples of `cell`. Returns (B, 4, H / cell, W / cell): two slopes, two
-    offsets, in the units of chroma.
+
+def fit_lines(l: Tensor, chroma: Tensor, cell: int) -> Tensor:
+    """Least squares around every 2 x 2 pixels, slopes shrunk where lightness is flat.
+
+    l: (B, 1, H, W), L / 50 - 1; chroma: (B, 2, H, W); H and W multiples of `cell`, which is even. Returns (B, numbers(cell), H / cell,
+    W / cell), in the units of chroma.
     """
-    mean_l, mean = F.avg_pool2d(l, cell), F.avg_pool2d(chroma, cell)
-    covariance = F.avg_pool2d(l * chroma, cell) - mean_l * mean
-    variance = (F.avg_pool2d(l.square(), cell) - mean_l.square()).clamp(min=0)
+    mean_l, mean = _around(l), _around(chroma)
+    covariance = _around(l * chroma) - mean_l * mean
+    variance = (_around(l.square()) - mean_l.square()).clamp(min=0)
     slope = covariance / (variance + FLAT)
-    return torch.cat((slope, mean - slope * mean_l), dim=1)
+    return F.pixel_unshuffle(torch.cat((slope, mean - slope * mean_l), dim=1), cell // STEP)
 
 
 def draw_lines(lines: Tensor, l: Tensor, cell: int) -> Tensor:
-    """lines: (B, 4, h, w) and l: (B, 1, cell * h, cell * w), as for `fit_lines` -> chroma (B, 2, cell * h, cell * w)."""
-    slope, offset = F.interpolate(lines, scale_factor=cell, mode="bilinear").chunk(2, dim=1)
+    """lines: (B, numbers(cell), h, w) and l: (B, 1, cell * h, cell * w), as for `fit_lines` -> chroma (B, 2, cell * h, cell * w)."""
+    lines = F.interpolate(F.pixel_shuffle(lines, cell // STEP), scale_factor=STEP, mode="bilinear")
+    slope, offset = lines.chunk(2, dim=1)
     return torch.addcmul(offset, slope, l.expand_as(slope))
+
+
+def _around(x: Tensor) -> Tensor:
+    """Means over 4 x 4 pixels, every STEP: (B, C, H, W) -> (B, C, H / STEP, W / STEP)."""
+    return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2 * STEP, STEP)

@@ -90,7 +90,7 @@ PAPER = {
 _COURSE = Recipe(steps=4000, weights=LossWeights(l1=0.1), motion="given", batch=8, frames=6, size=(128, 224), zoom=0.6, photographs=0.35,
                  strides=((0.0, (1, 2, 3)), (0.3, (1, 2, 3, 5, 8))), rates=(("", 1e-3),), schedule=Cosine(200), clip=1.0, average=0.998)
 COURSE = {
-    "lstvc": _COURSE,
+    "lstvc": replace(_COURSE, frames=9),  # three blocks: what is handed on is handed on twice
     "colormnet": replace(_COURSE, frames=7),
     "cavc": replace(_COURSE, weights=LossWeights(rgb=1.0), batch=16, frames=3, strides=((0.0, (1, 2, 4, 8)),)),
     # L1 alone paints in grey: of several possible colours it takes their middle. The patches' judge asks for one of them.
@@ -98,8 +98,9 @@ COURSE = {
                      discriminator_rate=5e-4),
 }
 # The same where there is no GPU: a second or two a step on one core, so an hour or so. Small crops of sharper pictures.
-LAPTOP = {method: replace(recipe, steps=2500, batch=1, frames=3 if method == "cavc" else 4, size=(96, 160), schedule=Cosine(100),
-                          average=0.995, discriminator_width=24) for method, recipe in COURSE.items()}
+_LAPTOP_FRAMES = {"cavc": 3, "lstvc": 7, "colormnet": 5, "tcavc": 4}
+LAPTOP = {method: replace(recipe, steps=2500, batch=1, frames=_LAPTOP_FRAMES[method], size=(96, 160), schedule=Cosine(100), average=0.995,
+                          discriminator_width=24) for method, recipe in COURSE.items()}
 # For tests, and for a notebook's two minutes on two cores.
 TINY = {method: replace(recipe, steps=60, batch=2, frames=4, size=(32, 48), strides=((0.0, (1, 2)),), schedule=Cosine(10), average=0.0,
                         discriminator_width=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from . import backbones
-from .carry import CARRIED
+from .carry import numbers
 from .config import ColorMNetConfig
 from .features import ConcatenatedScale, FrameEncoder, GuidedFusion, GuideOnlyScale, LocalOnly
 from .propagation import MemoryPropagation, Recurrent
@@ -34,11 +34,11 @@ def build_value_encoder(c: ColorMNetConfig) -> ValueEncoder:
     return ValueEncoder(cnn, c.channels[0], c.value, c.hidden)
 
 
-def build_propagation(c: ColorMNetConfig) -> MemoryPropagation | Recurrent:
+def build_propagation(c: ColorMNetConfig, stride: int) -> MemoryPropagation | Recurrent:
     if c.propagation not in PROPAGATION:
         raise ValueError(f"propagation is one of {', '.join(PROPAGATION)}, got {c.propagation!r}")
     if c.propagation == "recurrent":
-        return Recurrent(2 * c.value + CARRIED * c.carry_chroma, c.key)
+        return Recurrent(2 * c.value + (numbers(stride) if c.carry_chroma else 0), c.key)
     return MemoryPropagation(c.memory)
 
 

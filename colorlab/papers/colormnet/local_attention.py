@@ -17,7 +17,7 @@ TILE = 8  # queries per tile side: small tiles waste less on masked keys, large 
 
 class LocalRead(NamedTuple):
     value: Tensor           # (B, 2, Cv, h, w) to be added to what was read from memory
-    chroma: Tensor | None   # (B, 4, h, w) the window's colours mixed by the same weights, where they were given
+    chroma: Tensor | None   # (B, n, h, w) the window's colours mixed by the same weights, where they were given
 
 
 class LocalAttention(nn.Module):
@@ -31,7 +31,7 @@ class LocalAttention(nn.Module):
         self.project = nn.Linear(2 * value, 2 * value)  # the one place, beside the value encoder's input, where a meets b
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, chroma: Tensor | None = None) -> LocalRead:
-        """query, key: (B, Ck, h, w) of this frame and of the remembered one; value: (B, 2, Cv, h, w); chroma: (B, 4, h, w)."""
+        """query, key: (B, Ck, h, w) of this frame and of the remembered one; value: (B, 2, Cv, h, w); chroma: (B, n, h, w)."""
         rows = value.flatten(1, 2) if chroma is None else torch.cat((value.flatten(1, 2), chroma), dim=1)
         mixed = window_attention(query, key, rows, self.relative(query), self.window)
         mixed, chroma = mixed.split((value.shape[1] * value.shape[2], rows.shape[1] - value.shape[1] * value.shape[2]), dim=1)

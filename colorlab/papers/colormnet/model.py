@@ -78,7 +78,7 @@ class ColorMNet(nn.Module):
         self.multiple = math.lcm(self.stride, patch)  # frames are padded to multiples of this
         self.key_heads = KeyHeads(c.channels[0], c.key)
         self.value_encoder = build_value_encoder(c)
-        self.propagation = build_propagation(c)
+        self.propagation = build_propagation(c, self.stride)
         self.local_attention = LocalAttention(c.key, c.value, c.window) if c.local_attention else None
         self.decoder = Decoder(c.channels, c.value, c.hidden, c.decoder, self.stride // 4, c.hidden_inner)
         self.carry = CarriedChroma(c.value, self.stride) if c.carry_chroma else None
@@ -146,13 +146,14 @@ class ColorMNet(nn.Module):
         with self.autocast(l.device):
             look = self.look(l, state)
             if given is None:
-                chroma, state = self.predict(look, state, update=not due or every >= 0)
+                chroma, carried, state = self.predict(look, state, update=not due or every >= 0)
                 ab = self.crop(chroma, l) * AB_SCALE
             else:
-                ab, chroma = self.given_chroma(given, l)
+                (ab, chroma), carried = self.given_chroma(given, l), None
             if due:
                 waited = every < 0 or state.renewed is None or state.frame - state.renewed >= every
-                rows, state = self.valued(look, chroma, state, deep=waited and (state.frame > 0 or given is not None))
+                deep = waited and (state.frame > 0 or given is not None)
+                rows, state = self.valued(look, chroma, state, deep, carried)
                 state = self.remember(look, rows, state, keep=given is not None)
         return ab, state.after_frame()
 
@@ -184,49 +185,54 @@ class ColorMNet(nn.Module):
         features = self.features(image, state.position)
         return Look(image, features, self.key_heads(features.coarse))
 
-    def predict(self, look: Look, state: State, update: bool) -> tuple[Tensor, State]:
-        """Chroma (B, 2, H, W) of the padded frame, in about ±1 (Eq. 13); `update` renews the hidden state."""
-        read, carried, state = self.read(look.query, state)
+    def predict(self, look: Look, state: State, update: bool) -> tuple[Tensor, Tensor | None, State]:
+        """Chroma (B, 2, H, W) of the padded frame, in about ±1 (Eq. 13), and what of it was carried; `update` renews the hidden state."""
+        read, carried, state = self.read(look, state)
         decoded = self.decoder(look.features, read, state.hidden)
         if update:
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
         if self.carry is None:
-            return decoded.logits.tanh(), state
-        return self.carry(carried, look.image[:, :1]) + decoded.logits, state
+            return decoded.logits.tanh(), None, state
+        return self.carry(carried, look.image[:, :1]) + decoded.logits, carried, state
 
-    def read(self, query: Query, state: State) -> tuple[Tensor, Tensor | None, State]:
-        """(B, 2, Cv, h, w), V + L: read from memory and nearby; the lines (B, 4, h, w) carried with it, or None."""
-        rows, held = self.propagation.read(state.held, query)
-        far, chroma = self._split(rows)
+    def read(self, look: Look, state: State) -> tuple[Tensor, Tensor | None, State]:
+        """(B, 2, Cv, h, w), V + L: read from memory and nearby; what is carried with it, (B, numbers, h, w), or None."""
+        (far, carried), (near, near_carried), held = self._far_and_near(look.query, state)
         state = replace(state, held=held)
-        if self.local_attention is None or state.last is None:
-            return far, chroma, state
-        near, near_chroma = self.local_attention(query.key, state.last.key, *self._split(state.last.rows))
+        if near is None:
+            return far, carried, state
         if self.carry is not None:
-            chroma = self.carry.blend(far, near, chroma, near_chroma)
-        return far + near, chroma, state
+            share = self.carry.share(far, near, carried, near_carried, look.image[:, :1])
+            carried = torch.lerp(carried, near_carried, share.to(carried.dtype))
+        return far + near, carried, state
 
-    def share(self, query: Query, state: State, row: int, column: int) -> float:
+    def share(self, look: Look, state: State, row: int, column: int) -> float:
         """How much of a cell's colour comes from nearby and not from memory: the carried chroma's, or a half."""
         if self.carry is None:
             return 0.5
-        far, _ = self._split(self.propagation.read(state.held, query).rows)
-        near = self.local_attention(query.key, state.last.key, *self._split(state.last.rows)).value
-        return float(self.carry.share(far, near)[0, 0, row, column])
+        (far, carried), (near, near_carried), _ = self._far_and_near(look.query, state)
+        return float(self.carry.share(far, near, carried, near_carried, look.image[:, :1])[0, 0, row, column])
+
+    def _far_and_near(self, query: Query, state: State) -> tuple[tuple, tuple, tuple]:
+        """Value and carried chroma read from memory, the same from nearby (None where there is no frame to look at), and what is held now."""
+        rows, held = self.propagation.read(state.held, query)
+        if self.local_attention is None or state.last is None:
+            return self._split(rows), (None, None), held
+        return self._split(rows), self.local_attention(query.key, state.last.key, *self._split(state.last.rows)), held
 
     def given_chroma(self, reference: Reference, l: Tensor) -> tuple[Tensor, Tensor]:
         """An exemplar's ab (B, 2, H, W) at the film's size, and as the network sees it."""
         ab = _resized(reference.image, l)[:, 1:]
         return ab, self.pad(ab / AB_SCALE)
 
-    def valued(self, look: Look, chroma: Tensor, state: State, deep: bool) -> tuple[Tensor, State]:
-        """What is to be remembered of a frame, (B, C, h, w); `deep` renews the hidden state from it."""
+    def valued(self, look: Look, chroma: Tensor, state: State, deep: bool, carried: Tensor | None = None) -> tuple[Tensor, State]:
+        """What is to be remembered of a frame, (B, C, h, w); `deep` renews the hidden state from it; carried: what its chroma was drawn from."""
         value = self.value_encoder(look.image, chroma, look.features.coarse)
         if deep:
             state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden), renewed=state.frame)
         rows = value.flatten(1, 2)
         if self.carry is not None:
-            rows = torch.cat((rows, self.carry.fit(look.image[:, :1], chroma).to(rows.dtype)), dim=1)
+            rows = torch.cat((rows, self.carry.fit(look.image[:, :1], chroma, carried).to(rows.dtype)), dim=1)
         return rows, state
 
     def remember(self, look: Look, rows: Tensor, state: State, keep: bool) -> State:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .features import Query
-from .state import State
+from .state import Look, State
 
 if TYPE_CHECKING:
     from .model import ColorMNet
@@ -36,8 +35,9 @@ def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) 
     top, left = (grid_h * network.stride - H) // 2, (grid_w * network.stride - W) // 2
     row, column = (y + top) // network.stride, (x + left) // network.stride
     with network.autocast(l.device):
-        query = network.look(l, state).query
-        near, share = _neighbours(network, query, state, row, column)
+        look = network.look(l, state)
+        query = look.query
+        near, share = _neighbours(network, look, state, row, column)
     cells = {_name(*source): weights * (1 - share)
              for source, weights in network.propagation.sources(state.held, query, row * grid_w + column)}
     if near is not None:
@@ -49,16 +49,17 @@ def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) 
     return {name: m / total for name, m in maps.items()}
 
 
-def _neighbours(network: ColorMNet, query: Query, state: State, row: int, column: int) -> tuple[Tensor | None, float]:
+def _neighbours(network: ColorMNet, look: Look, state: State, row: int, column: int) -> tuple[Tensor | None, float]:
     """Local attention's weights (h, w) for a cell, and the share of the colour that comes from there."""
     if network.local_attention is None or state.last is None:
         return None, 0.0
-    h, w = query.key.shape[-2:]
+    key = look.query.key
+    h, w = key.shape[-2:]
     window, radius = network.local_attention.window, network.local_attention.window // 2
-    weights = network.local_attention.weights(query.key, state.last.key)[0, :, row, column].view(window, window)
+    weights = network.local_attention.weights(key, state.last.key)[0, :, row, column].view(window, window)
     padded = weights.new_zeros(h + 2 * radius, w + 2 * radius)
     padded[row:row + window, column:column + window] = weights
-    return padded[radius:radius + h, radius:radius + w], network.share(query, state, row, column)
+    return padded[radius:radius + h, radius:radius + w], network.share(look, state, row, column)
 
 
 def _spread(cells: Tensor, stride: int) -> Tensor:

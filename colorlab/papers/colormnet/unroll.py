@@ -37,15 +37,15 @@ def unroll(network: ColorMNet, l: Tensor, state: State, generator: torch.Generat
                 held = exemplars
                 for query, rows, index in others if network.config.propagation != "memory" else _some(others, generator):
                     held = network.propagation.write(held, query, rows, index, False)
-                chroma, state = network.predict(look, replace(state, held=held), update=t > 0)
+                chroma, carried, state = network.predict(look, replace(state, held=held), update=t > 0)
                 ab = network.crop(chroma, frame) * AB_SCALE
             else:
-                ab, chroma = network.given_chroma(given, frame)
+                (ab, chroma), carried = network.given_chroma(given, frame), None
             frames.append(ab)
             if t + 1 == l.shape[1]:
                 break
             by_chance = t > 0 and float(torch.rand((), generator=generator)) < DEEP_UPDATE_PROBABILITY
-            rows, state = network.valued(look, chroma, state, deep=given is not None or by_chance)
+            rows, state = network.valued(look, chroma, state, given is not None or by_chance, carried)
             state = network.remember(look, rows, state, keep=given is not None)
             if given is None:
                 others.append((look.query, rows, t))

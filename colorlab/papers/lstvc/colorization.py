@@ -94,10 +94,20 @@ class Corrected(nn.Module):
     """The warped colour, mean of the heads, and what the subnet adds to it: with a last layer of zeros the warp passes as it is."""
 
     def carried(self, l: Tensor, ab: Tensor) -> Tensor:
-        """The heads bring over ab and, to be drawn at full size, each cell's line: (B, 6, H/4, W/4)."""
+        """The heads bring over ab and, to be drawn at full size, each cell's lines: (B, 2 + 16, H/4, W/4)."""
         return torch.cat((ab[..., ::4, ::4], fit_lines(l, ab, 4)), dim=1)
 
     def forward(self, painted: Tensor, warp: Warp, l: Tensor) -> Tensor:
-        lines = warp.color[:, :, :, 2:].mean(2).flatten(0, 1)                        # (B * T, 4, H/4, W/4)
+        lines = self.lines(warp).flatten(0, 1)                                       # (B * T, 16, H/4, W/4)
         warped = draw_lines(lines, l.flatten(0, 1), 4).unflatten(0, l.shape[:2])     # (B, T, 2, H, W)
         return 128 * (warped + painted.tanh())
+
+    def handed_on(self, l: Tensor, ab: Tensor, warp: Warp) -> Tensor:
+        """`carried` of a block's last frame: the lines that were read, and fitted anew only what was added to them."""
+        lines = self.lines(warp)[:, -1]
+        return torch.cat((ab[..., ::4, ::4], lines + fit_lines(l, ab - draw_lines(lines, l, 4), 4)), dim=1)
+
+    @staticmethod
+    def lines(warp: Warp) -> Tensor:
+        """(B, T, 16, H/4, W/4), mean of the heads."""
+        return warp.color[:, :, :, 2:].mean(2)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .attention import to_tokens
-from .model import _stacked, pad
+from .model import pad
 from .state import LSTVCState
 
 if TYPE_CHECKING:
@@ -25,26 +25,28 @@ def attention_maps(model: LSTVC, l: Tensor, state: LSTVCState, at: tuple[int, in
     if not (0 <= y < H and 0 <= x < W):
         raise ValueError(f"attention: the pixel (y, x) = {at} lies outside the frame of {H} x {W}")
     in_use = state.in_use(1)
-    references = _stacked([state.encoded[index] for index in in_use])
+    references, names = model._references(state, 1), [_name(state, index) for index in in_use]
+    preceding = state.last is not None
+    names += [f"last frame {state.frame - 1}"] * preceding
     lightness = pad(l[:, 0])[:, None]
     features, _ = model._features(lightness, references, state)
 
     linked, share = _linkage_map(model, lightness, state, at)
-    maps = _head_maps(model, features, len(in_use), at)                       # (heads, R, h, w), each head's sum to 1
-    similarity = model.heads(features, references.color).similarity[0, 0, :, y // 4, x // 4].clamp(min=1e-3)
+    maps = _head_maps(model, features, len(names), preceding, at)             # (heads, R, h, w), each head's sum to 1
+    similarity = model.heads(features, references.color, preceding).similarity[0, 0, :, y // 4, x // 4].clamp(min=1e-3)
     weights = (1 - share) * similarity / similarity.sum()                     # (heads,)
-    named = {f"{_name(state, index)}, {head} head": weights[k] * _enlarged(maps[k, position], 4, (H, W))
-             for position, index in enumerate(in_use) for k, head in enumerate(model.heads.names)}
+    named = {f"{name}, {head} head": weights[k] * _enlarged(maps[k, position], 4, (H, W))
+             for position, name in enumerate(names) for k, head in enumerate(model.heads.names)}
     if linked is not None:
         named["linkage state"] = share * _enlarged(linked, 8, (H, W))
     total = sum(map.sum() for map in named.values())                          # what fell on the padding is missing from it
     return {name: map / total for name, map in named.items()}
 
 
-def _head_maps(model: LSTVC, features: Tensor, references: int, at: tuple[int, int]) -> Tensor:
+def _head_maps(model: LSTVC, features: Tensor, references: int, preceding: bool, at: tuple[int, int]) -> Tensor:
     """Eq. 2's softmax of one cell: (heads, R, h, w)."""
     h, w = features.shape[-2:]
-    query, key = model.heads.queries_and_keys(features, references)           # (1, heads, h * w or R * h * w, C)
+    query, key = model.heads.queries_and_keys(features, references, preceding)  # (1, heads, h * w or R * h * w, C)
     correlation = (key[0] @ query[0, :, (at[0] // 4) * w + at[1] // 4, :, None])[..., 0]
     temperature = max(model.config.temperature, 1e-6)                         # the nearest neighbour: a softmax that is one-hot
     return (correlation / temperature).softmax(-1).view(-1, references, h, w)

@@ -34,6 +34,9 @@ one can have and only it has the 148.21 M parameters that the paper states.
 - N = 3 is the paper's best on DAVIS and the released script's. Counted here, at 216 x 384, a frame takes 1009 GFLOP at N = 1, 861 at 2, 827 at 3,
   822 at 4, 828 at 5, 840 at 6 (`tests/bench/bench_lstvc.py --work`): beyond 3 a block gains nothing but memory.
 
+The course preset is `rolling`: the frame coloured last is matched beside the references, as TCAVC's Eq. 4 has it guide the next one, so that
+what came into view in it keeps its colour.
+
 What is ours: features of a reference are made once per film, not once per block, and its colours are not painted again (same
 numbers). Several references stand side by side where the paper has one: the warp's softmax runs over all their cells. A frame that is
 itself a reference comes back in its own colours. A reference of another size is resized to the film's. Batches: the released code
@@ -62,7 +65,7 @@ from .cnn_transformer import CNNTransformer, ConvEncoder, HighFeatures, Project
 from .colorization import DILATIONS, Colorization, Corrected, LinkedStage, Painted, PlainStage
 from .correspondence import DoubleHead, Fusion, VanillaHead, Warp
 from .linkage import Linkage, NoLinkage
-from .state import EncodedReference, LSTVCState
+from .state import Colored, EncodedReference, LSTVCState
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class LSTVCConfig:
     second_head: bool = True         # the augmented head
     preceding_frame: bool = False    # the frame coloured before guides the next, as TCAVC's Eq. 4 says (its code does not)
     start_from_warp: bool = False    # paint a correction of the warped colour, not the colour
+    rolling: bool = False            # with it: the frame coloured before stands beside the references, and is matched as they are
 
     @classmethod
     def paper(cls) -> LSTVCConfig:
@@ -101,7 +105,7 @@ class LSTVCConfig:
         """Small enough for a laptop's CPU; untrained, it already shows the warped colour."""
         return cls(encoder_blocks=2, channels=64, width=48, heads=2, linkage_heads=2, inner=96, match_channels=32, residual_blocks=1,
                    color_width=8, dropout=0.0, backbone_blocks=(2, 2, 3), backbone_taps=(1, 1, 1), backbone_width=8,
-                   backbone_frozen=False, start_from_warp=True)
+                   backbone_frozen=False, start_from_warp=True, rolling=True)
 
     @classmethod
     def tiny(cls) -> LSTVCConfig:
@@ -131,7 +135,9 @@ class LSTVC(nn.Module):
         self.encoder = _encoder(config)
         self.fusion = Fusion(half, quarter, config.channels, 2 * config.match_channels, config.residual_blocks, config.mix)
         head = DoubleHead if config.second_head else VanillaHead
-        self.heads = head(config.match_channels, config.width, config.temperature)
+        if config.rolling and not config.start_from_warp:
+            raise ValueError("rolling needs start_from_warp: only that output says what of its colours is to be carried on")
+        self.heads = head(config.match_channels, config.width, config.temperature, preceding=config.start_from_warp)
         inputs = 1 + 3 * len(self.heads.names) + 2 * config.preceding_frame  # L; ab and similarity of each head; ab before
         self.colorization = Colorization(_middle_stages(config), inputs, config.color_width)
         self.output = Corrected() if config.start_from_warp else Painted()
@@ -182,17 +188,18 @@ class LSTVC(nn.Module):
         B, T, _, H, W = l.shape
         state = self._with_encoded(l, state)
         lightness = pad(l.flatten(0, 1)).unflatten(0, (B, T))                        # (B, T, 1, H', W'), multiples of 8
-        references = _stacked([state.encoded[index] for index in state.in_use(T)])   # each (B, R, ...)
+        references = self._references(state, T)                                      # each (B, R, ...)
 
         features, tokens = self._features(lightness, references, state)              # (B, R + T, C, H'/4, W'/4)
-        warp = self.heads(features, references.color)
+        warp = self.heads(features, references.color, preceding=state.last is not None)
         ab = self._paint(lightness, warp, references, tokens, state)[..., :H, :W]    # (B, T, 2, H, W)
 
         ab = _with_own_colors(ab, state)
         cells = (..., slice(math.ceil(H / 4)), slice(math.ceil(W / 4)))
         after = replace(state, frame=state.frame + T, linkage=self.linkage.store(state.linkage, tokens),
                         grid=state.grid or tuple(side // 8 for side in lightness.shape[-2:]),
-                        preceding=ab[:, -1] if self.config.preceding_frame else None)
+                        preceding=ab[:, -1] if self.config.preceding_frame else None,
+                        last=self._colored(l[:, -1], ab[:, -1], warp) if self.config.rolling else None)
         return Look(ab, 128 * warp.ab[cells], warp.similarity[cells]), after
 
     def attention(self, l: Tensor, state: LSTVCState, at: tuple[int, int]) -> dict[str, Tensor]:
@@ -238,6 +245,17 @@ class LSTVC(nn.Module):
                         if known is None and index in wanted else known
                         for index, (known, reference) in enumerate(zip(encoded, state.references)))
         return replace(state, size=size, encoded=encoded)
+
+    def _references(self, state: LSTVCState, count: int) -> EncodedReference:
+        """What the next `count` frames look at, side by side: the references in use and, where it is asked for, the frame before."""
+        encoded = [state.encoded[index] for index in state.in_use(count)]
+        if state.last is not None:
+            encoded.append(self.encode(state.last.lab, state.size)._replace(color=state.last.color))
+        return _stacked(encoded)
+
+    def _colored(self, l: Tensor, ab: Tensor, warp: Warp) -> Colored:
+        """A block's last frame, l (B, 1, H, W) and ab (B, 2, H, W), for the next block to look at."""
+        return Colored(torch.cat((l, ab), dim=1).detach(), self.output.handed_on(pad(l) / 50 - 1, pad(ab) / 128, warp))
 
     def _features(self, l: Tensor, references: EncodedReference, state: LSTVCState) -> tuple[Tensor, Tensor | None]:
         """R' of references and frames (B, n, C, H/4, W/4), and ho_t (B, n * H/8 * W/8, 384)."""

@@ -17,8 +17,18 @@ class EncodedReference(NamedTuple):
 
     high: HighFeatures  # cnn (B, 512, H/8, W/8) and tokens (B, 384, H/8, W/8)
     low: Tensor         # (B, 256, H/4, W/4) R_low
-    color: Tensor       # (B, 2 or 6, H/4, W/4) what the warp carries over: ab / 128, and more where the output asks for it
+    color: Tensor       # (B, 2 or 18, H/4, W/4) what the warp carries over: ab / 128, and more where the output asks for it
     source: Tensor      # (B, 512, H/8, W/8) what it brings to the middle of the colorization subnet
+
+
+class Colored(NamedTuple):
+    """The last frame of a block, where the next one is to look at it as at a reference."""
+
+    lab: Tensor    # (B, 3, H, W), without gradient
+    color: Tensor  # (B, 18, H/4, W/4) what the warp carries over of it
+
+    def detach(self) -> Colored:
+        return Colored(*(part.detach() for part in self))
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class LSTVCState:
     linkage: Tensor | None = None                        # (B, M, 384) i_t of Eq. 7; None before the first block
     grid: tuple[int, int] | None = None                  # (h, w) of the cells that the linkage's tokens stood for at first
     preceding: Tensor | None = None                      # (B, 2, H, W) ab of the frame before, where the variant uses it
+    last: Colored | None = None                          # the frame before, where it stands beside the references
     size: tuple[int, int] | None = None                  # (H, W) of the film, once a step has seen it
     encoded: tuple[EncodedReference | None, ...] = ()    # one per reference, None until a block needs it
 
@@ -51,5 +62,5 @@ class LSTVCState:
 
     def detach(self) -> LSTVCState:
         """The same state without the graph behind it, for training a block at a time; references are then encoded anew."""
-        linkage, preceding = (None if x is None else x.detach() for x in (self.linkage, self.preceding))
-        return replace(self, linkage=linkage, preceding=preceding, encoded=(None,) * len(self.references))
+        linkage, preceding, last = (None if x is None else x.detach() for x in (self.linkage, self.preceding, self.last))
+        return replace(self, linkage=linkage, preceding=preceding, last=last, encoded=(None,) * len(self.references))

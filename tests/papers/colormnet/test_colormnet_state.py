@@ -136,6 +136,29 @@ def test_before_any_training_the_colour_of_the_best_match_is_carried_over():
     assert_close(ab, draw_lines(fit_lines(l, lab[:, 1:], 4), l, 4), atol=1e-3, rtol=0)
 
 
+def test_what_was_read_is_handed_on_and_only_the_rest_is_fitted(network):
+    """Lines fitted anew to what lines drew would blur with every frame."""
+    carry, lab = network.carry, film(1, 16, 16)[:, 0]
+    l = lab[:, :1] / 50 - 1
+    read = carry.fit(l, torch.rand(1, 2, 16, 16, generator=torch.Generator().manual_seed(1)))
+    drawn = carry(read, l)
+    assert_close(carry.fit(l, drawn, read), read, atol=1e-6, rtol=0)
+    assert (carry.fit(l, drawn) - read).abs().max() > 0.01
+    more = carry.fit(l, drawn + 0.1, read) - read
+    assert_close(carry(read + more, l), drawn + 0.1, atol=1e-5, rtol=0)
+
+
+def test_a_place_of_another_lightness_can_be_told(network):
+    """The gate sees how far the lightness that came along is from the frame's own."""
+    carry = build().carry
+    far = near = torch.zeros(1, 2, network.config.value, 4, 4)
+    l = torch.zeros(1, 1, 16, 16)
+    here, wrong = (carry.fit(l + shift, torch.zeros(1, 2, 16, 16)) for shift in (0.0, 0.5))
+    carry.gate.weight.data[:, -4:] = -1  # distrusts what is near and wrong
+    trusted, distrusted = (carry.share(far, near, here, other, l) for other in (here, wrong))
+    assert torch.allclose(trusted, torch.tensor(0.5)) and (distrusted < trusted).all()
+
+
 def test_a_film_needs_a_reference(network):
     with pytest.raises(ValueError, match="tcavc"):
         network.start(None)

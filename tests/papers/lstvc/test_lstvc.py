@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 import colorlab
 from colorlab.errors import InputError
+from colorlab.modules.color_lines import draw_lines
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig
 from colorlab.papers.lstvc.attention import Attention
 
@@ -89,6 +90,36 @@ def test_the_preceding_frame_guides_the_next_where_the_variant_asks_for_it():
     assert (guided - other).abs().max() > 0.1
 
 
+ROLLING = {"rolling": True, "start_from_warp": True, "block_size": 2}
+
+
+def test_the_frame_before_stands_beside_the_references_where_the_variant_asks_for_it():
+    model, (l, reference) = tiny(**ROLLING), film()
+    _, state = model.step(l[:, :2], model.start(reference))
+    assert state.last.lab.shape == (1, 3, 32, 40)
+    model.heads.preference.data.fill_(2.0)  # only the frame before matches
+    after, _ = model.step(l[:, 2:4], state)
+    redder = state.last._replace(color=state.last.color + 0.25)
+    changed, _ = model.step(l[:, 2:4], dataclasses.replace(state, last=redder))
+    assert (changed - after).mean() > 10
+    model.heads.preference.data.fill_(-2.0)  # or never
+    assert_close(model.step(l[:, 2:4], dataclasses.replace(state, last=redder))[0], model.step(l[:, 2:4], state)[0], atol=1e-3, rtol=0)
+
+
+def test_what_the_warp_brought_over_is_handed_on_as_it_is():
+    """Untrained, nothing is added: the next block finds the very lines that this one has read."""
+    model, (l, reference) = tiny(**ROLLING), film()
+    look, state = model.look(l[:, :2], model.start(reference))
+    assert state.last.color.shape == (1, 18, 8, 10)
+    painted = look.ab[:, -1] / 128
+    assert_close(draw_lines(state.last.color[:, 2:], l[:, 1] / 50 - 1, 4), painted, atol=1e-4, rtol=0)
+
+
+def test_rolling_is_only_for_a_network_that_corrects_the_warp():
+    with pytest.raises(ValueError, match="start_from_warp"):
+        tiny(rolling=True)
+
+
 def test_a_shorter_last_block_and_single_frames_are_blocks_too():
     model, (l, reference) = tiny(block_size=3), film(frames=4)
     state = model.start(reference)
@@ -160,6 +191,14 @@ def test_the_state_does_not_grow():
         _, state = model.step(frame, state)
         sizes.append(state.linkage.shape)
     assert len(set(sizes)) == 1
+
+
+def test_the_frame_before_has_its_own_maps():
+    model, (l, reference) = tiny(**ROLLING), film()
+    _, state = model.step(l[:, :2], model.start(reference))
+    maps = model.attention(l[:, 2], state, at=(29, 36))
+    assert {"reference, vanilla head", "last frame 1, vanilla head", "last frame 1, augmented head"} <= set(maps)
+    assert_close(sum(m.sum() for m in maps.values()), torch.tensor(1.0), atol=1e-5, rtol=0)
 
 
 def test_attention_maps_share_one_whole():

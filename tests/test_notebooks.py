@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from colorlab.experiments import read_parameters
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PASSED_OVER = re.compile(r"nbval[-_]ignore[-_]output|nbval[-_]skip|nbval[-_]raises[-_]exception|raises-exception", re.IGNORECASE)
@@ -61,6 +63,12 @@ def test_at_least_a_third_of_the_cells_show_text_that_is_compared(notebook):
 def test_at_most_a_tenth_of_the_outputs_is_passed_over():
     shown = [cell for notebook in NOTEBOOKS for cell in code_cells(notebook) if cell["outputs"]]
     assert 10 * sum(map(passed_over, shown)) <= len(shown)
+
+
+@pytest.mark.parametrize("number", ["03", "04", "05", "06", "07", "09", "10"])
+def test_a_notebook_of_networks_takes_a_profile_and_a_device(number):
+    given = read_parameters(next(notebook for notebook in NOTEBOOKS if notebook.name.startswith(number)))
+    assert (given["profile"].default, given["device"].default) == ("course", "auto")
 
 
 RED_IN_LAB = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [

@@ -92,7 +92,7 @@ _COURSE = Recipe(steps=4000, weights=LossWeights(l1=0.1), motion="given", batch=
 COURSE = {
     "lstvc": replace(_COURSE, frames=9),  # three blocks: what is handed on is handed on twice
     "colormnet": replace(_COURSE, frames=7),
-    "cavc": replace(_COURSE, weights=LossWeights(rgb=1.0), batch=16, frames=3, strides=((0.0, (1, 2, 4, 8)),)),
+    "cavc": replace(_COURSE, weights=LossWeights(rgb=1.0), batch=16, frames=3, strides=((0.0, (1, 2, 4, 8, 16)),)),
     # L1 alone paints in grey: of several possible colours it takes their middle. The patches' judge asks for one of them.
     "tcavc": replace(_COURSE, reference=LossWeights(l1=0.05, smoothness=0.05, adversarial=0.4), frames=6, photographs=0.6,
                      discriminator_rate=5e-4),

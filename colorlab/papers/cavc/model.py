@@ -36,6 +36,9 @@ was measured on this network. A choice that shapes the result, and why:
   exchanging the tokens moved ab by 2 at the default and by 16 so; at 3e-3 and the default by 0.2, the path was dead.
 - *Skips* join features of equal size, and SCA_features is the outermost: the paper lists it as the decoder's input.
 - *Lightness:* the network paints RGB, lightness included. `step` keeps only its ab, so that the film's own L stays; `paint` is the rest.
+- *Course size* (`lay_window`): a network that has seen thirty films cannot paint a palette from tokens. So the reference's colours are
+  laid over the frame by place and lightness (laying.py), beside SCA_features, and painting starts from them; what is learned is where
+  they are wrong. This is a search, if a near one, and not the paper's; `lay_window=0` is the paper's way at the course's size.
 - *Reference:* the paper does not say which frame it is. Any picture serves. Several are blended: see `blend`. A film's own frame
   given as reference is recoloured like every other frame, not copied.
 
@@ -47,19 +50,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from colorlab.color import lab_to_rgb, rgb_to_lab, split_lab
+from colorlab.color import join_lab, lab_to_rgb, rgb_to_lab, split_lab
 from colorlab.errors import InputError
 from colorlab.modules.clips import as_clip
 from colorlab.modules.references import References, parse_references
+from colorlab.papers.cavc import explain
 from colorlab.papers.cavc.channel_attention import CosineSimilarity, NoSimilarity, SingleChannelAttention
 from colorlab.papers.cavc.color_extraction import VGG, Patches, VisionTransformer, histogram_features
-from colorlab.papers.cavc.u_colorization import DecoderLevel, EncoderLevel, Fusion, HistogramGuide, NoGuide, placement
+from colorlab.papers.cavc.laying import Laying
+from colorlab.papers.cavc.state import State, as_channels, blend, small_picture
+from colorlab.papers.cavc.u_colorization import DecoderLevel, EncoderLevel, Fusion, HistogramGuide, NoGuide
 
 # The paper's ablations exchange one of these modules (Tables 3, 4 and 5); `Patches` is ours, for the course.
 SIMILARITIES = {"cosine": CosineSimilarity, "none": NoSimilarity}
@@ -84,6 +89,8 @@ class CAVCConfig:
     code_width: int = 128           # numbers that the histogram becomes
     bins: int = 256                 # of the histogram, per channel; fewer are harder to learn a film by heart from
     dropout: float = 0.1            # of whole channels, in training
+    lay_window: int = 0             # cells of 2 x 2 pixels along a side, in which laying.py looks for a pixel's colour; 0: it is not done
+    laid: int = 112                 # the reference's rows and columns there
     frames_at_once: int = 1         # how many frames a film is coloured by at a time; they do not see each other
 
     @classmethod
@@ -95,32 +102,13 @@ class CAVCConfig:
     def course(cls) -> CAVCConfig:
         """The same code with learned patch tokens, narrowest where there are most pixels: no download, quick on a laptop."""
         return cls(extractor="patches", sca_width=8, sca_features=16, widths=(16, 48, 96, 128), decoder_widths=(96, 48, 16, 8),
-                   color_width=64, code_width=64, bins=32, dropout=0.0)
+                   color_width=64, code_width=64, bins=32, dropout=0.0, lay_window=15)
 
     @classmethod
     def tiny(cls) -> CAVCConfig:
         """For tests."""
         return cls(extractor="patches", sca_width=4, sca_features=8, widths=(8, 8, 16, 16), decoder_widths=(16, 8, 8, 8),
                    head_width=8, window=4, color_width=8, code_width=8, bins=16, dropout=0.0)
-
-
-@dataclass(frozen=True)
-class State:
-    """What is known of the references (R of them), and which frame comes next. Nothing is learned from frame to frame."""
-
-    frame: int                        # index of the next frame, from 0
-    moments: tuple[int | None, ...]   # R: the frame each reference colours, None for a picture that is not of the film
-    tokens: Tensor                    # (R, B, 1 + n * n, width) color_features
-    histograms: Tensor                # (R, B, 3 * bins) color_histogram
-
-
-class ChannelMaps(NamedTuple):
-    """What Single Channel Attention makes of each channel, and where one pixel looks in it. All (B, C, H, W)."""
-
-    attended: Tensor    # channel_att, about as the input
-    similarity: Tensor  # channel_similarity in [-1, 1]; (B, 0, H, W) without cosine
-    window: Tensor      # attention in the pixel's window, sums to 1 in each channel
-    shifted: Tensor     # attention in the window shifted by half, sums to 1 in each channel
 
 
 class CAVC(nn.Module):
@@ -142,16 +130,20 @@ class CAVC(nn.Module):
         sizes = (config.head_width, config.window, config.dropout)
 
         self.sca = SingleChannelAttention(similarity, config.sca_width, config.sca_features, config.window)
-        inner = (config.sca_features, *config.widths)
+        self.laying = Laying(config.lay_window) if config.lay_window else None
+        full = config.sca_features + (3 if self.laying else 0)  # channels at full size
+        inner = (full, *config.widths)
         self.encoder = nn.ModuleList(EncoderLevel(i, o, *sizes) for i, o in zip(inner, config.widths))
         self.fusion = Fusion(extractor.width, config.color_width)
         self.hist = nn.Sequential(nn.Linear(3 * config.bins, config.code_width), nn.GELU(),
                                   nn.Linear(config.code_width, config.code_width)) if guide.listens else nn.Identity()
         inner = (config.widths[-1] + config.color_width, *config.decoder_widths)
-        skips = (*config.widths[-2::-1], config.sca_features)
+        skips = (*config.widths[-2::-1], full)
         self.decoder = nn.ModuleList(DecoderLevel(i, s, o, guide(config.code_width, o), *sizes)
                                      for i, s, o in zip(inner, skips, config.decoder_widths))
         self.head = nn.Conv2d(config.decoder_widths[-1], 3, kernel_size=1)
+        if self.laying:
+            nn.init.zeros_(self.head.weight), nn.init.zeros_(self.head.bias)
 
     @property
     def frames_per_step(self) -> int:
@@ -173,7 +165,8 @@ class CAVC(nn.Module):
         pictures = [lab_to_rgb(reference.image) for reference in parsed]
         tokens = [self.extractor(rgb.to(self.head.weight.dtype)) for rgb in pictures]
         histograms = [histogram_features(rgb, self.config.bins) for rgb in pictures]
-        return State(0, tuple(reference.frame for reference in parsed), torch.stack(tokens), torch.stack(histograms))
+        small = torch.stack([small_picture(rgb, self.config.laid) for rgb in pictures]) if self.laying else None
+        return State(0, tuple(reference.frame for reference in parsed), torch.stack(tokens), torch.stack(histograms), small)
 
     def step(self, l: Tensor, state: State) -> tuple[Tensor, State]:
         """Colour the next frames.
@@ -190,7 +183,17 @@ class CAVC(nn.Module):
         """The network's own pictures, lightness included, as the paper's output: (B, T, 1, H, W) -> (B, T, 3, H, W) RGB in [-1, 1]."""
         B, T = l.shape[:2]
         tokens, histograms = self.guidance(state, B, T)
-        return self(as_channels(l.flatten(0, 1)), tokens.flatten(0, 1), histograms.flatten(0, 1)).unflatten(0, (B, T))
+        laid = None if self.laying is None else self.lay(as_channels(l), state).flatten(0, 1)
+        return self(as_channels(l.flatten(0, 1)), tokens.flatten(0, 1), histograms.flatten(0, 1), laid).unflatten(0, (B, T))
+
+    def lay(self, channels: Tensor, state: State) -> Tensor:
+        """(B, T, C, H, W) -> (B, T, 3, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T frames and mixed as `blend` says."""
+        frames = []
+        for t, frame in enumerate(channels.unbind(1)):
+            shares = blend(state.moments, state.frame + t)
+            frames.append(sum(share * self.laying(frame, picture.expand(len(frame), -1, -1, -1))
+                              for share, picture in zip(shares, state.pictures) if share))
+        return torch.stack(frames, dim=1)
 
     def guidance(self, state: State, B: int, T: int) -> tuple[Tensor, Tensor]:
         """What the references say to each of the next T frames: tokens (B, T, 1 + n * n, width), histograms (B, T, 3 * bins)."""
@@ -202,21 +205,41 @@ class CAVC(nn.Module):
         histograms = torch.einsum("tr,rbk->btk", shares.to(state.histograms), state.histograms)
         return tokens.expand(B, -1, -1, -1), histograms.expand(B, -1, -1).to(tokens)
 
-    def forward(self, channels: Tensor, tokens: Tensor, histograms: Tensor) -> Tensor:
+    def forward(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor | None = None) -> Tensor:
         """U-Colorization of one frame (§3.1.3).
 
-        channels: (B, C, H, W) in [-1, 1], any C; tokens: (B, 1 + n * n, width); histograms: (B, 3 * bins).
-        Returns RGB (B, 3, H, W) in [-1, 1].
+        channels: (B, C, H, W) in [-1, 1], any C; tokens: (B, 1 + n * n, width); histograms: (B, 3 * bins); laid: of `lay`, (B, 3, H, W),
+        where it is done. Returns RGB (B, 3, H, W) in [-1, 1].
         """
         H, W = channels.shape[-2:]
         skips = [self.sca(self.padded(channels)).features]                   # [(B, 64, H, W)], padded
+        if laid is not None:
+            skips[0] = torch.cat((skips[0], self.padded(laid)), dim=1)
         for level in self.encoder:
             skips.append(level(skips[-1]))                                   # halves the size each time
         x = self.fusion(skips.pop(), tokens)                                 # (B, 384 + 128, H / 16, W / 16)
         code = self.hist(histograms)                                         # (B, 128)
         for level in self.decoder:
             x = level(x, skips.pop(), code)                                  # doubles it
-        return self.head(x).tanh()[..., :H, :W]
+        painted = self.head(x)[..., :H, :W]
+        if laid is None:
+            return painted.tanh()
+        start = 2 * lab_to_rgb(join_lab(50 * channels[:, :1] + 50, 50 * laid[:, 1:])) - 1
+        return F.hardtanh(start.to(painted) + painted)                       # not tanh: what is painted on nothing stays as it was laid
+
+    @torch.no_grad()
+    def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
+        """What the colour of the pixel at (y, x) is made from; l: (1, 1, H, W). See `explain.attention`."""
+        return explain.attention(self, l, state, at)
+
+    @torch.no_grad()
+    def channel_maps(self, channels: Tensor, at: tuple[int, int]) -> explain.ChannelMaps:
+        """Single Channel Attention laid open, for any picture: channels (B, C, H, W) in [-1, 1], at = (y, x)."""
+        return explain.channel_maps(self, channels, at)
+
+    def patch_shares(self, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
+        """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing to 1."""
+        return explain.patch_shares(self, H, W, at, patches)
 
     def padded(self, channels: Tensor) -> Tensor:
         """Repeat the last row and column until every encoder level can halve the size."""
@@ -224,89 +247,11 @@ class CAVC(nn.Module):
         multiple = 2 ** len(self.config.widths)
         return F.pad(channels, (0, -W % multiple, 0, -H % multiple), mode="replicate")
 
-    @torch.no_grad()
-    def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
-        """What the colour of the pixel at (y, x) is made from: {source: (H, W)}, all maps together summing to 1.
-
-        l: (1, 1, H, W) of the frame that `state` awaits. CAVC has no attention that reaches from frame to reference, so three
-        things are drawn, a third each:
-
-        - "reference", or "frame 5" for a frame of the film's own: which patches of the reference the fusion lays over this
-          pixel. A patch token is laid where its patch *lies*, whatever it shows. (The class token and the histogram
-          speak to all pixels alike and are not drawn.) Several references share the third as `blend` mixes them.
-        - "frame 7 (window)" and "frame 7 (shifted window)", of the frame itself: where Single Channel Attention looks from this pixel.
-
-        Both are what single layers do. The layers in between carry colours further.
-        """
-        if l.shape[:2] != (1, 1) or state.tokens.shape[1] != 1:
-            raise ValueError(f"attention looks at one frame of one film: l (1, 1, H, W), got {tuple(l.shape)}")
-        H, W = l.shape[-2:]
-        maps = self.channel_maps(as_channels(l), at)
-        patches = self.patch_shares(H, W, at, state.tokens.shape[2] - 1).to(l)
-        placed = F.interpolate(patches[None, None], (H, W), mode="area")[0, 0]
-        placed = placed / placed.sum()
-        found = {name: share / 3 * placed
-                 for name, share in zip(source_names(state.moments), blend(state.moments, state.frame)) if share}
-        itself = f"frame {state.frame}"
-        return found | {f"{itself} (window)": maps.window[0, 0] / 3, f"{itself} (shifted window)": maps.shifted[0, 0] / 3}
-
-    def patch_shares(self, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
-        """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing to 1."""
-        scale = 2 ** len(self.config.widths)
-        return placement(patches, (-(-H // scale), -(-W // scale)), (at[0] // scale, at[1] // scale))
-
-    @torch.no_grad()
-    def channel_maps(self, channels: Tensor, at: tuple[int, int]) -> ChannelMaps:
-        """Single Channel Attention laid open, for any picture: channels (B, C, H, W) in [-1, 1], at = (y, x)."""
-        H, W = channels.shape[-2:]
-        if not (0 <= at[0] < H and 0 <= at[1] < W):
-            raise ValueError(f"pixel {tuple(at)} lies outside the picture: (y, x) goes from (0, 0) to {(H - 1, W - 1)}")
-        padded = self.padded(channels)
-        found, weights = self.sca(padded), self.sca.weights(padded, at)
-        return ChannelMaps(found.attended[..., :H, :W], found.similarity[..., :H, :W],
-                           unpadded(weights.window, H, W), unpadded(weights.shifted, H, W))
-
     def _apply(self, fn, recurse: bool = True):
         """`.to(device)` and its kin: take along the extractor where it is not registered."""
         if self.extractor.frozen:
             self.extractor._apply(fn)
         return super()._apply(fn, recurse)
-
-
-def as_channels(l: Tensor) -> Tensor:
-    """L in [0, 100] -> the network's [-1, 1]."""
-    return l / 50 - 1
-
-
-def blend(moments: tuple[int | None, ...], frame: int) -> list[float]:
-    """How much each reference says to a frame, summing to 1. An extension: the paper knows one reference.
-
-    The film's own coloured frames speak to the frames between them in proportion to nearness, the first and the last alone to all
-    before and after, so that a coloured frame has its own colours and nothing jumps. Pictures that are not of the film have
-    no place in it and share equally, with each other and with those frames.
-    """
-    timed = sorted(moment for moment in moments if moment is not None)
-    before = max((moment for moment in timed if moment <= frame), default=min(timed, default=0))
-    after = min((moment for moment in timed if moment >= frame), default=max(timed, default=0))
-    nearness = (frame - before) / (after - before) if after > before else 0.0
-    voices = moments.count(None) + bool(timed)
-    own = {before: 1 - nearness} | ({after: nearness} if after > before else {})
-    return [(1.0 if moment is None else own.get(moment, 0.0)) / voices for moment in moments]
-
-
-def source_names(moments: tuple[int | None, ...]) -> list[str]:
-    """"reference", "reference 2", ... for pictures, "frame 5" for the film's own frames."""
-    pictures = iter(range(1, len(moments) + 1))
-    return [f"frame {moment}" if moment is not None else "reference" if (n := next(pictures)) == 1 else f"reference {n}"
-            for moment in moments]
-
-
-def unpadded(maps: Tensor, H: int, W: int) -> Tensor:
-    """Crop maps (..., H', W'), counting what fell on repeated rows and columns to the pixel they repeat: sums stay."""
-    rows = torch.arange(maps.shape[-2], device=maps.device).clamp(max=H - 1)
-    columns = torch.arange(maps.shape[-1], device=maps.device).clamp(max=W - 1)
-    maps = maps.new_zeros(*maps.shape[:-2], H, maps.shape[-1]).index_add_(-2, rows, maps)
-    return maps.new_zeros(*maps.shape[:-1], W).index_add_(-1, columns, maps)
 
 
 def choose(table: Mapping[str, type[nn.Module]], field: str, name: str) -> type[nn.Module]:

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from colorlab.color import rgb_to_lab
 from colorlab.errors import InputError
 from colorlab.papers.cavc import CAVC, CAVCConfig
-from colorlab.papers.cavc.model import blend
+from colorlab.papers.cavc.state import blend
 
 
 def network(**changes) -> CAVC:

@@ -1,0 +1,91 @@
+"""What a CAVC's colours are made from, as maps: for notebooks and for the question "why this colour?"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorlab.papers.cavc.state import State, as_channels, blend
+from colorlab.papers.cavc.u_colorization import placement
+
+if TYPE_CHECKING:
+    from colorlab.papers.cavc.model import CAVC
+
+
+class ChannelMaps(NamedTuple):
+    """What Single Channel Attention makes of each channel, and where one pixel looks in it. All (B, C, H, W)."""
+
+    attended: Tensor    # channel_att, about as the input
+    similarity: Tensor  # channel_similarity in [-1, 1]; (B, 0, H, W) without cosine
+    window: Tensor      # attention in the pixel's window, sums to 1 in each channel
+    shifted: Tensor     # attention in the window shifted by half, sums to 1 in each channel
+
+
+def attention(network: CAVC, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
+    """What the colour of the pixel at (y, x) is made from: {source: (H, W)}, all maps together summing to 1.
+
+    l: (1, 1, H, W) of the frame that `state` awaits. CAVC has no attention that reaches from frame to reference, so three
+    things are drawn, a third each:
+
+    - "reference", or "frame 5" for a frame of the film's own: which patches of the reference the fusion lays over this
+      pixel. A patch token is laid where its patch *lies*, whatever it shows. (The class token and the histogram
+      speak to all pixels alike and are not drawn.) Where the reference is laid by lightness too, that is half of this third. Several
+      references share the third as `blend` mixes them.
+    - "frame 7 (window)" and "frame 7 (shifted window)", of the frame itself: where Single Channel Attention looks from this pixel.
+
+    Both are what single layers do. The layers in between carry colours further.
+    """
+    if l.shape[:2] != (1, 1) or state.tokens.shape[1] != 1:
+        raise ValueError(f"attention looks at one frame of one film: l (1, 1, H, W), got {tuple(l.shape)}")
+    H, W = l.shape[-2:]
+    maps = channel_maps(network, as_channels(l), at)
+    patches = patch_shares(network, H, W, at, state.tokens.shape[2] - 1).to(l)
+    placed = spread(patches, H, W)
+    found = {}
+    for r, (name, share) in enumerate(zip(source_names(state.moments), blend(state.moments, state.frame))):
+        if share:
+            laid = placed if network.laying is None else spread(network.laying.weights(as_channels(l[0]), state.pictures[r], at), H, W)
+            found[name] = share / 3 * (placed + laid) / 2
+    itself = f"frame {state.frame}"
+    return found | {f"{itself} (window)": maps.window[0, 0] / 3, f"{itself} (shifted window)": maps.shifted[0, 0] / 3}
+
+
+def patch_shares(network: CAVC, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
+    """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing to 1."""
+    scale = 2 ** len(network.config.widths)
+    return placement(patches, (-(-H // scale), -(-W // scale)), (at[0] // scale, at[1] // scale))
+
+
+def channel_maps(network: CAVC, channels: Tensor, at: tuple[int, int]) -> ChannelMaps:
+    """Single Channel Attention laid open, for any picture: channels (B, C, H, W) in [-1, 1], at = (y, x)."""
+    H, W = channels.shape[-2:]
+    if not (0 <= at[0] < H and 0 <= at[1] < W):
+        raise ValueError(f"pixel {tuple(at)} lies outside the picture: (y, x) goes from (0, 0) to {(H - 1, W - 1)}")
+    padded = network.padded(channels)
+    found, weights = network.sca(padded), network.sca.weights(padded, at)
+    return ChannelMaps(found.attended[..., :H, :W], found.similarity[..., :H, :W],
+                       unpadded(weights.window, H, W), unpadded(weights.shifted, H, W))
+
+
+def source_names(moments: tuple[int | None, ...]) -> list[str]:
+    """"reference", "reference 2", ... for pictures, "frame 5" for the film's own frames."""
+    pictures = iter(range(1, len(moments) + 1))
+    return [f"frame {moment}" if moment is not None else "reference" if (n := next(pictures)) == 1 else f"reference {n}"
+            for moment in moments]
+
+
+def spread(cells: Tensor, H: int, W: int) -> Tensor:
+    """Weights of cells (h, w) over the pixels that they cover: (H, W), summing to 1."""
+    pixels = F.interpolate(cells[None, None], (H, W), mode="area")[0, 0]
+    return pixels / pixels.sum()
+
+
+def unpadded(maps: Tensor, H: int, W: int) -> Tensor:
+    """Crop maps (..., H', W'), counting what fell on repeated rows and columns to the pixel they repeat: sums stay."""
+    rows = torch.arange(maps.shape[-2], device=maps.device).clamp(max=H - 1)
+    columns = torch.arange(maps.shape[-1], device=maps.device).clamp(max=W - 1)
+    maps = maps.new_zeros(*maps.shape[:-2], H, maps.shape[-1]).index_add_(-2, rows, maps)
+    return maps.new_zeros(*maps.shape[:-1], W).index_add_(-1, columns, maps)

@@ -49,6 +49,18 @@ def test_the_reference_has_8_bits():
     assert (exact - reference).abs().max() > 0.1 and torch.equal(exact[:, :1], l[:, 0])
 
 
+@pytest.mark.parametrize("correspondence", [True, False])
+def test_vividness_multiplies_what_stage_1_paints_and_nothing_else(correspondence):
+    plain, vivid = (tiny(vividness=v, semantic_correspondence=correspondence, eight_bit_reference=False) for v in (1.0, 2.0))
+    l = film()
+    if correspondence:
+        assert_close(vivid.paint(l[:, 0])[:, 1:], 2 * plain.paint(l[:, 0])[:, 1:])
+        given = join_lab(l[:, 0], 30 * torch.ones(1, 2, 32, 40))
+        assert_close(color(vivid, l, given), color(plain, l, given), atol=0, rtol=0)
+    else:
+        assert_close(color(vivid, l), 2 * color(plain, l))
+
+
 def test_levels_are_cut_off_not_rounded():
     light = torch.full((1, 3, 2, 2), 100.9 / 255)
     assert_close(lab_to_rgb(through_8_bits(rgb_to_lab(light))), torch.full((1, 3, 2, 2), 100 / 255), atol=1e-4, rtol=0)

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None, scale: int) -> Tensor:
-    """`conv2d(interpolate(x, scale, mode="bilinear"), weight, bias, padding=1)`, up to rounding.
+def upsampled_conv(x: Tensor, conv: nn.Conv2d, scale: int) -> Tensor:
+    """`conv(interpolate(x, scale, mode="bilinear"))` of a 3x3 convolution with padding 1, up to rounding.
 
-    x: (B, C, h, w); weight: (O, C, 3, 3). Returns (B, O, scale * h, scale * w), channels last in memory.
+    x: (B, C, h, w). Returns (B, O, scale * h, scale * w), channels last in memory.
     """
     if scale == 1:
-        return F.conv2d(x, weight, bias, padding=1)
+        return conv(x)
     B, C, h, w = x.shape
-    O = weight.shape[0]
+    weight, bias, O = conv.weight, conv.bias, conv.out_channels
     small = x.permute(0, 2, 3, 1).reshape(B, h * w, C)
     taps = [small @ weight[:, :, ky, kx].mT for kx in range(3) for ky in range(3)]       # nine of (B, h*w, O)
     taps = torch.stack(taps, dim=1).view(B, 3, 3 * h, w * O)                             # (B, kx, ky*h, w*O)

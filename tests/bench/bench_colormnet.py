@@ -25,16 +25,16 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 from peak_memory import peak_growth, peak_resident
-from torch import Tensor
+from torch import Tensor, nn
 
+from colorlab.modules.packed_conv import PackedConv2d
 from colorlab.papers.colormnet import ColorMNet, ColorMNetConfig, features, local_attention, memory
 from colorlab.papers.colormnet.blocks import Fusion, apart, together
 from colorlab.papers.colormnet.readout import Reading
 
 
-def plain_upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor, scale: int) -> Tensor:
-    large = F.interpolate(x, scale_factor=scale, mode="bilinear") if scale > 1 else x
-    return F.conv2d(large, weight, bias, padding=1)
+def plain_upsampled_conv(x: Tensor, conv: nn.Conv2d, scale: int) -> Tensor:
+    return conv(F.interpolate(x, scale_factor=scale, mode="bilinear") if scale > 1 else x)
 
 
 def plain_channel_attention(self: features.ChannelAttention, guide: Tensor, local: Tensor) -> Tensor:
@@ -76,7 +76,8 @@ def plainly() -> Iterator[None]:
     patches = [mock.patch.object(features, "upsampled_conv", plain_upsampled_conv),
                mock.patch.object(features.ChannelAttention, "forward", plain_channel_attention),
                mock.patch.object(Fusion, "forward", plain_fusion), mock.patch.object(memory, "read_top", plain_read),
-               mock.patch.object(local_attention, "window_attention", plain_window_attention)]
+               mock.patch.object(local_attention, "window_attention", plain_window_attention),
+               mock.patch.object(PackedConv2d, "_conv_forward", nn.Conv2d._conv_forward)]
     with contextlib.ExitStack() as stack:
         for patch in patches:
             stack.enter_context(patch)

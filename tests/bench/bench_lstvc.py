@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from peak_memory import peak_growth, peak_resident
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from colorlab.modules import color_subnet
@@ -63,8 +63,8 @@ def plain_colorization(self, frames: Tensor, references: Tensor, tokens: Tensor)
     return self.up(source.flatten(0, 1), skips).unflatten(0, frames.shape[:2])[:, references.shape[1]:]
 
 
-def plain_bilinear(x: Tensor, weight: Tensor, bias: Tensor, scale: int) -> Tensor:
-    return F.conv2d(F.interpolate(x, scale_factor=scale, mode="bilinear"), weight, bias, padding=1)
+def plain_bilinear(x: Tensor, conv: nn.Conv2d, scale: int) -> Tensor:
+    return conv(F.interpolate(x, scale_factor=scale, mode="bilinear"))
 
 
 def plain_nearest(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

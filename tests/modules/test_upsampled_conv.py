@@ -4,11 +4,32 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from colorlab.modules.instance_norm import instance_norm
-from colorlab.modules.upsampled_conv import nearest_conv
+from colorlab.modules.upsampled_conv import nearest_conv, upsampled_conv
 
 
 def seeded(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape)), dtype=torch.float64)
+
+
+def convolution(*shape, layout=torch.contiguous_format):
+    """Of shape (out, in, 3, 3), with a bias."""
+    conv = torch.nn.Conv2d(shape[1], shape[0], 3, padding=1).double()
+    conv.load_state_dict({"weight": seeded(*shape), "bias": seeded(shape[0])})
+    return conv.to(memory_format=layout)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_convolution_before_the_enlargement_is_the_one_after_it(scale, layout):
+    x, conv = seeded(2, 5, 3, 7), convolution(4, 5, 3, 3, layout=layout)
+    assert_close(upsampled_conv(x, conv, scale), conv(F.interpolate(x, scale_factor=scale, mode="bilinear")), atol=1e-6, rtol=0)
+
+
+def test_a_convolution_before_the_enlargement_has_the_same_gradients():
+    x, conv = seeded(1, 3, 4, 5).requires_grad_(), convolution(2, 3, 3, 3)
+    found = torch.autograd.grad(upsampled_conv(x, conv, 2).square().sum(), (x, *conv.parameters()))
+    plainly = torch.autograd.grad(conv(F.interpolate(x, scale_factor=2, mode="bilinear")).square().sum(), (x, *conv.parameters()))
+    assert_close(found, plainly)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 4)])

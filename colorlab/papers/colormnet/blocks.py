@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.modules.packed_conv import PackedConv2d
+
 
 def together(x: Tensor) -> Tensor:
     """(B, 2, C, h, w) -> (2B, C, h, w): the two chroma channels as batch entries."""
@@ -40,8 +42,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, out: int):
         super().__init__()
-        self.downsample = nn.Conv2d(channels, out, 3, padding=1) if channels != out else None
-        self.conv1 = nn.Conv2d(channels, out, 3, padding=1)
+        self.downsample = PackedConv2d(channels, out, 3, padding=1) if channels != out else None
+        self.conv1 = PackedConv2d(channels, out, 3, padding=1)
         self.conv2 = nn.Conv2d(out, out, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,10 +105,10 @@ class Fusion(nn.Module):
         return apart(self.block2(x + self.attention(x)))
 
 
-def _conv_of_both(conv: nn.Conv2d, frame: Tensor, own: Tensor) -> Tensor:
+def _conv_of_both(conv: PackedConv2d, frame: Tensor, own: Tensor) -> Tensor:
     """`conv` of frame and own side by side, (B, S, h, w) and (2B, C, h, w), the frame's part computed once for both."""
-    of_frame = F.conv2d(frame, conv.weight[:, :frame.shape[1]], padding=1)
-    return of_frame.repeat_interleave(2, dim=0) + F.conv2d(own, conv.weight[:, frame.shape[1]:], conv.bias, padding=1)
+    of_frame = conv.of_channels(frame, 0, frame.shape[1])
+    return of_frame.repeat_interleave(2, dim=0) + conv.of_channels(own, frame.shape[1], None, conv.bias)
 
 
 def update_hidden(gates: Tensor, hidden: Tensor) -> Tensor:

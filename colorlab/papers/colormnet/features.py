@@ -101,7 +101,7 @@ class GuidedFusion(nn.Module):
 
     def forward(self, guide: Tensor, local: Tensor) -> Tensor:
         """guide: (B, G, h, w); local: (B, C, scale * h, scale * w) -> (B, C, scale * h, scale * w), never negative."""
-        guide = upsampled_conv(guide, self.guide.weight, self.guide.bias, self.scale)
+        guide = upsampled_conv(guide, self.guide, self.scale)
         out = self.attention(self.norm_guide(guide), self.norm_local(local))
         return F.relu(self.norm_out(out + guide))
 
@@ -127,7 +127,7 @@ class GuideOnlyScale(nn.Module):
         self.norm_out = ChannelNorm(channels)
 
     def forward(self, guide: Tensor, local: Tensor | None) -> Tensor:
-        return F.relu(self.norm_out(upsampled_conv(guide, self.guide.weight, self.guide.bias, self.scale)))
+        return F.relu(self.norm_out(upsampled_conv(guide, self.guide, self.scale)))
 
 
 class ConcatenatedScale(nn.Module):
@@ -141,7 +141,7 @@ class ConcatenatedScale(nn.Module):
         self.norm_out = ChannelNorm(channels)
 
     def forward(self, guide: Tensor, local: Tensor) -> Tensor:
-        guide = upsampled_conv(guide, self.guide.weight, self.guide.bias, self.scale)
+        guide = upsampled_conv(guide, self.guide, self.scale)
         return F.relu(self.norm_out(guide + self.local(local)))
 
 

@@ -54,6 +54,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.modules.clips import as_clip
+from colorlab.modules.packed_conv import pack_convolutions
 from colorlab.modules.references import Reference, parse_references
 from colorlab.modules.resizing import resized
 
@@ -83,6 +84,7 @@ class ColorMNet(nn.Module):
         self.decoder = Decoder(c.channels, c.value, c.hidden, c.decoder, self.stride // 4, c.hidden_inner)
         self.carry = CarriedChroma(c.value, self.stride) if c.carry_chroma else None
         initialise(self)
+        pack_convolutions(self)
         self.to(memory_format=torch.channels_last)  # the layout in which convolutions and per-pixel norms copy least
         self.train(self.training)
 

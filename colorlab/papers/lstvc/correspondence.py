@@ -53,7 +53,7 @@ class Fusion(nn.Module):
 
         The first half of the channels is the vanilla head's. Of the second half, the augmented head's, four fifths are R'_high again.
         """
-        high = upsampled_conv(cnn, self.enlarge.weight, self.enlarge.bias, scale=2)        # bilinear, then 3x3
+        high = upsampled_conv(cnn, self.enlarge, scale=2)        # bilinear, then 3x3
         fused = torch.cat((low, instance_norm(self.slope(high))), dim=1)
         refined = fused
         for block in self.residual:

@@ -1,4 +1,4 @@
-"""Local attention against a plain loop, the convolution before the enlargement, what the paper exchanges, and training."""
+"""Local attention against a plain loop, what the paper exchanges, and training."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from colorlab.errors import InputError
+from colorlab.modules.local_window import window_attention
 from colorlab.papers.colormnet import ColorMNet, ColorMNetConfig
-from colorlab.papers.colormnet.local_attention import LocalAttention, window_attention
+from colorlab.papers.colormnet.local_attention import LocalAttention
 from colorlab.papers.colormnet.released import NAMES, convert
 from colorlab.papers.colormnet.unroll import unroll
-from colorlab.modules.upsampled_conv import upsampled_conv
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -51,24 +51,6 @@ def test_the_weights_that_are_shown_are_those_that_are_used():
     weights = attention.weights(query, key)
     around = F.unfold(value, 5, padding=2).unflatten(1, (3, 25)).unflatten(-1, (6, 9))
     assert_close((weights[:, None] * around).sum(2), window_attention(query, key, value, attention.relative(query), 5))
-
-
-@pytest.mark.parametrize("scale", [1, 2, 4])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_a_convolution_before_the_enlargement_is_the_one_after_it(scale, layout):
-    x, weight, bias = random(2, 5, 3, 7).double(), random(4, 5, 3, 3, seed=1).double(), random(4, seed=2).double()
-    large = F.interpolate(x, scale_factor=scale, mode="bilinear") if scale > 1 else x
-    ours = upsampled_conv(x, weight.to(memory_format=layout), bias, scale)
-    assert_close(ours, F.conv2d(large, weight, bias, padding=1), atol=1e-6, rtol=0)
-
-
-def test_a_convolution_before_the_enlargement_has_the_same_gradients():
-    x, weight = random(1, 3, 4, 5).requires_grad_(), random(2, 3, 3, 3, seed=1).requires_grad_()
-    ours = torch.autograd.grad(upsampled_conv(x, weight, None, 2).square().sum(), (x, weight))
-    large = F.interpolate(x, scale_factor=2, mode="bilinear")
-    theirs = torch.autograd.grad(F.conv2d(large, weight, padding=1).square().sum(), (x, weight))
-    for one, other in zip(ours, theirs):
-        assert_close(one, other, atol=1e-3, rtol=1e-4)
 
 
 def build(**changes: object) -> ColorMNet:

@@ -23,9 +23,9 @@ from torch.autograd.function import once_differentiable
 
 HARD = 1e-6  # below this temperature a float32 softmax is one-hot but for exact ties: the nearest neighbour is taken instead
 
-# Pairs held at a time: on a CPU 16 MB of float32, which its last cache holds; a GPU wants more to be kept busy.
-# With very many keys a strip still has some rows, or the product is slow: 66 MB for 1080p.
-PAIRS_CPU, PAIRS_GPU, FEWEST_ROWS = 1 << 22, 1 << 27, 128
+# Pairs held at a time: on a CPU 4 MB of float32, which stay in a core's caches from one pass over them to the next; a GPU wants
+# more to be kept busy. With very many keys a strip still has some rows, or the product is slow: 66 MB for 1080p.
+PAIRS_CPU, PAIRS_GPU, FEWEST_ROWS = 1 << 20, 1 << 27, 128
 
 # exp(-60) is nothing beside the row's best, exp(0), in float32 and float64. Without a floor, a good match at temperature 0.01 makes
 # exp(-100) of the rest: subnormal numbers, on which processors are 40 to 80 times slower.
@@ -81,12 +81,13 @@ class _SoftMatch(torch.autograd.Function):
     def forward(ctx, query: Tensor, key: Tensor, value: Tensor, temperature: float, pairs: int | None):
         mixed = query.new_empty(*query.shape[:-1], value.shape[-1])              # (B, N, V)
         highest, total = query.new_empty(2, *query.shape[:-1]).unbind()          # (B, N) each row's maximum, softmax's divisor
+        counted = torch.cat((value, torch.ones_like(value[..., :1])), dim=-1)    # (B, M, V + 1): what is mixed of the ones is the divisor
         for video, rows, scaled in _streamed(query / temperature, key, pairs):
             top = scaled.amax(-1, keepdim=True)                                  # (rows, 1)
             weights = scaled.sub_(top).clamp_(min=LOWEST).exp_()                 # (rows, M) but for the divisor
-            divisor = weights.sum(-1, keepdim=True)
-            mixed[video, rows] = (weights @ value[video]) / divisor
-            highest[video, rows], total[video, rows] = top[:, 0], divisor[:, 0]
+            found = weights @ counted[video]
+            mixed[video, rows] = found[:, :-1] / found[:, -1:]
+            highest[video, rows], total[video, rows] = top[:, 0], found[:, -1]
         ctx.save_for_backward(query, key, value, mixed, highest, total)
         ctx.temperature, ctx.pairs = temperature, pairs
         return mixed, highest * temperature

@@ -5,7 +5,7 @@
 | lstvc, tcavc | S of LSTVC's Eq. 3: the cosine between the pixel and its best match in the references, mean of the heads, 0 where negative |
 | colormnet | the best similarity in memory (Eq. 9) per key channel, as exp(S / sqrt(C)): 1 for a key that was seen before |
 | copy, flow | whether the lightness of the place that the colour came from is the pixel's own: exp(-(difference / 8)^2 / 2) |
-| cavc | none: it does not match pixels with the reference |
+| cavc | the same of the lightness that was laid with the colour, where it is (course size); the paper's network matches nothing and has none |
 
 A frame that is itself a reference is 1 everywhere. Numbers of two methods are not comparable; within a film they say where
 to look first, and where another reference would help most.
@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from colorlab.baselines import Copy, CopyState, Flow, FlowState
 from colorlab.modules.clips import as_clip
 from colorlab.modules.resizing import resized
+from colorlab.papers.cavc import CAVC
+from colorlab.papers.cavc.state import State, as_channels
 from colorlab.papers.colormnet import ColorMNet
 from colorlab.papers.colormnet.readout import SLAB, similarity
 from colorlab.papers.lstvc import LSTVC
@@ -43,6 +45,8 @@ def offers_confidence(model: nn.Module) -> bool:
     """Whether `sure_step` knows how sure this model is."""
     if isinstance(model, ColorMNet):
         return model.config.propagation != "recurrent"  # which looks nothing up
+    if isinstance(model, CAVC):
+        return model.laying is not None
     return isinstance(model, (LSTVC, Copy, Flow)) or (isinstance(model, TCAVC) and model.propagation is not None)
 
 
@@ -54,7 +58,7 @@ def sure_step(model: nn.Module, l: Tensor, state: object) -> Sure:
         started = model.with_reference(as_clip(l)[0], state)
         sure = _lstvc(model.propagation, l, started.propagated)
         return sure._replace(state=TCAVCState(sure.state.frame, sure.state))
-    return _frame_by_frame(model, l, state)
+    return _cavc(model, l, state) if isinstance(model, CAVC) else _frame_by_frame(model, l, state)
 
 
 def _lstvc(model: LSTVC, l: Tensor, state: object) -> Sure:
@@ -64,8 +68,19 @@ def _lstvc(model: LSTVC, l: Tensor, state: object) -> Sure:
     sure = look.similarity.mean(2).clamp(0, 1)                                              # (B, T, h, w)
     sure = F.interpolate(sure, scale_factor=4.0)[..., :H, :W].unsqueeze(2)                  # a cell is 4 x 4 pixels
     own = [any(reference.frame == state.frame + t for reference in state.references) for t in range(T)]
-    sure = torch.where(torch.tensor(own, device=l.device).view(1, T, 1, 1, 1), torch.ones_like(sure), sure)
-    return Sure(look.ab[:, 0] if single else look.ab, sure, after)
+    return Sure(look.ab[:, 0] if single else look.ab, _certain(sure, own), after)
+
+
+def _cavc(model: CAVC, l: Tensor, state: State) -> Sure:
+    clip, _ = as_clip(l)
+    ab, after = model.step(l, state)
+    sure = _likeness(50 * model.lay(as_channels(clip), state)[:, :, :1] + 50, clip)
+    return Sure(ab, _certain(sure, [state.frame + t in state.moments for t in range(clip.shape[1])]), after)
+
+
+def _certain(sure: Tensor, own: list[bool]) -> Tensor:
+    """sure (B, T, 1, H, W), with 1 for the frames that are references themselves."""
+    return torch.where(torch.tensor(own, device=sure.device).view(1, -1, 1, 1, 1), torch.ones_like(sure), sure)
 
 
 def _frame_by_frame(model: nn.Module, l: Tensor, state: object) -> Sure:
@@ -112,4 +127,8 @@ def _same_lightness(model: Copy | Flow, l: Tensor, before: CopyState | FlowState
         scale = l.new_tensor((max(W - 1, 1), max(H - 1, 1))).view(1, 2, 1, 1)
         grid = (2 * after.trace.to(l) / scale - 1).movedim(1, -1)                            # (B, H, W, 2) in [-1, 1]
         there = F.grid_sample(there, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return _likeness(there, l)
+
+
+def _likeness(there: Tensor, l: Tensor) -> Tensor:
     return torch.exp(-((there - l) / LIKENESS).square() / 2)

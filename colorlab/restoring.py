@@ -106,7 +106,7 @@ def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lam
     to go on from; where there is none yet, nothing stays. Raises InputError for what cannot be done.
     """
     if job.confidence is not None and not offers_confidence(job.model):
-        raise InputError(f"{type(job.model).__name__} does not say how sure it is: it matches no pixels; leave the confidence out")
+        raise InputError(f"{type(job.model).__name__} does not say how sure it is: this network matches no pixels; leave the confidence out")
     with _alone(job.folder):
         try:
             done = job.unfinished()

@@ -200,9 +200,13 @@ def test_sound_that_the_output_cannot_hold_is_refused_before_the_work(film, tmp_
 
 # ---- how sure ----
 
-@pytest.mark.parametrize("method", ["copy", "flow", "lstvc", "colormnet", "tcavc"])
+def sure_model(method):
+    return colorlab.load(method, "tiny", **({"lay_window": 5} if method == "cavc" else {}))
+
+
+@pytest.mark.parametrize("method", ["copy", "flow", "cavc", "lstvc", "colormnet", "tcavc"])
 def test_confidence_comes_with_the_very_step(method):
-    model, l = colorlab.load(method, "tiny"), torch.rand(1, 4, 1, 37, 50, generator=torch.Generator().manual_seed(0)) * 100
+    model, l = sure_model(method), torch.rand(1, 4, 1, 37, 50, generator=torch.Generator().manual_seed(0)) * 100
     reference = torch.cat((l[:, 0], 20 * torch.randn(1, 2, 37, 50, generator=torch.Generator().manual_seed(1))), 1)
     with torch.inference_mode():
         state = model.start(None if method == "tcavc" else [(1, reference)])
@@ -216,13 +220,22 @@ def test_confidence_comes_with_the_very_step(method):
 
 @pytest.mark.parametrize("method", ["copy", "colormnet"])
 def test_a_frame_that_was_seen_before_is_surer_than_a_strange_one(method):
-    model = colorlab.load(method, "tiny")
+    model = sure_model(method)
     seen, strange = torch.rand(2, 1, 1, 32, 48, generator=torch.Generator().manual_seed(0)).mul(100).unbind()
     reference = torch.cat((seen, torch.zeros(1, 2, 32, 48)), 1)
     with torch.inference_mode():
         _, state = model.step(seen, model.start([(0, reference)]))
         known, unknown = (sure_step(model, l, state).confidence.mean() for l in (seen, strange))
     assert known > 0.99 and unknown < known - 0.03
+
+
+def test_what_is_laid_is_sure_where_it_is_as_light():
+    model, l = sure_model("cavc"), torch.full((1, 1, 24, 40), 30.0)
+    l[..., 20:] = 70
+    with torch.inference_mode():
+        state = model.start(torch.cat((l, torch.zeros(1, 2, 24, 40)), 1))
+        assert sure_step(model, l, state).confidence.mean() > 0.95
+        assert sure_step(model, 100 - l, state).confidence[..., 26:].max() < 0.01  # as dark as nothing near there
 
 
 def test_a_method_that_matches_nothing_says_so(film, tmp_path):

@@ -38,7 +38,8 @@ Where we leave the code:
   first exemplar belongs to a later frame, it also serves as a foreign exemplar until the film reaches it.
 - An exemplar of another size is resized in Lab, antialiased; the code resizes 8-bit RGB.
 - The course preset carries colour beside the values (`carry_chroma`), so that an untrained network already copies the colour of
-  the best match; the released network has no such path.
+  the best match; the released network has no such path. Its similarities are divided by 16 (`temperature`): at 1 its keys grow until
+  each pixel reads one entry alone, and no gradient tells them where else to look.
 - Nothing is rounded to 8 bits, and no autocast is on unless `precision` asks for it (the authors' figures are float16 ones).
 """
 

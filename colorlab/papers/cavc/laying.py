@@ -36,7 +36,11 @@ class Laying(nn.Module):
         return F.interpolate(self.chosen(channels, reference), channels.shape[-2:], mode="bilinear", align_corners=False)
 
     def chosen(self, channels: Tensor, reference: Tensor) -> Tensor:
-        """The same for the cells of the grid: (B, 3, h, w)."""
+        """The same for the cells of the grid: (B, 3, h, w). In float32 at least: bfloat16 cannot tell 6 units of L apart in a square."""
+        with torch.autocast(channels.device.type, enabled=False):
+            return self._chosen(*(x.to(torch.promote_types(x.dtype, torch.float32)) for x in (channels, reference)))
+
+    def _chosen(self, channels: Tensor, reference: Tensor) -> Tensor:
         laid = resized(reference, _grid(channels))
         key, query = self.keys(laid[:, :1]), self.keys(resized(channels[:, :1], _grid(channels)))
         # -|k - q|² / 2 is q · k - |k|² / 2 up to what softmax does not see.

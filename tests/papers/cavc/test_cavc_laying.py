@@ -83,6 +83,15 @@ def test_what_decides_is_learned(photograph):
     assert all(parameter.grad.abs().sum() > 0 for parameter in module.parameters())
 
 
+def test_half_precision_chooses_the_same(photograph):
+    module = laying()
+    l, ab = split_lab(photograph)
+    channels, reference = as_channels(l.roll(3, -1)), torch.cat((as_channels(l), ab / 50), dim=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = module(channels, reference)
+    assert_close(rough, module(channels, reference), atol=0, rtol=0)
+
+
 def test_references_are_mixed_by_nearness_in_time(photograph):
     model = CAVC(CAVCConfig.course()).eval()
     l = photograph[:, None, :1].expand(-1, 3, -1, -1, -1)

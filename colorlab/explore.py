@@ -17,13 +17,13 @@ import anywidget
 import ipywidgets as widgets
 import numpy as np
 import torch
-import torch.nn.functional as F
 import traitlets
 from torch import Tensor, nn
 
 from colorlab import plots
 from colorlab.color import fit_gamut, join_lab, lab_to_rgb
 from colorlab.modules.references import References, parse_references
+from colorlab.modules.resizing import resized
 
 _CLICKS = """
 function render({ model, el }) {
@@ -170,8 +170,7 @@ def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple
     frames = lab.shape[0]
     states, predicted = [model.start(references)], []
     rgb = lab_to_rgb(fit_gamut(lab))
-    shown = [F.interpolate(lab_to_rgb(reference.image[:1]), size=lab.shape[-2:], mode="bilinear", antialias=True)[0]
-             for reference in parse_references(references)]
+    shown = [resized(lab_to_rgb(reference.image[:1]), lab.shape[-2:])[0] for reference in parse_references(references)]
 
     def color_until(frame: int) -> Tensor:
         while len(predicted) <= frame:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from colorlab.color import rgb_to_lab
 from colorlab.errors import InputError
+from colorlab.modules.resizing import resized
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE = 224  # the ImageNet networks' own input size; torchvision's ViT refuses any other
@@ -57,8 +58,7 @@ class ImageNetExtractor(nn.Module):
 
     def normalized(self, rgb: Tensor) -> Tensor:
         """(B, 3, h, w) in [0, 1] -> (B, 3, 224, 224), the whole picture, in ImageNet's mean and deviation."""
-        rgb = F.interpolate(rgb, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
-        return (rgb - self.mean) / self.std
+        return (resized(rgb, (SIDE, SIDE)) - self.mean) / self.std
 
 
 class VisionTransformer(ImageNetExtractor):
@@ -138,5 +138,4 @@ def histogram_features(rgb: Tensor, bins: int = 256) -> Tensor:
 
     rgb: (B, 3, H, W) in [0, 1], resized to 256 x 256 so that all references count alike. The square root lifts rare colours.
     """
-    rgb = F.interpolate(rgb, (256, 256), mode="bilinear", antialias=True, align_corners=False)
-    return (color_histogram(rgb, bins) * bins).sqrt().flatten(1)
+    return (color_histogram(resized(rgb, (256, 256)), bins) * bins).sqrt().flatten(1)

@@ -23,9 +23,9 @@ from torch.autograd.function import once_differentiable
 
 HARD = 1e-6  # below this temperature a float32 softmax is one-hot but for exact ties: the nearest neighbour is taken instead
 
-# Pairs held at a time: on a CPU 4 MB of float32, which stay in a core's caches from one pass over them to the next; a GPU wants
-# more to be kept busy. With very many keys a strip still has some rows, or the product is slow: 66 MB for 1080p.
-PAIRS_CPU, PAIRS_GPU, FEWEST_ROWS = 1 << 20, 1 << 27, 128
+# Pairs held at a time: on a CPU 8 MB of float32, the fastest of 4, 8 and 16 on two cores: small enough for caches to hold from one pass
+# to the next, large enough to share out; a GPU wants more to be kept busy. With very many keys a strip still has some rows, or the product is slow: 66 MB for 1080p.
+PAIRS_CPU, PAIRS_GPU, FEWEST_ROWS = 1 << 21, 1 << 27, 128
 
 # exp(-60) is nothing beside the row's best, exp(0), in float32 and float64. Without a floor, a good match at temperature 0.01 makes
 # exp(-100) of the rest: subnormal numbers, on which processors are 40 to 80 times slower.

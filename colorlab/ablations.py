@@ -79,7 +79,7 @@ TABLES = {
             Row("w/o linkage", (54.55, 0.0620, 31.77, 14.46, 2.537), {"linkage": False}, ("linkage",)),
             Row("full architecture", (54.52, 0.0621, 31.77, 14.37, 2.486))),
         "How each row was trained is not said. WE has no unit; its size fits Lai et al.'s error times 1000. The lowest WE of the paper's "
-        "Table 1 belongs to its most faded method.", {"rolling": False}),
+        "Table 1 belongs to its most faded method.", {"rolling": False, "register": None}),
     "lstvc 3": Table(
         "LSTVC, Table 3: frames in a block", "lstvc", ("PSNR DAVIS", "WE DAVIS", "s/frame DAVIS", "s/frame Videvo", "GFLOP, counted"), (
             Row("N = 1", (31.77, 2.485, 0.1001, 0.0993, 1009.0), {"block_size": 1}),
@@ -89,7 +89,7 @@ TABLES = {
             Row("N = 5", (31.77, 2.492, 0.0774, 0.0575, 828.0), {"block_size": 5}),
             Row("N = 6", (31.77, 2.492, 0.0840, 0.0631, 840.0), {"block_size": 6})),
         "One network, trained with N = 2. Its seconds are an RTX 3090's. The last column is no quotation: what our network of the "
-        "paper's size has to compute a frame at 216 x 384, counted by tests/bench/bench_lstvc.py --work.", {"rolling": False}),
+        "paper's size has to compute a frame at 216 x 384, counted by tests/bench/bench_lstvc.py --work.", {"rolling": False, "register": None}),
     "colormnet 2": Table(
         "ColorMNet, Table 2: features, propagation, locality", "colormnet", ("PSNR DAVIS", "SSIM DAVIS"), (
             Row("w/ ResNet50", (35.01, 0.962), {"features": "resnet50"}, ("features",)),
@@ -100,12 +100,12 @@ TABLES = {
             Row("w/o LA", (35.44, 0.967), {"local_attention": False}, ("local_attention",)),
             Row("ours: PVGFE, MFP, LA", (35.77, 0.970))),
         "Each row was trained for 160,000 iterations. The published scorer subtracts frames as uint8, which wraps around and lifts low "
-        "PSNRs. At course size small networks of our own, with random weights, stand in ResNet50's and DINOv2's places."),
+        "PSNRs. At course size small networks of our own, with random weights, stand in ResNet50's and DINOv2's places.", {"register": None}),
     "colormnet 3": Table(
         "ColorMNet, Table 3: stacking and memory, time and memory", "colormnet", ("memory, % of stacking", "times as fast"), (
             Row("w/ stacking", (100.0, 1.0), {"propagation": "stacking"}, ("propagation",)),
             Row("ours: MFP", (7.8, 14.0))),
-        "The ratios are those of the text (300 frames of 960 x 536 on an RTX A6000); \"nearly 14\" times."),
+        "The ratios are those of the text (300 frames of 960 x 536 on an RTX A6000); \"nearly 14\" times.", {"register": None}),
     "tcavc 2": Table(
         "TCAVC, Table 2: semantic correspondence", "tcavc", ("FID DAVIS", "CDC DAVIS", "s/frame", "M parameters"), (
             Row("image colorization alone", (41.12, 0.005045, 0.4648, 32.80), {"semantic_correspondence": False}, ("propagation",)),

@@ -3,7 +3,8 @@
 A small network that must first learn to say "this colour, here" from a few clips spends its training on that. So the course
 preset stores each cell's colour, as lines in lightness (`modules.color_lines`), with its value: what is read from memory and nearby
 is already a colour, and the decoder, whose last layer starts at zero, learns to correct it. The lightness of the place comes along too:
-where it is not the lightness that the frame has there, the wrong place was read.
+where it is not the lightness that the frame has there, the wrong place was read. And so does the place in the exemplar where the colour
+came from, however many frames ago: made exact again in every frame (`modules.registration`), it says where the exemplar itself can be read.
 """
 
 from __future__ import annotations
@@ -14,21 +15,25 @@ from torch import Tensor, nn
 
 from colorlab.modules import color_lines
 from colorlab.modules.color_lines import draw_lines, fit_lines
+from colorlab.modules.registration import bring
 
 from .blocks import ChannelNorm
+from .state import AB_SCALE
 
 LIGHTNESS = 4  # numbers that say how light a cell is: its four quarters
+PLACE = 3      # 1, x and y in cells, as `modules.registration.places`; all 0 where no place in the exemplar is known
 
 
 def numbers(stride: int) -> int:
-    """How many numbers are carried for a cell: its lines and its lightness."""
-    return color_lines.numbers(stride) + LIGHTNESS
+    """How many numbers are carried for a cell: its lines, its lightness and its place in the exemplar."""
+    return color_lines.numbers(stride) + LIGHTNESS + PLACE
 
 
 class CarriedChroma(nn.Module):
-    def __init__(self, value: int, stride: int):
+    def __init__(self, value: int, stride: int, register: int | None = None):
+        """register: steps of `modules.registration.bring`; None: colour is drawn from the lines alone."""
         super().__init__()
-        self.stride = stride
+        self.stride, self.register = stride, register
         self.norm = ChannelNorm(4 * value)
         self.gate = nn.Conv2d(4 * value + 2 * LIGHTNESS, 1, 3, padding=1)
         nn.init.zeros_(self.gate.weight)
@@ -40,12 +45,16 @@ class CarriedChroma(nn.Module):
         far, near: (B, 2, Cv, h, w) what was read from memory and nearby; *_carried: (B, numbers, h, w); l: (B, 1, H, W) in [-1, 1].
         """
         here = self.lightness(l)
-        wrong = [(carried[:, -LIGHTNESS:] - here).abs() for carried in (far_carried, near_carried)]
+        wrong = [(self.split(carried)[1] - here).abs() for carried in (far_carried, near_carried)]
         values = self.norm(torch.cat((far.flatten(1, 2), near.flatten(1, 2)), dim=1))
         return self.gate(torch.cat((values, *wrong), dim=1).to(values.dtype)).sigmoid()
 
-    def fit(self, l: Tensor, chroma: Tensor, read: Tensor | None = None) -> Tensor:
-        """What is stored: l (B, 1, H, W) in [-1, 1] and chroma (B, 2, H, W) -> (B, numbers, h, w).
+    def split(self, carried: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Lines, lightness and place."""
+        return carried.split((color_lines.numbers(self.stride), LIGHTNESS, PLACE), dim=1)
+
+    def fit(self, l: Tensor, chroma: Tensor, place: Tensor, read: Tensor | None = None) -> Tensor:
+        """What is stored: l (B, 1, H, W) in [-1, 1], chroma (B, 2, H, W) and place (B, 3, h, w) -> (B, numbers, h, w).
 
         read: what the chroma was drawn from, where it was: its lines are handed on, and only what was added is fitted. Lines fitted to drawn
         lines would blur with every frame.
@@ -54,13 +63,27 @@ class CarriedChroma(nn.Module):
         if read is None:
             lines = fit_lines(l, chroma, self.stride)
         else:
-            lines = read[:, :-LIGHTNESS].float() + fit_lines(l, chroma - self(read, l), self.stride)
-        return torch.cat((lines, self.lightness(l)), dim=1)
+            lines = self.split(read)[0].float()
+            lines = lines + fit_lines(l, chroma - draw_lines(lines, l, self.stride), self.stride)
+        return torch.cat((lines, self.lightness(l), place), dim=1)
 
     def lightness(self, l: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, 4, h, w), means over each cell's quarters."""
         return F.pixel_unshuffle(F.avg_pool2d(l.float(), self.stride // 2), 2)
 
-    def forward(self, read: Tensor, l: Tensor) -> Tensor:
-        """What was read (B, numbers, h, w), at the pixels of the frame with lightness l (B, 1, H, W): chroma (B, 2, H, W)."""
-        return draw_lines(read[:, :-LIGHTNESS].float(), l.float(), self.stride)
+    def forward(self, l: Tensor, read: Tensor, exemplar: Tensor, nearby: Tensor | None = None,
+                last: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Chroma of the frame with lightness l, (B, 2, H, W), and what was read with its place made exact.
+
+        l: (B, 1, H, W) in [-1, 1]; read: (B, numbers, h, w), its places in `exemplar` (B, 3, H, W), Lab; nearby: (B, 3, h, w), places in
+        the frame remembered last, `last` (B, 3, H, W). The exemplar has the last word: its colours are no copies of copies.
+        """
+        lines, lightness, place = self.split(read)
+        chroma = draw_lines(lines.float(), l.float(), self.stride)
+        if self.register is None:
+            return chroma, read
+        if nearby is not None:
+            brought = bring(50 * (l + 1), last, nearby, self.register)
+            chroma = chroma.lerp(brought.ab / AB_SCALE, brought.trust)
+        brought = bring(50 * (l + 1), exemplar, place, self.register)
+        return chroma.lerp(brought.ab / AB_SCALE, brought.trust), torch.cat((lines, lightness, brought.place.to(read.dtype)), dim=1)

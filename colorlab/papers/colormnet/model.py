@@ -40,6 +40,9 @@ Where we leave the code:
 - The course preset carries colour beside the values (`carry_chroma`), so that an untrained network already copies the colour of
   the best match; the released network has no such path. Its similarities are divided by 16 (`temperature`): at 1 its keys grow until
   each pixel reads one entry alone, and no gradient tells them where else to look.
+- The course preset does `register` (`modules.registration`): beside its colour each entry carries the place in the first exemplar that it
+  came from. What is read of that, and of the place in the last stored frame, is made exact by lightness, and colour is read there at
+  full size: not a copy of a copy, however long the film. Later exemplars have no such places; their colours are carried as before.
 - Nothing is rounded to 8 bits, and no autocast is on unless `precision` asks for it (the authors' figures are float16 ones).
 """
 
@@ -57,11 +60,12 @@ from torch import Tensor, nn
 from colorlab.modules.clips import as_clip
 from colorlab.modules.packed_conv import pack_convolutions
 from colorlab.modules.references import Reference, parse_references
+from colorlab.modules.registration import places
 from colorlab.modules.resizing import resized
 
 from . import backbones, sources
 from .build import build_features, build_propagation, build_value_encoder, initialise
-from .carry import CarriedChroma
+from .carry import PLACE, CarriedChroma
 from .config import ColorMNetConfig
 from .decoder import Decoder
 from .features import KeyHeads, Query
@@ -83,7 +87,7 @@ class ColorMNet(nn.Module):
         self.propagation = build_propagation(c, self.stride)
         self.local_attention = LocalAttention(c.key, c.value, c.window) if c.local_attention else None
         self.decoder = Decoder(c.channels, c.value, c.hidden, c.decoder, self.stride // 4, c.hidden_inner)
-        self.carry = CarriedChroma(c.value, self.stride) if c.carry_chroma else None
+        self.carry = CarriedChroma(c.value, self.stride, c.register) if c.carry_chroma else None
         initialise(self)
         pack_convolutions(self)
         self.to(memory_format=torch.channels_last)  # the layout in which convolutions and per-pixel norms copy least
@@ -157,7 +161,7 @@ class ColorMNet(nn.Module):
                 waited = every < 0 or state.renewed is None or state.frame - state.renewed >= every
                 deep = waited and (state.frame > 0 or given is not None)
                 rows, state = self.valued(look, chroma, state, deep, carried)
-                state = self.remember(look, rows, state, keep=given is not None)
+                state = self.remember(look, chroma, rows, state, keep=given is not None)
         return ab, state.after_frame()
 
     def opened(self, l: Tensor, state: State) -> State:
@@ -178,7 +182,7 @@ class ColorMNet(nn.Module):
             for i, reference in enumerate(foreign):
                 lab = _resized(reference.image, l)
                 look = self.look(lab[:, :1], state)
-                rows, _ = self.valued(look, self.pad(lab[:, 1:] / AB_SCALE), state, deep=False)
+                rows, state = self.valued(look, self.pad(lab[:, 1:] / AB_SCALE), state, deep=False)
                 state = replace(state, held=self.propagation.write(state.held, look.query, rows, -1 - i, True))
         return state
 
@@ -190,38 +194,43 @@ class ColorMNet(nn.Module):
 
     def predict(self, look: Look, state: State, update: bool) -> tuple[Tensor, Tensor | None, State]:
         """Chroma (B, 2, H, W) of the padded frame, in about ±1 (Eq. 13), and what of it was carried; `update` renews the hidden state."""
-        read, carried, state = self.read(look, state)
+        read, carried, nearby, state = self.read(look, state)
         decoded = self.decoder(look.features, read, state.hidden)
         if update:
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
         if self.carry is None:
             return decoded.logits.tanh(), None, state
-        return self.carry(carried, look.image[:, :1]) + decoded.logits, carried, state
+        chroma, carried = self.carry(look.image[:, :1], carried, state.exemplar, nearby, None if nearby is None else state.last.image)
+        return chroma + decoded.logits, carried, state
 
-    def read(self, look: Look, state: State) -> tuple[Tensor, Tensor | None, State]:
-        """(B, 2, Cv, h, w), V + L: read from memory and nearby; what is carried with it, (B, numbers, h, w), or None."""
-        (far, carried), (near, near_carried), held = self._far_and_near(look.query, state)
+    def read(self, look: Look, state: State) -> tuple[Tensor, Tensor | None, Tensor | None, State]:
+        """(B, 2, Cv, h, w), V + L: read from memory and nearby; what is carried with it, (B, numbers, h, w); and the place nearby,
+        (B, 3, h, w). None where there is no such thing."""
+        (far, carried), (near, near_carried, nearby), held = self._far_and_near(look.query, state)
         state = replace(state, held=held)
         if near is None:
-            return far, carried, state
+            return far, carried, None, state
         if self.carry is not None:
             share = self.carry.share(far, near, carried, near_carried, look.image[:, :1])
             carried = torch.lerp(carried, near_carried, share.to(carried.dtype))
-        return far + near, carried, state
+        return far + near, carried, nearby, state
 
     def share(self, look: Look, state: State, row: int, column: int) -> float:
         """How much of a cell's colour comes from nearby and not from memory: the carried chroma's, or a half."""
         if self.carry is None:
             return 0.5
-        (far, carried), (near, near_carried), _ = self._far_and_near(look.query, state)
+        (far, carried), (near, near_carried, _), _ = self._far_and_near(look.query, state)
         return float(self.carry.share(far, near, carried, near_carried, look.image[:, :1])[0, 0, row, column])
 
     def _far_and_near(self, query: Query, state: State) -> tuple[tuple, tuple, tuple]:
-        """Value and carried chroma read from memory, the same from nearby (None where there is no frame to look at), and what is held now."""
+        """Value and carried chroma read from memory; the same from nearby, with the place there (None where there is no frame to look
+        at); and what is held now."""
         rows, held = self.propagation.read(state.held, query)
         if self.local_attention is None or state.last is None:
-            return self._split(rows), (None, None), held
-        return self._split(rows), self.local_attention(query.key, state.last.key, *self._split(state.last.rows)), held
+            return self._split(rows), (None, None, None), held
+        near, carried = self.local_attention(query.key, state.last.key, *self._split(state.last.rows))
+        carried, nearby = (None, None) if carried is None else carried.split((carried.shape[1] - PLACE, PLACE), dim=1)
+        return self._split(rows), (near, carried, nearby), held
 
     def given_chroma(self, reference: Reference, l: Tensor) -> tuple[Tensor, Tensor]:
         """An exemplar's ab (B, 2, H, W) at the film's size, and as the network sees it."""
@@ -235,13 +244,21 @@ class ColorMNet(nn.Module):
             state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden), renewed=state.frame)
         rows = value.flatten(1, 2)
         if self.carry is not None:
-            rows = torch.cat((rows, self.carry.fit(look.image[:, :1], chroma, carried).to(rows.dtype)), dim=1)
+            if carried is not None:
+                place = self.carry.split(carried)[-1]
+            elif state.exemplar is None:
+                place, state = _own_places(rows), replace(state, exemplar=_lab(look, chroma))
+            else:
+                place = torch.zeros_like(_own_places(rows))
+            rows = torch.cat((rows, self.carry.fit(look.image[:, :1], chroma, place, carried).to(rows.dtype)), dim=1)
         return rows, state
 
-    def remember(self, look: Look, rows: Tensor, state: State, keep: bool) -> State:
+    def remember(self, look: Look, chroma: Tensor, rows: Tensor, state: State, keep: bool) -> State:
         """The state that also holds this frame; `keep` for exemplars."""
         held = self.propagation.write(state.held, look.query, rows, state.frame, keep)
-        return replace(state, held=held, last=Remembered(state.frame, look.query.key, rows))
+        if self.carry is not None:
+            rows = torch.cat((rows, _own_places(rows)), dim=1)
+        return replace(state, held=held, last=Remembered(state.frame, look.query.key, rows, _lab(look, chroma)))
 
     # Sizes and precision
 
@@ -269,3 +286,13 @@ class ColorMNet(nn.Module):
 def _resized(lab: Tensor, l: Tensor) -> Tensor:
     """A reference (B or 1, 3, ., .) at the film's batch, size and device, (B, 3, H, W)."""
     return resized(lab.to(l), l.shape[-2:]).expand(len(l), -1, -1, -1)
+
+
+def _lab(look: Look, chroma: Tensor) -> Tensor:
+    """A padded frame in its colours, (B, 3, H', W'), for others to look at."""
+    return torch.cat((50 * (look.image[:, :1].float() + 1), AB_SCALE * chroma.detach().float()), dim=1)
+
+
+def _own_places(rows: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B, 3, h, w): each cell's own place."""
+    return places(rows[:, None])[:, 0]

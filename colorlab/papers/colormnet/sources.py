@@ -20,7 +20,8 @@ def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) 
     of the film), "reference (frame 5)" (a frame's own colours), "frame 5", "long-term memory" (prototypes, at the places where
     they were first seen) and "neighbours (frame 5)" (local attention). Memory and neighbourhood count a half each, as the
     network adds the two; where chroma is carried, its learned share. A cell's weight is spread over its pixels. The hidden state
-    and the frame's own features have no place of origin and are left out.
+    and the frame's own features have no place of origin and are left out. Where places in the exemplar are carried (`register`), the maps
+    are still of what was read, one link of the chain: what "frame 5" held there came itself from the exemplar.
     """
     y, x = at
     H, W = l.shape[-2:]

@@ -46,7 +46,7 @@ def unroll(network: ColorMNet, l: Tensor, state: State, generator: torch.Generat
                 break
             by_chance = t > 0 and float(torch.rand((), generator=generator)) < DEEP_UPDATE_PROBABILITY
             rows, state = network.valued(look, chroma, state, given is not None or by_chance, carried)
-            state = network.remember(look, rows, state, keep=given is not None)
+            state = network.remember(look, chroma, rows, state, keep=given is not None)
             if given is None:
                 others.append((look.query, rows, t))
             else:

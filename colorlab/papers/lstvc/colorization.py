@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from colorlab.modules.color_lines import draw_lines, fit_lines
 from colorlab.modules.color_subnet import MiddleStage, WayDown, WayUp
 from colorlab.modules.instance_norm import instance_norm
+from colorlab.modules.registration import bring, places
 
 from .attention import TransformerLayer, to_maps, to_tokens
 from .correspondence import Warp
+from .state import EncodedReference
 
 DILATIONS = (2, 2, 1)  # of layers 5, 6 and 7
 
@@ -85,22 +87,45 @@ class Painted(nn.Module):
         """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: (B, 2, H/4, W/4), the top left of each sixteen."""
         return ab[..., ::4, ::4]
 
-    def forward(self, painted: Tensor, warp: Warp, l: Tensor) -> Tensor:
-        """painted: (B, T, 2, H, W), the subnet's output; l: (B, T, 1, H, W), L / 50 - 1. Returns ab (B, T, 2, H, W) in ±128."""
+    def values(self, references: EncodedReference) -> Tensor:
+        """What of each cell the heads mix: (B, R, V, H/4, W/4)."""
+        return references.color
+
+    def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
+        """painted: (B, T, 2, H, W), the subnet's output; l: (B, T, 1, H, W) in [0, 100]; references: (B, R, 3, H, W), Lab. Returns ab
+        (B, T, 2, H, W) in ±128."""
         return 128 * painted.tanh()
 
 
 class Corrected(nn.Module):
-    """The warped colour, mean of the heads, and what the subnet adds to it: with a last layer of zeros the warp passes as it is."""
+    """The warped colour, mean of the heads, and what the subnet adds to it: with a last layer of zeros the warp passes as it is.
+
+    register: steps that make the matched places exact; colours read there then stand for the warped ones as far as lightness agrees.
+    """
+
+    def __init__(self, register: int | None = None):
+        super().__init__()
+        self.register = register
 
     def carried(self, l: Tensor, ab: Tensor) -> Tensor:
         """The heads bring over ab and, to be drawn at full size, each cell's lines: (B, 2 + 16, H/4, W/4)."""
         return torch.cat((ab[..., ::4, ::4], fit_lines(l, ab, 4)), dim=1)
 
-    def forward(self, painted: Tensor, warp: Warp, l: Tensor) -> Tensor:
-        lines = self.lines(warp).flatten(0, 1)                                       # (B * T, 16, H/4, W/4)
-        warped = draw_lines(lines, l.flatten(0, 1), 4).unflatten(0, l.shape[:2])     # (B, T, 2, H, W)
-        return 128 * (warped + painted.tanh())
+    def values(self, references: EncodedReference) -> Tensor:
+        if self.register is None:
+            return references.color
+        return torch.cat((references.color, places(references.color)), dim=2)
+
+    def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
+        B, T = l.shape[:2]
+        l = l.flatten(0, 1)                                                          # (B * T, 1, H, W)
+        warped = drawn = 128 * draw_lines(self.lines(warp).flatten(0, 1), l / 50 - 1, 4)     # (B * T, 2, H, W)
+        if self.register is not None:
+            found = warp.color[:, :, :, 18:].mean(2).flatten(0, 1).unflatten(1, (-1, 3))     # (B * T, R, 3, H/4, W/4)
+            for picture, place in zip(references.unbind(1), found.unbind(1)):
+                brought = bring(l, picture.repeat_interleave(T, 0), place, self.register)
+                warped = warped + brought.trust * (brought.ab - drawn)               # trusts add up to 1 at most
+        return warped.unflatten(0, (B, T)) + 128 * painted.tanh()
 
     def handed_on(self, l: Tensor, ab: Tensor, warp: Warp) -> Tensor:
         """`carried` of a block's last frame: the lines that were read, and fitted anew only what was added to them."""
@@ -110,4 +135,4 @@ class Corrected(nn.Module):
     @staticmethod
     def lines(warp: Warp) -> Tensor:
         """(B, T, 16, H/4, W/4), mean of the heads."""
-        return warp.color[:, :, :, 2:].mean(2)
+        return warp.color[:, :, :, 2:18].mean(2)

@@ -35,7 +35,8 @@ one can have and only it has the 148.21 M parameters that the paper states.
   822 at 4, 828 at 5, 840 at 6 (`tests/bench/bench_lstvc.py --work`): beyond 3 a block gains nothing but memory.
 
 The course preset is `rolling`: the frame coloured last is matched beside the references, as TCAVC's Eq. 4 has it guide the next one, so that
-what came into view in it keeps its colour.
+what came into view in it keeps its colour. And it does `register`: a matched place, known to a cell, is made exact by lightness and the
+colour read there at full size (`modules.registration`), so that carrying colour on for a hundred frames does not blur it.
 
 What is ours: features of a reference are made once per film, not once per block, and its colours are not painted again (same
 numbers). Several references stand side by side where the paper has one: the warp's softmax runs over all their cells. A frame that is
@@ -95,6 +96,7 @@ class LSTVCConfig:
     preceding_frame: bool = False    # the frame coloured before guides the next, as TCAVC's Eq. 4 says (its code does not)
     start_from_warp: bool = False    # paint a correction of the warped colour, not the colour
     rolling: bool = False            # with it: the frame coloured before stands beside the references, and is matched as they are
+    register: int | None = None      # with it: steps that make a matched place exact (`modules.registration`); None: cells alone
 
     @classmethod
     def paper(cls) -> LSTVCConfig:
@@ -105,7 +107,7 @@ class LSTVCConfig:
         """Small enough for a laptop's CPU; untrained, it already shows the warped colour."""
         return cls(encoder_blocks=2, channels=64, width=48, heads=2, linkage_heads=2, inner=96, match_channels=32, residual_blocks=1,
                    color_width=8, dropout=0.0, backbone_blocks=(2, 2, 3), backbone_taps=(1, 1, 1), backbone_width=8,
-                   backbone_frozen=False, start_from_warp=True, rolling=True)
+                   backbone_frozen=False, start_from_warp=True, rolling=True, register=2)
 
     @classmethod
     def tiny(cls) -> LSTVCConfig:
@@ -135,12 +137,12 @@ class LSTVC(nn.Module):
         self.encoder = _encoder(config)
         self.fusion = Fusion(half, quarter, config.channels, 2 * config.match_channels, config.residual_blocks, config.mix)
         head = DoubleHead if config.second_head else VanillaHead
-        if config.rolling and not config.start_from_warp:
-            raise ValueError("rolling needs start_from_warp: only that output says what of its colours is to be carried on")
+        if (config.rolling or config.register is not None) and not config.start_from_warp:
+            raise ValueError("rolling and register need start_from_warp: only that output says what of its colours is to be carried on")
         self.heads = head(config.match_channels, config.width, config.temperature, preceding=config.start_from_warp)
         inputs = 1 + 3 * len(self.heads.names) + 2 * config.preceding_frame  # L; ab and similarity of each head; ab before
         self.colorization = Colorization(_middle_stages(config), inputs, config.color_width)
-        self.output = Corrected() if config.start_from_warp else Painted()
+        self.output = Corrected(config.register) if config.start_from_warp else Painted()
         self._initialise()
 
     def _initialise(self) -> None:
@@ -191,7 +193,7 @@ class LSTVC(nn.Module):
         references = self._references(state, T)                                      # each (B, R, ...)
 
         features, tokens = self._features(lightness, references, state)              # (B, R + T, C, H'/4, W'/4)
-        warp = self.heads(features, references.color, preceding=state.last is not None)
+        warp = self.heads(features, self.output.values(references), preceding=state.last is not None)
         ab = self._paint(lightness, warp, references, tokens, state)[..., :H, :W]    # (B, T, 2, H, W)
 
         ab = _with_own_colors(ab, state)
@@ -207,7 +209,8 @@ class LSTVC(nn.Module):
 
         l: (1, 1, H, W). Returns maps (H, W) that together sum to 1: for each head and reference the softmax of Eq. 2, and
         "linkage state", where the query of Eq. 6 looks. A head's share of the whole follows its similarity (Eq. 3); the linkage's is what
-        its attention adds to the token, by length, beside the token itself.
+        its attention adds to the token, by length, beside the token itself. The maps are the match's: by how much less than a cell
+        `register` then moves its place, they do not show.
         """
         from .explain import attention_maps
         clip, _ = as_clip(l)
@@ -234,7 +237,7 @@ class LSTVC(nn.Module):
         known += [ab] * self.config.preceding_frame
         guide = torch.cat([F.interpolate(x[..., ::4, ::4], scale_factor=4.0) for x in known[1:]], dim=1)
         source = self.colorization.source(torch.cat((known[0], guide), dim=1))
-        return EncodedReference(self.project(taps.high), self.fusion.low(taps), self.output.carried(known[0], ab), source)
+        return EncodedReference(image, self.project(taps.high), self.fusion.low(taps), self.output.carried(known[0], ab), source)
 
     def _with_encoded(self, l: Tensor, state: LSTVCState) -> LSTVCState:
         """The state with all references encoded that this block looks at, for the size, device and precision of l (B, T, 1, H, W)."""
@@ -277,7 +280,7 @@ class LSTVC(nn.Module):
             before = l.new_zeros(len(l), 2, *state.size) if state.preceding is None else state.preceding / 128
             picture.append(pad(before)[:, None].expand(-1, l.shape[1], -1, -1, -1).to(l))
         painted = self.colorization(torch.cat(picture, dim=2), references.source, tokens)
-        return self.output(painted, warp, picture[0])
+        return self.output(painted, warp, l, references.image)
 
 
 def _linkage(config: LSTVCConfig) -> nn.Module:
@@ -308,8 +311,8 @@ def pad(maps: Tensor) -> Tensor:
 def _stacked(encoded: list[EncodedReference]) -> EncodedReference:
     """References of (B, ...) each -> one of (B, R, ...)."""
     cnn, tokens = (torch.stack([getattr(one.high, name) for one in encoded], dim=1) for name in HighFeatures._fields)
-    low, color, source = (torch.stack([getattr(one, name) for one in encoded], dim=1) for name in ("low", "color", "source"))
-    return EncodedReference(HighFeatures(cnn, tokens), low, color, source)
+    image, low, color, source = (torch.stack([getattr(one, name) for one in encoded], dim=1) for name in ("image", "low", "color", "source"))
+    return EncodedReference(image, HighFeatures(cnn, tokens), low, color, source)
 
 
 def _with_own_colors(ab: Tensor, state: LSTVCState) -> Tensor:

@@ -15,6 +15,7 @@ from .cnn_transformer import HighFeatures
 class EncodedReference(NamedTuple):
     """All of a reference that does not depend on the frames, at the film's padded size H, W."""
 
+    image: Tensor       # (B, 3, H, W) Lab
     high: HighFeatures  # cnn (B, 512, H/8, W/8) and tokens (B, 384, H/8, W/8)
     low: Tensor         # (B, 256, H/4, W/4) R_low
     color: Tensor       # (B, 2 or 18, H/4, W/4) what the warp carries over: ab / 128, and more where the output asks for it

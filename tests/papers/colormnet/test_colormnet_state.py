@@ -139,13 +139,53 @@ def test_before_any_training_the_colour_of_the_best_match_is_carried_over():
 def test_what_was_read_is_handed_on_and_only_the_rest_is_fitted(network):
     """Lines fitted anew to what lines drew would blur with every frame."""
     carry, lab = network.carry, film(1, 16, 16)[:, 0]
-    l = lab[:, :1] / 50 - 1
-    read = carry.fit(l, torch.rand(1, 2, 16, 16, generator=torch.Generator().manual_seed(1)))
-    drawn = carry(read, l)
-    assert_close(carry.fit(l, drawn, read), read, atol=1e-6, rtol=0)
-    assert (carry.fit(l, drawn) - read).abs().max() > 0.01
-    more = carry.fit(l, drawn + 0.1, read) - read
-    assert_close(carry(read + more, l), drawn + 0.1, atol=1e-5, rtol=0)
+    l, nowhere = lab[:, :1] / 50 - 1, torch.zeros(1, 3, 4, 4)
+    read = carry.fit(l, torch.rand(1, 2, 16, 16, generator=torch.Generator().manual_seed(1)), nowhere)
+    drawn, _ = carry(l, read, lab)
+    assert_close(carry.fit(l, drawn, nowhere, read), read, atol=1e-6, rtol=0)
+    assert (carry.fit(l, drawn, nowhere) - read).abs().max() > 0.01
+    more = carry.fit(l, drawn + 0.1, nowhere, read) - read
+    assert_close(carry(l, read + more, lab)[0], drawn + 0.1, atol=1e-5, rtol=0)
+
+
+def test_a_colours_place_in_the_exemplar_is_carried_along_and_stays_exact():
+    """Each frame reads the very cell of the one before, and the film drifts by half a cell: what is handed on is where the colour now is."""
+    carry, lab = build(register=2).carry, film(10, 32, 64)
+    lab = 6 * torch.nn.functional.avg_pool3d(lab - 50, (1, 7, 7), 1, (0, 3, 3)) + 50      # so smooth that it can be followed
+    column = torch.arange(16.0).expand(8, 16)
+    place = torch.stack((torch.ones(8, 16), column, torch.arange(8.0)[:, None].expand(8, 16)))[None]
+    read = carry.fit(lab[:, 0, :1] / 50 - 1, lab[:, 0, 1:] / 110, place)
+    for t in range(1, 10):
+        l = lab[:, t, :1] / 50 - 1
+        chroma, read = carry(l, read, lab[:, 0])
+        read = carry.fit(l, chroma, carry.split(read)[-1], read)
+    known, x, y = carry.split(read)[-1][0, :, 1:-1, 6:-1]                                 # what has not come in from the left
+    assert known.mean() > 0.25                                                            # nine trusts, multiplied
+    assert (x / known - (column - 18 / 4)[1:-1, 6:-1]).abs().median() < 0.05 and (y / known - place[0, 2, 1:-1, 6:-1]).abs().median() < 0.05
+
+
+def test_colours_read_at_exact_places_are_truer(network):
+    lab = film(2, 32, 48)
+    error = {}
+    for register in (None, 2):
+        network = build(register=register)
+        torch.nn.init.zeros_(network.decoder.predict.weight)
+        error[register] = (run(network, lab, [(0, lab[:, 0])]) - lab[:, :, 1:])[:, 1, ..., 4:].abs().mean()
+    assert error[2] < 0.6 * error[None]
+
+
+def test_only_the_first_exemplar_is_what_places_are_places_of():
+    network, lab = build(register=2), film(6)
+    with torch.inference_mode():
+        _, state = network.step(lab[:, :4, :1], network.start([(0, lab[:, 0]), (3, lab[:, 3])]))
+    assert_close(network.crop(state.exemplar, lab[:, 0]), lab[:, 0])
+    place = network.carry.split(network._split(state.last.rows)[1][:, :-3])[-1]
+    assert place.abs().max() == 0 and state.last.rows[:, -3:-2].min() == 1
+    redder = state.last.image + torch.tensor([0.0, 40.0, 0.0]).view(1, 3, 1, 1)           # but the next frame looks at the second all the same
+    with torch.inference_mode():
+        ab, _ = network.step(lab[:, 4, :1], state)
+        changed, _ = network.step(lab[:, 4, :1], replace(state, last=state.last._replace(image=redder)))
+    assert (changed - ab)[:, 0].mean() > 5
 
 
 def test_a_place_of_another_lightness_can_be_told(network):
@@ -153,7 +193,7 @@ def test_a_place_of_another_lightness_can_be_told(network):
     carry = build().carry
     far = near = torch.zeros(1, 2, network.config.value, 4, 4)
     l = torch.zeros(1, 1, 16, 16)
-    here, wrong = (carry.fit(l + shift, torch.zeros(1, 2, 16, 16)) for shift in (0.0, 0.5))
+    here, wrong = (carry.fit(l + shift, torch.zeros(1, 2, 16, 16), torch.zeros(1, 3, 4, 4)) for shift in (0.0, 0.5))
     carry.gate.weight.data[:, -4:] = -1  # distrusts what is near and wrong
     trusted, distrusted = (carry.share(far, near, here, other, l) for other in (here, wrong))
     assert torch.allclose(trusted, torch.tensor(0.5)) and (distrusted < trusted).all()

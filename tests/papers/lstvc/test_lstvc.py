@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 import colorlab
 from colorlab.errors import InputError
+from colorlab.flow import warp
 from colorlab.modules.color_lines import draw_lines
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig
 from colorlab.papers.lstvc.attention import Attention
@@ -115,9 +116,38 @@ def test_what_the_warp_brought_over_is_handed_on_as_it_is():
     assert_close(draw_lines(state.last.color[:, 2:], l[:, 1] / 50 - 1, 4), painted, atol=1e-4, rtol=0)
 
 
-def test_rolling_is_only_for_a_network_that_corrects_the_warp():
-    with pytest.raises(ValueError, match="start_from_warp"):
-        tiny(rolling=True)
+def test_rolling_and_registering_are_only_for_a_network_that_corrects_the_warp():
+    for change in ({"rolling": True}, {"register": 2}):
+        with pytest.raises(ValueError, match="start_from_warp"):
+            tiny(**change)
+
+
+def drift(frames=2, height=48, width=64):
+    """Lab (1, T, 3, H, W): blurred noise that moves by (1.6, -0.8) pixels a frame, so that nothing stays in its cell."""
+    noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    for _ in range(2):
+        noise = torch.nn.functional.avg_pool2d(noise, 7, 1, 3)
+    still = noise / noise.std() * torch.tensor([15.0, 25.0, 25.0]).view(3, 1, 1) + torch.tensor([50.0, 0.0, 0.0]).view(3, 1, 1)
+    moves = torch.arange(frames)[:, None, None, None] * torch.tensor([-1.6, 0.8]).view(2, 1, 1).expand(-1, height, width)
+    return warp(still.expand(frames, -1, -1, -1), moves, "border")[None]
+
+
+@pytest.mark.parametrize("rolling", [False, True])
+def test_colours_read_at_exact_places_are_truer(rolling):
+    lab, error = drift(4), {}
+    for register in (None, 2):
+        model = tiny(start_from_warp=True, rolling=rolling, register=register, block_size=2)
+        error[register] = (color(model, lab[:, :, :1], lab[:, 0]) - lab[:, :, 1:])[:, 1:, :, 8:-8, 8:-8].abs().mean()
+    assert error[2] < 0.6 * error[None]
+
+
+def test_a_registered_place_says_which_reference_it_is_a_place_of():
+    """The second reference has the frames' lightness and red for colour, the first is another scene."""
+    lab = drift()
+    scene, red = lab[:, 0].flip(-1), torch.cat((lab[:, 0, :1], torch.full_like(lab[:, 0, 1:], 50)), dim=1)
+    model = tiny(start_from_warp=True, register=2, temperature=1e-3)
+    ab = color(model, lab[:, :1, :1], [scene, red])
+    assert ab.sub(50).abs().median() < 5
 
 
 def test_a_shorter_last_block_and_single_frames_are_blocks_too():
@@ -242,7 +272,7 @@ def test_gradients_reach_every_part_that_learns():
 
 def test_the_course_network_starts_from_the_colour_it_carries():
     """Where ab is the same line in L all over the reference, any match carries that line, and the frame's own L draws it."""
-    model = colorlab.load("lstvc", preset="course")
+    model = colorlab.load("lstvc", preset="course", register=None)
     l, reference = film(2, 64, 96)
     slope, offset = (torch.tensor(pair).view(2, 1, 1) for pair in ((0.5, -0.3), (10.0, -5.0)))
     reference[:, 1:] = slope * (reference[:, :1] - 50) + offset

@@ -38,6 +38,16 @@ def compared_text(cell: dict) -> bool:
 
 
 @each_notebook
+def test_a_notebook_says_what_it_is_for_and_ends_with_questions_reading_and_a_way_on(notebook):
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    assert "**You will" in text and "*Before you run it:*" in text and "break it" in text.lower()
+    questions = text[re.search(r"\*\*Questions\*\*|## .*[Qq]uestions", text).start():]
+    assert re.findall(r"(?m)^(\d)\. ", questions)[:5] == list("12345")
+    assert "urther reading" in questions and (notebook == NOTEBOOKS[-1] or "*Next" in text)
+
+
+@each_notebook
 def test_every_cell_was_executed_in_order(notebook):
     assert [cell["execution_count"] for cell in code_cells(notebook)] == list(range(1, len(code_cells(notebook)) + 1))
 

@@ -25,8 +25,8 @@ from colorlab.flow.warping import pixel_grid, warp
 AGREES = 4.0    # a difference in L that leaves 61 % of the trust, exp(-1/2)
 OUTLIER = 6.0   # a difference in L from which on a pixel counts half, or less, in the least squares
 FLAT = 1.0      # added to the mean squares of ∇L: where nothing is seen to move, nothing moves
-AROUND = (5, 15)  # cells, the sides of the neighbourhoods whose mean displacement is a guess too
-ROUNDS = 2      # of guessing and refining: what one cell has found, the next can guess
+AROUND = (3, 9, 25)  # cells, the sides of the neighbourhoods whose mean displacement is a guess too
+ROUNDS = 3      # of guessing and refining: what one cell has found, the next can guess
 NONE = 1e-6     # a share below which there is no place
 LONGEST = 1.5   # pixels of a step: ∇L says nothing of what is farther away
 

@@ -56,7 +56,7 @@ class ColorMNetConfig:
         """
         return cls(temperature=16.0, mem_every=2, max_mid_frames=3, min_mid_frames=2, prototypes=256, max_long=1024,
                    backbones="small", channels=(48, 16, 4), decoder=(32, 12, 4), hidden_inner=32, key=32, value=24, hidden=16,
-                   guide=(96, 4), value_trunk=24, carry_chroma=True, register=2)
+                   guide=(96, 4), value_trunk=24, carry_chroma=True, register=3)
 
     @classmethod
     def tiny(cls) -> ColorMNetConfig:

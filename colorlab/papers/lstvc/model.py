@@ -107,7 +107,7 @@ class LSTVCConfig:
         """Small enough for a laptop's CPU; untrained, it already shows the warped colour."""
         return cls(encoder_blocks=2, channels=64, width=48, heads=2, linkage_heads=2, inner=96, match_channels=32, residual_blocks=1,
                    color_width=8, dropout=0.0, backbone_blocks=(2, 2, 3), backbone_taps=(1, 1, 1), backbone_width=8,
-                   backbone_frozen=False, start_from_warp=True, rolling=True, register=2)
+                   backbone_frozen=False, start_from_warp=True, rolling=True, register=3, block_size=2)
 
     @classmethod
     def tiny(cls) -> LSTVCConfig:

@@ -256,9 +256,10 @@ class ColorMNet(nn.Module):
     def remember(self, look: Look, chroma: Tensor, rows: Tensor, state: State, keep: bool) -> State:
         """The state that also holds this frame; `keep` for exemplars."""
         held = self.propagation.write(state.held, look.query, rows, state.frame, keep)
+        image = None
         if self.carry is not None:
-            rows = torch.cat((rows, _own_places(rows)), dim=1)
-        return replace(state, held=held, last=Remembered(state.frame, look.query.key, rows, _lab(look, chroma)))
+            rows, image = torch.cat((rows, _own_places(rows)), dim=1), _lab(look, chroma)
+        return replace(state, held=held, last=Remembered(state.frame, look.query.key, rows, image))
 
     # Sizes and precision
 

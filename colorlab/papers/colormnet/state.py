@@ -29,7 +29,7 @@ class Remembered(NamedTuple):
     frame: int
     key: Tensor   # (B, Ck, h, w)
     rows: Tensor  # (B, C, h, w) its values; where chroma is carried, that, and 1, x and y of the cell
-    image: Tensor  # (B, 3, H', W') Lab
+    image: Tensor | None  # (B, 3, H', W') Lab, where chroma is carried
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def test_a_row_differs_in_the_module_that_it_exchanges_alone(name, row, preset):
 
 @each_change
 def test_a_row_changes_fields_that_there_are_and_to_something_else(name, row):
-    full = configure(TABLES[name].method, "course")
+    full = configure(TABLES[name].method, "course", **TABLES[name].without)
     for change, value in row.changes.items():
         assert change in {field.name for field in dataclasses.fields(full)} and getattr(full, change) != value
 
@@ -107,3 +107,10 @@ def test_a_thumbnail_has_length_one_and_no_mean():
     assert small.shape == (2, 96)
     torch.testing.assert_close(small.norm(dim=1), torch.ones(2))
     torch.testing.assert_close(small.mean(1), torch.zeros(2), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("preset", ["course", "tiny"])
+def test_a_row_of_n_frames_colours_n_frames_together(preset):
+    """Whatever the preset's own N is."""
+    table = TABLES["lstvc 3"]
+    assert [build(table, row, preset).frames_per_step for row in table.rows] == [1, 2, 3, 4, 5, 6]

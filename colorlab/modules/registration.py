@@ -2,7 +2,7 @@
 
 A network that matches cells of 4 x 4 pixels knows where a colour comes from to a pixel or two, and mixes what several cells hold: what
 it carries over is never quite sharp, and in a film each frame takes it from the one before. But lightness is known on both sides and at
-full size. So a cell's displacement d is refined until lightness agrees: the best of three guesses, then steps of least squares
+full size. So a cell's displacement d is refined until lightness agrees: the best of a few guesses, then steps of least squares
 (Lucas & Kanade, IJCAI 1981) over the pixels p in and around the cell,
 
     Δ = argmin Σ_p w(p) (l(p) - there(p + d) - ∇there(p + d) · Δ)²,        d ← d + Δ,

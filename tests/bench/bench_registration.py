@@ -2,8 +2,8 @@
 
     python tests/bench/bench_registration.py --data FOLDER [--method lstvc colormnet] [--clips validation] [--frames 24]
 
-The same weights, trained with it: what a network trained without it would reach is in its model card. PSNR as `colorlab.train.measure` has
-it; seconds are medians over the steps of all clips, the two networks taking turns.
+The same weights, trained with it: a network trained without it might do better without it than shown here. PSNR as `colorlab.train.measure`
+has it; seconds are medians over the steps of the first clip, the two networks taking turns.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from colorlab.modules.color_lines import draw_lines, fit_lines
+from colorlab.modules.color_lines import draw_lines, fit_lines, numbers
 from colorlab.modules.color_subnet import MiddleStage, WayDown, WayUp
 from colorlab.modules.instance_norm import instance_norm
 from colorlab.modules.registration import bring, places
@@ -15,6 +15,7 @@ from .correspondence import Warp
 from .state import EncodedReference
 
 DILATIONS = (2, 2, 1)  # of layers 5, 6 and 7
+COLOR = 2 + numbers(4)  # of what the heads bring over for a corrected output, ab and lines; places come after
 
 
 class LinkedStage(nn.Module):
@@ -121,7 +122,7 @@ class Corrected(nn.Module):
         l = l.flatten(0, 1)                                                          # (B * T, 1, H, W)
         warped = drawn = 128 * draw_lines(self.lines(warp).flatten(0, 1), l / 50 - 1, 4)     # (B * T, 2, H, W)
         if self.register is not None:
-            found = warp.color[:, :, :, 18:].mean(2).flatten(0, 1).unflatten(1, (-1, 3))     # (B * T, R, 3, H/4, W/4)
+            found = warp.color[:, :, :, COLOR:].mean(2).flatten(0, 1).unflatten(1, (-1, 3))     # (B * T, R, 3, H/4, W/4)
             for picture, place in zip(references.unbind(1), found.unbind(1)):
                 brought = bring(l, picture.repeat_interleave(T, 0), place, self.register)
                 warped = warped + brought.trust * (brought.ab - drawn)               # trusts add up to 1 at most
@@ -135,4 +136,4 @@ class Corrected(nn.Module):
     @staticmethod
     def lines(warp: Warp) -> Tensor:
         """(B, T, 16, H/4, W/4), mean of the heads."""
-        return warp.color[:, :, :, 2:18].mean(2)
+        return warp.color[:, :, :, 2:COLOR].mean(2)

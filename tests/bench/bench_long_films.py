@@ -1,9 +1,9 @@
 """Do long films stay flat in memory, what does 1080p take, do the stages work at the same time, and what do segments cost?
 
-    python tests/bench/bench_long_films.py [--frames 100 1000 10000] [--method copy lstvc colormnet] [--size 64 96] [--only length]
+    python tests/bench/bench_long_films.py [--frames 100 1000 10000] [--method copy lstvc colormnet] [--preset course] [--size 64 96] [--only length]
 
 length: for each method a process colours so many small frames from a film file to a film file, resumably, as `colorlab colorize` does,
-and tells the peak memory of the whole process. full: the same for a few frames of 1920x1080 at the course networks, which see the film at
+and tells the peak memory of the whole process; `--preset`: of which networks. full: the same for a few frames of 1920x1080 at the course networks, which see the film at
 `--network-size`. overlap: in one process and in turn, the same job with its stages side by side and one after the other. segments: the
 size of a film in segments against one in one piece. Ratios mean more than seconds. bench_correlation.py has the streamed correlation
 beside the naive one.
@@ -26,6 +26,7 @@ import torch
 import colorlab
 import colorlab.restoring
 from colorlab.guidance import guide
+from colorlab.methods import PRESETS
 from colorlab.restoring import SEGMENT, Job, restore
 from colorlab.video import read_video, write_video
 
@@ -65,7 +66,7 @@ def peak_apart(film: Path, method: str, frames: int, preset: str = "tiny", size:
     return json.loads(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
 
 
-def length(counts: list[int], methods: list[str], size: tuple[int, int]) -> None:
+def length(counts: list[int], methods: list[str], size: tuple[int, int], preset: str) -> None:
     """The same film, ever longer."""
     with tempfile.TemporaryDirectory() as folder:
         for count in counts:
@@ -74,7 +75,7 @@ def length(counts: list[int], methods: list[str], size: tuple[int, int]) -> None
             first = None
             for count in counts:
                 start = time.perf_counter()
-                found = peak_apart(Path(folder) / f"{count}.mp4", method, count)
+                found = peak_apart(Path(folder) / f"{count}.mp4", method, count, preset)
                 first = first or found
                 print(f"  {method:10} {count:6d} frames of {size[1]}x{size[0]}: peak {found:7.1f} MiB, ratio {found / first:.3f}, "
                       f"{time.perf_counter() - start:.0f} s", flush=True)
@@ -127,13 +128,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--method", nargs="+", default=list(colorlab.METHODS))
+    parser.add_argument("--preset", default="tiny", choices=PRESETS)
     parser.add_argument("--size", type=int, nargs=2, default=[64, 96], metavar=("H", "W"))
     parser.add_argument("--network-size", type=int, default=240, help="short side at which the networks see 1080p; 0: full size")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
     for part in args.only:
         print(f"{part}:")
-        {"length": lambda: length(args.frames, args.method, tuple(args.size)), "full": lambda: full(args.method, args.network_size or None),
+        {"length": lambda: length(args.frames, args.method, tuple(args.size), args.preset), "full": lambda: full(args.method, args.network_size or None),
          "overlap": overlap, "segments": segments}[part]()
 
 

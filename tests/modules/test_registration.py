@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from colorlab.flow.warping import pixel_grid
-from colorlab.modules.registration import bring, places
+from colorlab.modules.registration import LONGEST, ROUNDS, bring, places
 
 
 def scene(dx: float = 0.0, dy: float = 0.0, H: int = 48, W: int = 64) -> Tensor:
@@ -51,6 +51,53 @@ def test_steps_are_what_makes_it_exact():
     now, before = scene(1.6, -1.2), scene()
     error = [middle((bring(now[:, :1], before, pointed(0, 0), steps).ab - now[:, 1:]).abs()).mean() for steps in (0, 1, 3)]
     assert error[0] > 10 * error[2] and error[0] > error[1]
+
+
+def test_a_slope_that_runs_aslant_is_not_stepped_along_twice():
+    """Where x and y change lightness alike, one step of least squares is exact, and steps for each alone would go twice as far."""
+    x, y = pixel_grid(torch.empty(1, 2, 48, 64)).split(1, 1)
+    slope = torch.cat((5 * (x + y), x, y), dim=1)
+    place = bring(slope[:, :1] + 5, slope, pointed(0, 0), steps=1).place                      # half a pixel each, or what makes one in all
+    moved = (4 * (place[:, 1:] / place[:, :1] - pixel_grid(place[:, 1:]))).sum(1)
+    assert_close(moved[:, 3:-3, 3:-3], torch.ones(1, 6, 10), atol=0.1, rtol=0)
+
+
+def test_no_step_goes_farther_than_lightness_tells():
+    x, y = pixel_grid(torch.empty(1, 2, 48, 64)).split(1, 1)
+    steep = torch.cat((2 * x, x, y), dim=1)
+    place = bring(steep[:, :1] + 12, steep, pointed(0, 0), steps=1).place                     # 6 pixels away
+    moved = (4 * (place[:, 1:] / place[:, :1] - pixel_grid(place[:, 1:])))[..., 3:-5]
+    assert moved.max() <= ROUNDS * LONGEST + 1e-3
+
+
+def test_what_one_round_finds_the_next_can_guess():
+    """Seven matches in ten are wrong by up to four cells: after one round three pixels in four are exact, after all of them nearly all."""
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 1, 64, 160, generator=random)
+    for _ in range(2):
+        noise = F.avg_pool2d(noise, 7, 1, 3)
+    x, y = pixel_grid(torch.empty(1, 2, 64, 160)).split(1, 1)
+    before = torch.cat((50 + 15 * noise / noise.std(), x, y), dim=1)
+    now, place = torch.roll(before, (-9, -6), (-1, -2)), pointed(2.25, 1.5, h=16, w=40)
+    wrong = torch.rand(1, 1, 16, 40, generator=random) < 0.7
+    place[:, 1:] += wrong * (8 * torch.rand(1, 2, 16, 40, generator=random) - 4)
+    exact = (bring(now[:, :1], before, place, steps=1).ab - now[:, 1:]).abs().sum(1)[0, 8:-16, :-16] < 0.5
+    assert exact.float().mean() > 0.97
+
+
+def test_where_a_match_is_wrong_all_over_the_same_place_is_a_guess():
+    x, y = pixel_grid(torch.empty(1, 2, 48, 64)).split(1, 1)
+    still = torch.cat((50 + 30 * torch.sin(x * y / 120), x, y), dim=1)
+    brought = bring(still[:, :1], still, pointed(7, -5), steps=1)
+    assert (brought.ab - still[:, 1:]).abs().median() < 0.1
+
+
+def test_neighbours_that_know_no_place_are_no_guess():
+    now, before = scene(6.0, 4.0), scene()
+    place = pointed(0, 0, share=0.0)
+    place[..., 6, 8], place[..., 6, 9] = 1e-3 * torch.tensor([1.0, 0.0, 11.0]), torch.tensor([1.0, 10.5, 7.0])   # wrong and weak; right
+    known = bring(now[:, :1], before, place, steps=2).place[0, :, 6, 8]
+    assert_close(known[1:] / known[0], torch.tensor([9.5, 7.0]), atol=0.1, rtol=0)
 
 
 def test_a_cell_that_points_elsewhere_can_take_its_neighbours_place():

@@ -165,6 +165,14 @@ def test_each_video_of_a_batch_is_by_itself():
     assert_close(both[1:], color(model, l[1:], reference[1:]), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("rolling", [False, True])
+def test_each_video_of_a_batch_is_registered_with_its_own_reference(rolling):
+    lab = torch.cat((drift(4), drift(4).flip(-1)))
+    model = tiny(start_from_warp=True, rolling=rolling, register=2, block_size=2)
+    both = color(model, lab[:, :, :1], lab[:, 0])
+    assert_close(both[1:], color(model, lab[1:, :, :1], lab[1:, 0]), atol=0.2, rtol=0)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 50), (17, 130)])
 def test_any_size_comes_back_as_it_went_in(size):
     l, _ = film(2, *size)

@@ -3,11 +3,13 @@
 A small network that must first learn to say "this colour, here" from a few clips spends its training on that. So the course
 preset stores each cell's colour, as lines in lightness (`modules.color_lines`), with its value: what is read from memory and nearby
 is already a colour, and the decoder, whose last layer starts at zero, learns to correct it. The lightness of the place comes along too:
-where it is not the lightness that the frame has there, the wrong place was read. And so does the place in the exemplar where the colour
+where it is not the lightness that the frame has there, the wrong place was read. And so may the place in the exemplar where the colour
 came from, however many frames ago: made exact again in every frame (`modules.registration`), it says where the exemplar itself can be read.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,17 +23,17 @@ from .blocks import ChannelNorm
 from .state import AB_SCALE
 
 LIGHTNESS = 4  # numbers that say how light a cell is: its four quarters
-PLACE = 3      # 1, x and y in cells, as `modules.registration.places`; all 0 where no place in the exemplar is known
+PLACE = 3      # for each exemplar: 1, x and y in cells, as `modules.registration.places`; all 0 where none in it is known
 
 
 def numbers(stride: int) -> int:
-    """How many numbers are carried for a cell: its lines, its lightness and its place in the exemplar."""
-    return color_lines.numbers(stride) + LIGHTNESS + PLACE
+    """How many numbers are carried for a cell, its places in the exemplars aside: its lines and its lightness."""
+    return color_lines.numbers(stride) + LIGHTNESS
 
 
 class CarriedChroma(nn.Module):
     def __init__(self, value: int, stride: int, register: int | None = None):
-        """register: steps of `modules.registration.bring`; None: colour is drawn from the lines alone."""
+        """register: steps of `modules.registration.bring`; None: colour is drawn from the lines alone, and no places are carried."""
         super().__init__()
         self.stride, self.register = stride, register
         self.norm = ChannelNorm(4 * value)
@@ -50,11 +52,12 @@ class CarriedChroma(nn.Module):
         return self.gate(torch.cat((values, *wrong), dim=1).to(values.dtype)).sigmoid()
 
     def split(self, carried: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Lines, lightness and place."""
-        return carried.split((color_lines.numbers(self.stride), LIGHTNESS, PLACE), dim=1)
+        """Lines, lightness and places."""
+        lines = color_lines.numbers(self.stride)
+        return carried.split((lines, LIGHTNESS, carried.shape[1] - lines - LIGHTNESS), dim=1)
 
     def fit(self, l: Tensor, chroma: Tensor, place: Tensor, read: Tensor | None = None) -> Tensor:
-        """What is stored: l (B, 1, H, W) in [-1, 1], chroma (B, 2, H, W) and place (B, 3, h, w) -> (B, numbers, h, w).
+        """What is stored: l (B, 1, H, W) in [-1, 1], chroma (B, 2, H, W) and place (B, 3 R, h, w) -> (B, numbers + 3 R, h, w).
 
         read: what the chroma was drawn from, where it was: its lines are handed on, and only what was added is fitted. Lines fitted to drawn
         lines would blur with every frame.
@@ -71,19 +74,24 @@ class CarriedChroma(nn.Module):
         """(B, 1, H, W) -> (B, 4, h, w), means over each cell's quarters."""
         return F.pixel_unshuffle(F.avg_pool2d(l.float(), self.stride // 2), 2)
 
-    def forward(self, l: Tensor, read: Tensor, exemplar: Tensor, nearby: Tensor | None = None,
+    def forward(self, l: Tensor, read: Tensor, exemplars: Sequence[Tensor], nearby: Tensor | None = None,
                 last: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Chroma of the frame with lightness l, (B, 2, H, W), and what was read with its place made exact.
+        """Chroma of the frame with lightness l, (B, 2, H, W), and what was read with its places made exact.
 
-        l: (B, 1, H, W) in [-1, 1]; read: (B, numbers, h, w), its places in `exemplar` (B, 3, H, W), Lab; nearby: (B, 3, h, w), places in
-        the frame remembered last, `last` (B, 3, H, W). The exemplar has the last word: its colours are no copies of copies.
+        l: (B, 1, H, W) in [-1, 1]; read: (B, numbers + 3 R, h, w), its places in R exemplars; exemplars: those of them that were
+        seen so far, Lab (B, 3, H, W); nearby: (B, 3, h, w), places in the frame remembered last, `last` (B, 3, H, W). The exemplars
+        have the last word: their colours are no copies of copies.
         """
-        lines, lightness, place = self.split(read)
+        lines, lightness, places = self.split(read)
         chroma = draw_lines(lines.float(), l.float(), self.stride)
         if self.register is None:
             return chroma, read
         if nearby is not None:
             brought = bring(50 * (l + 1), last, nearby, self.register)
             chroma = chroma.lerp(brought.ab / AB_SCALE, brought.trust)
-        brought = bring(50 * (l + 1), exemplar, place, self.register)
-        return chroma.lerp(brought.ab / AB_SCALE, brought.trust), torch.cat((lines, lightness, brought.place.to(read.dtype)), dim=1)
+        copied, exact = chroma, list(places.split(PLACE, dim=1))
+        for n, exemplar in enumerate(exemplars):
+            brought = bring(50 * (l + 1), exemplar, exact[n], self.register)
+            chroma = chroma + brought.trust * (brought.ab / AB_SCALE - copied)           # trusts add up to 1 at most
+            exact[n] = brought.place.to(read.dtype)
+        return chroma, torch.cat((lines, lightness, *exact), dim=1)

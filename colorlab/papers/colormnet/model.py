@@ -40,9 +40,9 @@ Where we leave the code:
 - The course preset carries colour beside the values (`carry_chroma`), so that an untrained network already copies the colour of
   the best match; the released network has no such path. Its similarities are divided by 16 (`temperature`): at 1 its keys grow until
   each pixel reads one entry alone, and no gradient tells them where else to look.
-- The course preset does `register` (`modules.registration`): beside its colour each entry carries the place in the first exemplar that it
-  came from. What is read of that, and of the place in the last stored frame, is made exact by lightness, and colour is read there at
-  full size: not a copy of a copy, however long the film. Later exemplars have no such places; their colours are carried as before.
+- The course preset does `register` (`modules.registration`): beside its colour each entry carries the place that it came from, in each of
+  the exemplars. What is read of that, and of the place in the last stored frame, is made exact by lightness, and colour is read there at
+  full size: not a copy of a copy, however long the film.
 - Nothing is rounded to 8 bits, and no autocast is on unless `precision` asks for it (the authors' figures are float16 ones).
 """
 
@@ -88,6 +88,7 @@ class ColorMNet(nn.Module):
         self.local_attention = LocalAttention(c.key, c.value, c.window) if c.local_attention else None
         self.decoder = Decoder(c.channels, c.value, c.hidden, c.decoder, self.stride // 4, c.hidden_inner)
         self.carry = CarriedChroma(c.value, self.stride, c.register) if c.carry_chroma else None
+        self.registers = self.carry is not None and c.register is not None
         initialise(self)
         pack_convolutions(self)
         self.to(memory_format=torch.channels_last)  # the layout in which convolutions and per-pixel norms copy least
@@ -172,10 +173,11 @@ class ColorMNet(nn.Module):
                                  f"{l.shape[-2]} x {l.shape[-1]}; start() anew for another film")
             return state
         foreign = [r for r in state.references if r.frame is None]
-        if not foreign and all(r.frame != 0 for r in state.references):
-            foreign = [min(state.references, key=lambda r: r.frame)]
+        own = tuple(r for r in state.references if r.frame is not None)
+        if not foreign and all(r.frame != 0 for r in own):
+            foreign = [min(own, key=lambda r: r.frame)]
         H, W = (-(-size // self.multiple) * self.multiple for size in l.shape[-2:])
-        state = replace(state, size=tuple(l.shape[-2:]), references=tuple(r for r in state.references if r.frame is not None),
+        state = replace(state, size=tuple(l.shape[-2:]), references=own, expected=len(foreign) + len(own) if self.registers else 0,
                         hidden=l.new_zeros(len(l), 2, self.config.hidden, H // self.stride, W // self.stride, dtype=torch.float),
                         position=self.features.position(H, W))
         with self.autocast(l.device):
@@ -200,7 +202,7 @@ class ColorMNet(nn.Module):
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
         if self.carry is None:
             return decoded.logits.tanh(), None, state
-        chroma, carried = self.carry(look.image[:, :1], carried, state.exemplar, nearby, None if nearby is None else state.last.image)
+        chroma, carried = self.carry(look.image[:, :1], carried, state.exemplars, nearby, None if nearby is None else state.last.image)
         return chroma + decoded.logits, carried, state
 
     def read(self, look: Look, state: State) -> tuple[Tensor, Tensor | None, Tensor | None, State]:
@@ -229,7 +231,7 @@ class ColorMNet(nn.Module):
         if self.local_attention is None or state.last is None:
             return self._split(rows), (None, None, None), held
         near, carried = self.local_attention(query.key, state.last.key, *self._split(state.last.rows))
-        carried, nearby = (None, None) if carried is None else carried.split((carried.shape[1] - PLACE, PLACE), dim=1)
+        carried, nearby = carried.split((carried.shape[1] - PLACE, PLACE), dim=1) if self.registers else (carried, None)
         return self._split(rows), (near, carried, nearby), held
 
     def given_chroma(self, reference: Reference, l: Tensor) -> tuple[Tensor, Tensor]:
@@ -244,12 +246,10 @@ class ColorMNet(nn.Module):
             state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden), renewed=state.frame)
         rows = value.flatten(1, 2)
         if self.carry is not None:
-            if carried is not None:
-                place = self.carry.split(carried)[-1]
-            elif state.exemplar is None:
-                place, state = _own_places(rows), replace(state, exemplar=_lab(look, chroma))
-            else:
-                place = torch.zeros_like(_own_places(rows))
+            place = rows[:, :0] if carried is None else self.carry.split(carried)[-1]
+            if self.registers and carried is None:
+                place = _own_places(rows, len(state.exemplars), state.expected)
+                state = replace(state, exemplars=(*state.exemplars, _lab(look, chroma)))
             rows = torch.cat((rows, self.carry.fit(look.image[:, :1], chroma, place, carried).to(rows.dtype)), dim=1)
         return rows, state
 
@@ -257,7 +257,7 @@ class ColorMNet(nn.Module):
         """The state that also holds this frame; `keep` for exemplars."""
         held = self.propagation.write(state.held, look.query, rows, state.frame, keep)
         image = None
-        if self.carry is not None:
+        if self.registers:
             rows, image = torch.cat((rows, _own_places(rows)), dim=1), _lab(look, chroma)
         return replace(state, held=held, last=Remembered(state.frame, look.query.key, rows, image))
 
@@ -294,6 +294,6 @@ def _lab(look: Look, chroma: Tensor) -> Tensor:
     return torch.cat((50 * (look.image[:, :1].float() + 1), AB_SCALE * chroma.detach().float()), dim=1)
 
 
-def _own_places(rows: Tensor) -> Tensor:
-    """(B, C, h, w) -> (B, 3, h, w): each cell's own place."""
-    return places(rows[:, None])[:, 0]
+def _own_places(rows: Tensor, number: int = 0, pictures: int = 1) -> Tensor:
+    """(B, C, h, w) of a picture -> (B, 3 R, h, w): each cell's own place, in the one of R pictures that it is."""
+    return places(rows[:, None].expand(-1, pictures, -1, -1, -1))[:, number]

@@ -83,7 +83,9 @@ class Recurrent(nn.Module):
 
     def read(self, held: tuple[Tensor, ...], query: Query) -> Found:
         rows = torch.stack(held)                                                                           # (B, C, h, w)
-        return Found(rows + self.mend(torch.cat((rows, query.key.to(rows.dtype)), dim=1)), held)
+        values, places = rows.split((self.mend.out_channels, rows.shape[1] - self.mend.out_channels), dim=1)
+        mended = values + self.mend(torch.cat((values, query.key.to(rows.dtype)), dim=1))
+        return Found(torch.cat((mended, places), dim=1), held)
 
     def sources(self, held: tuple[Tensor, ...], query: Query, cell: int) -> Iterator[tuple[Source, Tensor]]:
         """The same place in the frame before."""

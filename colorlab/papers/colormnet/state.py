@@ -28,8 +28,8 @@ class Remembered(NamedTuple):
 
     frame: int
     key: Tensor   # (B, Ck, h, w)
-    rows: Tensor  # (B, C, h, w) its values; where chroma is carried, that, and 1, x and y of the cell
-    image: Tensor | None  # (B, 3, H', W') Lab, where chroma is carried
+    rows: Tensor  # (B, C, h, w) its values; where chroma is carried, that; where places are, 1, x and y of the cell
+    image: Tensor | None  # (B, 3, H', W') Lab, where places are carried
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class State:
     hidden: Tensor | None = None             # (B, 2, Ch, h, w)
     last: Remembered | None = None
     renewed: int | None = None               # the frame at which the hidden state was last renewed by the value encoder
-    exemplar: Tensor | None = None           # (B, 3, H', W') Lab, the first one: what a carried place is a place of
+    exemplars: tuple[Tensor, ...] = ()       # (B, 3, H', W') Lab, those seen so far, where places are carried: what they are places of
+    expected: int = 0                        # exemplars in all, with those to come
     position: Tensor | None = None           # the guide's position embedding at this size
 
     @property
@@ -58,5 +59,5 @@ class State:
     @property
     def nbytes(self) -> int:
         """Bytes of what is remembered of the film."""
-        tensors = (self.hidden, self.exemplar, *(self.last[1:] if self.last else ()))
+        tensors = (self.hidden, *self.exemplars, *(self.last[1:] if self.last else ()))
         return held_bytes(self.held) + sum(t.nbytes for t in tensors if t is not None)

@@ -33,6 +33,11 @@ def film(T: int = 8, H: int = 20, W: int = 28, B: int = 1, seed: int = 0) -> Ten
     return clip * torch.tensor([60.0, 80.0, 80.0])[:, None, None] + torch.tensor([50.0, 0.0, 0.0])[:, None, None]
 
 
+def smooth_film(T: int, H: int, W: int) -> Tensor:
+    """The same, so smooth that it can be followed to a fraction of a pixel."""
+    return 6 * torch.nn.functional.avg_pool3d(film(T, H, W) - 50, (1, 7, 7), 1, (0, 3, 3)) + 50
+
+
 def run(network: ColorMNet, lab: Tensor, references: object) -> Tensor:
     with torch.inference_mode():
         return network.step(lab[:, :, :1], network.start(references))[0]
@@ -141,23 +146,22 @@ def test_what_was_read_is_handed_on_and_only_the_rest_is_fitted(network):
     carry, lab = network.carry, film(1, 16, 16)[:, 0]
     l, nowhere = lab[:, :1] / 50 - 1, torch.zeros(1, 3, 4, 4)
     read = carry.fit(l, torch.rand(1, 2, 16, 16, generator=torch.Generator().manual_seed(1)), nowhere)
-    drawn, _ = carry(l, read, lab)
+    drawn, _ = carry(l, read, [])
     assert_close(carry.fit(l, drawn, nowhere, read), read, atol=1e-6, rtol=0)
     assert (carry.fit(l, drawn, nowhere) - read).abs().max() > 0.01
     more = carry.fit(l, drawn + 0.1, nowhere, read) - read
-    assert_close(carry(l, read + more, lab)[0], drawn + 0.1, atol=1e-5, rtol=0)
+    assert_close(carry(l, read + more, [])[0], drawn + 0.1, atol=1e-5, rtol=0)
 
 
 def test_a_colours_place_in_the_exemplar_is_carried_along_and_stays_exact():
     """Each frame reads the very cell of the one before, and the film drifts by half a cell: what is handed on is where the colour now is."""
-    carry, lab = build(register=2).carry, film(10, 32, 64)
-    lab = 6 * torch.nn.functional.avg_pool3d(lab - 50, (1, 7, 7), 1, (0, 3, 3)) + 50      # so smooth that it can be followed
+    carry, lab = build(register=2).carry, smooth_film(10, 32, 64)
     column = torch.arange(16.0).expand(8, 16)
     place = torch.stack((torch.ones(8, 16), column, torch.arange(8.0)[:, None].expand(8, 16)))[None]
     read = carry.fit(lab[:, 0, :1] / 50 - 1, lab[:, 0, 1:] / 110, place)
     for t in range(1, 10):
         l = lab[:, t, :1] / 50 - 1
-        chroma, read = carry(l, read, lab[:, 0])
+        chroma, read = carry(l, read, [lab[:, 0]])
         read = carry.fit(l, chroma, carry.split(read)[-1], read)
     known, x, y = carry.split(read)[-1][0, :, 1:-1, 6:-1]                                 # what has not come in from the left
     assert known.mean() > 0.25                                                            # nine trusts, multiplied
@@ -174,18 +178,39 @@ def test_colours_read_at_exact_places_are_truer(network):
     assert error[2] < 0.6 * error[None]
 
 
-def test_only_the_first_exemplar_is_what_places_are_places_of():
+def test_every_exemplar_has_places_and_is_looked_at_again():
     network, lab = build(register=2), film(6)
+    red = torch.tensor([0.0, 40.0, 0.0]).view(1, 3, 1, 1)
     with torch.inference_mode():
-        _, state = network.step(lab[:, :4, :1], network.start([(0, lab[:, 0]), (3, lab[:, 3])]))
-    assert_close(network.crop(state.exemplar, lab[:, 0]), lab[:, 0])
-    place = network.carry.split(network._split(state.last.rows)[1][:, :-3])[-1]
-    assert place.abs().max() == 0 and state.last.rows[:, -3:-2].min() == 1
-    redder = state.last.image + torch.tensor([0.0, 40.0, 0.0]).view(1, 3, 1, 1)           # but the next frame looks at the second all the same
+        _, state = network.step(lab[:, :4, :1], network.start([(0, lab[:, 0]), (3, lab[:, 3]), (5, lab[:, 5])]))
+        (first, second), last = state.exemplars, state.last
+        redder = [replace(state, exemplars=(first + red, second)), replace(state, exemplars=(first, second + red)),
+                  replace(state, last=last._replace(image=last.image + red))]
+        ab, *changed = (network.step(lab[:, 4, :1], one)[0] for one in (state, *redder))
+    assert_close(network.crop(first, lab[:, 0]), lab[:, 0])
+    assert_close(network.crop(second, lab[:, 3]), lab[:, 3])
+    places, own = network.carry.split(network._split(last.rows)[1])[-1].split((9, 3), dim=1)
+    assert_close(places, torch.cat((0 * own, own, 0 * own), dim=1))                       # frame 3 is the second of three exemplars
+    assert all((one - ab)[:, 0].mean() > 2 for one in changed)
+
+
+def test_a_frame_that_was_coloured_remembers_where_in_the_exemplar_its_colours_are():
+    network, lab = build(register=2), smooth_film(5, 32, 48)
     with torch.inference_mode():
-        ab, _ = network.step(lab[:, 4, :1], state)
-        changed, _ = network.step(lab[:, 4, :1], replace(state, last=state.last._replace(image=redder)))
-    assert (changed - ab)[:, 0].mean() > 5
+        _, state = network.step(lab[:, :, :1], network.start([(0, lab[:, 0])]))
+    places, own = network.carry.split(network._split(state.last.rows)[1])[-1].split(3, dim=1)
+    drift = (places[:, 1] / places[:, 0].clamp(min=1e-6) - own[:, 1])[places[:, 0] > 0.5]
+    assert state.last.frame == 4 and len(drift) > 10
+    assert_close(drift.median(), torch.tensor(-2.0), atol=0.5, rtol=0)                     # the film moves half a cell a frame
+
+
+def test_recurrence_hands_places_on_as_they_are():
+    network, lab = build(register=2, propagation="recurrent"), film(3)
+    torch.nn.init.ones_(network.propagation.mend.bias)
+    with torch.inference_mode():
+        _, state = network.step(lab[:, 0, :1], network.start([(0, lab[:, 0])]))
+        _, carried, _, _ = network.read(network.look(lab[:, 1, :1], state), replace(state, last=None))
+    assert_close(network.carry.split(carried)[-1], state.last.rows[:, -3:])
 
 
 def test_a_place_of_another_lightness_can_be_told(network):

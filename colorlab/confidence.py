@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.baselines import Copy, CopyState, Flow, FlowState
+from colorlab.flow.warping import pixel_grid, warp
 from colorlab.modules.clips import as_clip
 from colorlab.modules.resizing import resized
 from colorlab.papers.cavc import CAVC
@@ -123,10 +124,7 @@ def _same_lightness(model: Copy | Flow, l: Tensor, before: CopyState | FlowState
         return torch.ones_like(l)
     there = resized(reference.image[:, :1].to(l), l.shape[-2:]).expand(len(l), -1, -1, -1)
     if flows:
-        H, W = l.shape[-2:]
-        scale = l.new_tensor((max(W - 1, 1), max(H - 1, 1))).view(1, 2, 1, 1)
-        grid = (2 * after.trace.to(l) / scale - 1).movedim(1, -1)                            # (B, H, W, 2) in [-1, 1]
-        there = F.grid_sample(there, grid, mode="bilinear", padding_mode="border", align_corners=True)
+        there = warp(there, after.trace - pixel_grid(after.trace), "border")
     return _likeness(there, l)
 
 

@@ -304,6 +304,14 @@ def test_a_refreshed_notebook_has_outputs_ids_and_tags_and_nothing_that_changes(
     assert set(json.loads(book.read_text())["metadata"]) == {"kernelspec", "language_info"}
 
 
+def test_text_printed_in_pieces_is_one_output_in_a_refreshed_notebook(tmp_path):
+    slowly = "import sys, time\nfor word in ('one ', 'two\\n'):\n    print(word, end='', flush=True)\n    time.sleep(1)\nprint('!', file=sys.stderr)"
+    book = notebook(tmp_path / "book.ipynb", slowly)
+    experiments.refresh([book], progress=False)
+    said, warned = cells_of(book)[0]["outputs"]
+    assert (said["name"], said["text"], warned["name"]) == ("stdout", ["one two\n"], "stderr")
+
+
 def test_a_failed_refresh_changes_no_notebook(tmp_path):
     good, bad = notebook(tmp_path / "good.ipynb", "print(1)"), notebook(tmp_path / "bad.ipynb", "1 / 0")
     before = good.read_text()

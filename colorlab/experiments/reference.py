@@ -40,9 +40,23 @@ def cleaned(notebook: dict[str, Any], name: str) -> dict[str, Any]:
     """The notebook's JSON without what differs from run to run. name: the file's, for the error."""
     for cell in notebook["cells"]:
         cell["metadata"] = {key: value for key, value in cell["metadata"].items() if key in KEPT and value != []}
+        if "outputs" in cell:
+            cell["outputs"] = joined(cell["outputs"])
         for output in cell.get("outputs", ()):
             clean_output(output, f"{name}, In [{cell['execution_count']}]")
     return notebook | {"metadata": {"kernelspec": KERNEL, "language_info": {"name": "python"}}}
+
+
+def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Text printed in one go as one output: where the kernel cut it depends on the moment."""
+    together: list[dict[str, Any]] = []
+    for output in outputs:
+        before = together[-1] if together else {}
+        if output["output_type"] == "stream" and before.get("name") == output["name"]:
+            before["text"] = "".join((*before["text"], *output["text"])).splitlines(keepends=True)
+        else:
+            together.append(output)
+    return together
 
 
 def clean_output(output: dict[str, Any], place: str) -> None:

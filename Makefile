@@ -3,7 +3,7 @@
 # make lab     set up and open JupyterLab
 # make refresh execute the notebooks and write their outputs into them, clean enough to commit
 # make labs    make a course's labs from the notebooks: labs/student, labs/instructor, labs/nbgrader
-# make browser click in two notebooks with a real browser, some minutes; needs Chromium or Chrome
+# make browser click in notebooks and upload a film with a real browser, some minutes; needs Chromium or Chrome
 # make setup   only set up
 #
 # Needed beforehand: Python 3.11 or newer, and make. Choices, as in `make run PYTHON=python3.13 JOBS=4`:

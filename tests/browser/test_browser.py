@@ -1,4 +1,4 @@
-"""In a real browser: JupyterLab opens a notebook, runs all of it, and a click into the picture changes the heat map.
+"""In a real browser: JupyterLab opens a notebook, runs all of it, a click into the picture changes the heat map, and a film is uploaded.
 
 Not part of `make test`, because running the notebooks takes minutes: `make browser`. Needs Chromium or Chrome on this machine
 (Debian: `apt install chromium`) and playwright (`pip install -e ".[browser]"`), which drives it.
@@ -25,6 +25,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: 
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = ("02_correspondence_warping", "05_memory_propagation")
+OWN_FILM = "11_your_own_film"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 PATIENCE = float(os.environ.get("BROWSER_PATIENCE", 600))  # seconds that a notebook may run
 
@@ -50,7 +51,7 @@ class Lab(NamedTuple):
 def lab(tmp_path_factory) -> Iterator[Lab]:
     """JupyterLab with copies of the notebooks and without this user's settings."""
     home = tmp_path_factory.mktemp("lab")
-    for name in NAMES:
+    for name in (*NAMES, OWN_FILM):
         shutil.copy(NOTEBOOKS / f"{name}.ipynb", home)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -136,4 +137,36 @@ def test_a_click_into_the_picture_changes_the_heat_map(lab, browser, name, tmp_p
         wait_until(lambda: answer.evaluate(CONTENT) != clicked, 60, "the arrow keys do not change the heat map")
     finally:
         page.screenshot(path=os.environ.get("BROWSER_SCREENSHOTS", str(tmp_path)) + f"/{name}.png")
+        page.close()
+
+
+def test_an_uploaded_film_becomes_a_finished_file(lab, browser, tmp_path):
+    from colorlab import data
+    from colorlab.video import write_image, write_video
+
+    frames = data.embedded_clip("layers", 10, 48, 80).frames
+    film, picture = tmp_path / "grandmother.mp4", tmp_path / "wedding@0.png"
+    write_video(film, frames.mean(-1, keepdims=True).repeat(3, -1).astype("uint8"), rate=12)
+    write_image(picture, frames[0])
+
+    page = run_all(lab, browser, OWN_FILM)
+    try:
+        for name, file in (("a film", film), ("pictures", picture)):
+            with page.expect_file_chooser() as chooser:
+                page.get_by_role("button", name=name).click()
+            chooser.value.set_files(file)
+            page.get_by_role("button", name=f"{name} (1)").wait_for()
+        cell = page.locator(".jp-CodeCell", has_text="def keep(upload)")
+        cell.locator(".jp-InputArea-editor").click()
+        page.keyboard.press("Escape")
+        page.locator(".lm-MenuBar-item", has_text="Run").click()
+        page.locator('.lm-Menu-item[data-command="notebook:run-all-below"]').click()
+        cell.get_by_text("grandmother.mp4 [('wedding@0.png', 0)]").wait_for()
+        wait_until(lambda: at_rest(lab, OWN_FILM), PATIENCE, "the film is not finished")
+        assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+        last = page.locator(".jp-CodeCell", has_text="the command's exit code").last
+        last.scroll_into_view_if_needed()
+        assert "the command's exit code: 0" in last.inner_text() and "the same file: True" in last.inner_text()
+    finally:
+        page.screenshot(path=os.environ.get("BROWSER_SCREENSHOTS", str(tmp_path)) + f"/{OWN_FILM}.png")
         page.close()

@@ -206,7 +206,7 @@ class ColorMNet(nn.Module):
         return chroma + decoded.logits, carried, state
 
     def read(self, look: Look, state: State) -> tuple[Tensor, Tensor | None, Tensor | None, State]:
-        """(B, 2, Cv, h, w), V + L: read from memory and nearby; what is carried with it, (B, numbers, h, w); and the place nearby,
+        """(B, 2, Cv, h, w), V + L: read from memory and nearby; what is carried with it, (B, numbers + 3 R, h, w); and the place nearby,
         (B, 3, h, w). None where there is no such thing."""
         (far, carried), (near, near_carried, nearby), held = self._far_and_near(look.query, state)
         state = replace(state, held=held)
@@ -246,10 +246,13 @@ class ColorMNet(nn.Module):
             state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden), renewed=state.frame)
         rows = value.flatten(1, 2)
         if self.carry is not None:
-            place = rows[:, :0] if carried is None else self.carry.split(carried)[-1]
-            if self.registers and carried is None:
+            if carried is not None:
+                place = self.carry.split(carried)[-1]
+            elif self.registers:
                 place = _own_places(rows, len(state.exemplars), state.expected)
                 state = replace(state, exemplars=(*state.exemplars, _lab(look, chroma)))
+            else:
+                place = rows[:, :0]
             rows = torch.cat((rows, self.carry.fit(look.image[:, :1], chroma, place, carried).to(rows.dtype)), dim=1)
         return rows, state
 

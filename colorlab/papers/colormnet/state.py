@@ -44,7 +44,7 @@ class State:
     last: Remembered | None = None
     renewed: int | None = None               # the frame at which the hidden state was last renewed by the value encoder
     exemplars: tuple[Tensor, ...] = ()       # (B, 3, H', W') Lab, those seen so far, where places are carried: what they are places of
-    expected: int = 0                        # exemplars in all, with those to come
+    expected: int = 0                        # how many they will be, with those to come
     position: Tensor | None = None           # the guide's position embedding at this size
 
     @property

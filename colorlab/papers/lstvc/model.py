@@ -209,8 +209,8 @@ class LSTVC(nn.Module):
 
         l: (1, 1, H, W). Returns maps (H, W) that together sum to 1: for each head and reference the softmax of Eq. 2, and
         "linkage state", where the query of Eq. 6 looks. A head's share of the whole follows its similarity (Eq. 3); the linkage's is what
-        its attention adds to the token, by length, beside the token itself. The maps are the match's: where
-        `register` then moves its place, which may be farther than a cell, they do not show.
+        its attention adds to the token, by length, beside the token itself. The maps are the match's: where `register` then moves its
+        place, which may be farther than a cell, they do not show.
         """
         from .explain import attention_maps
         clip, _ = as_clip(l)

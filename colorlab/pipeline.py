@@ -1,14 +1,19 @@
 """Stages that work at the same time: decoding, the network, encoding.
 
-    write_video(path, ahead(colorize(ahead(film, 8), references, model), 2))
+    with behind(write, 2) as hand_on:
+        for frame in colorize(ahead(film, 8), references, model):
+            hand_on(frame)
 
-PyAV, torch and numpy release Python's lock while they compute, so a thread for each stage is enough.
+PyAV, torch and numpy release Python's lock while they compute, so a thread for each stage is enough. The network stays in the
+caller's thread, where torch already has its team of threads: in another it would call up a second team, and two teams on the same
+cores wait for each other (a fifth slower, `tests/bench/bench_long_films.py --only overlap`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
@@ -24,11 +29,11 @@ def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
     """
     queue: Queue[tuple[str, object]] = Queue(depth)
     unwanted = threading.Event()
-    thread = threading.Thread(target=_work, args=(items, queue, unwanted), name="colorlab-ahead", daemon=True)
+    thread = threading.Thread(target=_make, args=(items, queue, unwanted), name="colorlab-ahead", daemon=True)
     thread.start()
     try:
         while True:
-            kind, value = _get(queue)
+            kind, value = _get(queue, unwanted)
             if kind == "item":
                 yield value
             elif kind == "error":
@@ -40,7 +45,45 @@ def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
         thread.join()
 
 
-def _work(items: Iterable[object], queue: Queue, unwanted: threading.Event) -> None:
+@contextmanager
+def behind(work: Callable[[Item], None], depth: int = 2) -> Iterator[Callable[[Item], None]]:
+    """Gives a function that hands an item on to `work`, which does one after the other in a thread of its own, at most `depth` waiting.
+
+    All items are done when the block ends. An error in `work` ends the work and is raised by the next item handed on, or at the end.
+    When the block itself fails or is interrupted, the thread finishes the item that it is at, drops what waits, and ends before the block does.
+    """
+    queue: Queue[tuple[str, object]] = Queue(depth)
+    unwanted, errors = threading.Event(), []
+
+    def do() -> None:
+        try:
+            while (message := _get(queue, unwanted))[0] == "item":
+                work(message[1])
+                del message  # not kept alive while the next is waited for
+        except BaseException as error:  # it belongs to whoever hands on
+            errors.append(error)
+        finally:
+            unwanted.set()
+
+    def hand_on(item: Item) -> None:
+        if not _put(queue, ("item", item), unwanted):
+            raise errors[0]
+
+    thread = threading.Thread(target=do, name="colorlab-behind", daemon=True)
+    thread.start()
+    try:
+        yield hand_on
+        _put(queue, ("end", None), unwanted)
+        while thread.is_alive():
+            thread.join(_POLL)
+    finally:
+        unwanted.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _make(items: Iterable[object], queue: Queue, unwanted: threading.Event) -> None:
     iterator = iter(())
     try:
         iterator = iter(items)
@@ -56,13 +99,17 @@ def _work(items: Iterable[object], queue: Queue, unwanted: threading.Event) -> N
             iterator.close()
 
 
-def _get(queue: Queue) -> tuple[str, object]:
-    """Waiting in slices, as Ctrl-C would not end an endless wait on every system."""
-    while True:
+# Waiting goes in slices, as Ctrl-C would not end an endless wait on every system.
+
+
+def _get(queue: Queue, unwanted: threading.Event) -> tuple[str, object]:
+    """The next message; the end when nobody wants any more."""
+    while not unwanted.is_set():
         try:
             return queue.get(timeout=_POLL)
         except Empty:
             continue
+    return "end", None
 
 
 def _put(queue: Queue, message: tuple[str, object], unwanted: threading.Event) -> bool:

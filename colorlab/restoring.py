@@ -21,7 +21,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -33,18 +33,18 @@ import torch
 from torch import nn
 
 import colorlab
-from colorlab.coloring import Place, colored_blocks
+from colorlab.coloring import Block, Place, colored_blocks
 from colorlab.confidence import offers_confidence
 from colorlab.errors import InputError
 from colorlab.guidance import Guidance
-from colorlab.pipeline import ahead
+from colorlab.pipeline import ahead, behind
 from colorlab.states import load_state, save_state
 from colorlab.tracks import open_track
 from colorlab.video import Film, Folder
 
 SEGMENT = 96        # frames, the shortest segment; about as far apart as a player's jumps may be
 DECODED_AHEAD = 8   # frames
-COLORED_AHEAD = 2   # blocks
+COLORED_BEHIND = 2  # blocks
 
 
 class Unfinished(NamedTuple):
@@ -102,8 +102,8 @@ class Job:
 def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lambda count: None) -> int:
     """Do a job, or what is left of it; returns the film's number of frames.
 
-    on_frames: told how many frames were written, as they are. Whatever interrupts the work, whole segments stay for the same job
-    to go on from; where there is none yet, nothing stays. Raises InputError for what cannot be done.
+    on_frames: told, in the thread that writes, how many frames were written, as they are. Whatever interrupts the work, whole segments
+    stay for the same job to go on from; where there is none yet, nothing stays. Raises InputError for what cannot be done.
     """
     if job.confidence is not None and not offers_confidence(job.model):
         raise InputError(f"{type(job.model).__name__} does not say how sure it is: this network matches no pixels; leave the confidence out")
@@ -132,25 +132,27 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
     for track in tracks:
         track.go_on(done.segments, done.frames)
     place = load_state(job._states()[-1], job.device) if done.segments else Place()
-    frames = ahead(job.film.frames_from(place.frame), DECODED_AHEAD)
-    blocks = ahead(colored_blocks(frames, guidance, job.model.to(job.device), job.size, job.device, place, job.confidence is not None),
-                   COLORED_AHEAD)
+    begun, number = place.frame, done.segments
+
+    def keep(block: Block) -> None:
+        nonlocal place, begun, number
+        for track, pictures in zip(tracks, (block.frames, block.confidence)):
+            track.write(pictures)
+        place = block.after
+        on_frames(len(block.frames))
+        if place.frame - begun >= job.segment:
+            begun, number = place.frame, number + 1
+            _end_segments(job, tracks, number, place)
+
     try:
-        begun, number = place.frame, done.segments
-        for block in blocks:
-            for track, pictures in zip(tracks, (block.frames, block.confidence)):
-                track.write(pictures)
-            place = block.after
-            on_frames(len(block.frames))
-            if place.frame - begun >= job.segment:
-                begun, number = place.frame, number + 1
-                _end_segments(job, tracks, number, place)
+        with closing(ahead(job.film.frames_from(place.frame), DECODED_AHEAD)) as frames, behind(keep, COLORED_BEHIND) as hand_on:
+            for block in colored_blocks(frames, guidance, job.model.to(job.device), job.size, job.device, place, job.confidence is not None):
+                hand_on(block)
         if place.frame > begun:
             _end_segments(job, tracks, number + 1, place)
         for track in reversed(tracks):
             track.finish()
     finally:
-        blocks.close()
         for track in tracks:
             track.abandon()
     return place.frame

@@ -21,7 +21,7 @@ from colorlab.cli import main
 from colorlab.confidence import offers_confidence, sure_step
 from colorlab.errors import InputError
 from colorlab.guidance import guide
-from colorlab.pipeline import ahead
+from colorlab.pipeline import ahead, behind
 from colorlab.restoring import Job, restore
 from colorlab.states import load_state, save_state
 from colorlab.video import read_video
@@ -46,7 +46,7 @@ def film(tmp_path):
 # ---- stages side by side ----
 
 def stages_at_work():
-    return [thread for thread in threading.enumerate() if thread.name == "colorlab-ahead"]
+    return [thread for thread in threading.enumerate() if thread.name in ("colorlab-ahead", "colorlab-behind")]
 
 
 def test_stages_keep_order_and_run_at_the_same_time():
@@ -66,6 +66,83 @@ def test_stages_keep_order_and_run_at_the_same_time():
 
     assert list(ahead(second(ahead(first(), 4)), 2)) == list(range(20))
     assert not stages_at_work()
+
+
+def test_work_behind_keeps_order_and_runs_at_the_same_time():
+    both, done = threading.Barrier(2, timeout=20), []
+
+    def work(n):
+        if n < 19:
+            both.wait()  # while the caller is at n + 1
+        done.append(n)
+
+    with behind(work, 2) as hand_on:
+        for n in range(20):
+            if n > 0:
+                both.wait()
+            hand_on(n)
+    assert done == list(range(20)) and not stages_at_work()
+
+
+def test_all_work_behind_is_done_at_the_end_of_the_block():
+    done = []
+
+    def work(n):
+        time.sleep(0.02)
+        done.append(n)
+
+    with behind(work, 8) as hand_on:
+        for n in range(6):
+            hand_on(n)
+    assert done == list(range(6))
+
+
+def test_no_more_waits_behind_than_is_wanted():
+    free, handed = threading.Event(), itertools.count()
+
+    def hand_all():
+        with behind(lambda n: free.wait(20), 3) as hand_on:
+            for _ in range(10):
+                hand_on(next(handed))
+
+    caller = threading.Thread(target=hand_all)
+    caller.start()
+    time.sleep(0.3)
+    assert next(handed) <= 1 + 3 + 1
+    free.set()
+    caller.join()
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_an_error_in_work_behind_reaches_who_handed_it_on(last):
+    def work(n):
+        if n == 3:
+            raise InputError("the disk is full")
+        done.append(n)
+
+    done, handed = [], 0
+    with pytest.raises(InputError, match="the disk is full"):
+        with behind(work, 2) as hand_on:
+            for handed in itertools.count() if not last else range(4):
+                hand_on(handed)
+    assert done == [0, 1, 2] and handed < 10 and not stages_at_work()
+
+
+def test_work_behind_that_nobody_wants_any_more_is_dropped():
+    done, begun = [], threading.Event()
+
+    def work(n):
+        begun.set()
+        time.sleep(0.1)
+        done.append(n)
+
+    with pytest.raises(KeyboardInterrupt):
+        with behind(work, 8) as hand_on:
+            for n in range(5):
+                hand_on(n)
+            begun.wait(20)
+            raise KeyboardInterrupt
+    assert done == [0] and not stages_at_work()
 
 
 def test_no_more_is_made_ahead_than_is_wanted():

@@ -3,21 +3,26 @@
     python tests/bench/bench_long_films.py [--frames 100 1000 10000] [--method copy lstvc colormnet] [--preset course] [--size 64 96] [--only length]
 
 length: for each method a process colours so many small frames from a film file to a film file, resumably, as `colorlab colorize` does,
-and tells the peak memory of the whole process; `--preset`: of which networks. full: the same for a few frames of 1920x1080 at the course networks, which see the film at
-`--network-size`. overlap: in one process and in turn, the same job with its stages side by side and one after the other. segments: the
-size of a film in segments against one in one piece. Ratios mean more than seconds. bench_correlation.py has the streamed correlation
-beside the naive one.
+and tells the peak memory of the whole process; `--preset`: of which networks. full: the same for a few frames of 1920x1080 at the course
+networks, which see the film at `--network-size`. overlap: in one process and in turn, the same job with its stages side by side and one
+after the other, with a network on the processor and with a wait for one elsewhere. segments: the size of a film in segments against one
+in one piece. Ratios mean more than seconds. bench_correlation.py has the streamed correlation beside the naive one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -25,8 +30,10 @@ import torch
 
 import colorlab
 import colorlab.restoring
+from colorlab.baselines import Copy
 from colorlab.guidance import guide
 from colorlab.methods import PRESETS
+from colorlab.papers.tcavc import TCAVC
 from colorlab.restoring import SEGMENT, Job, restore
 from colorlab.video import read_video, write_video
 
@@ -44,19 +51,19 @@ def frames_of(count: int, size: tuple[int, int]):
         yield np.repeat(grey.astype(np.uint8)[..., None], 3, -1)
 
 
-def color(film: Path, output: Path, method: str, preset: str = "tiny", segment: int = SEGMENT, size: int | None = None) -> int:
+def color(film: Path, output: Path, model: torch.nn.Module, segment: int = SEGMENT, size: int | None = None) -> int:
     """The whole job, with its search for cuts."""
     opened = read_video(film)
     first = next(iter(opened)).copy()
     first[..., 2] //= 2
-    job = Job(opened, output, colorlab.load(method, preset), size, torch.device("cpu"), {}, segment=segment)
-    return restore(job, guide(opened, None if method == "tcavc" else [(0, first)], "auto"))
+    job = Job(opened, output, model, size, torch.device("cpu"), {}, segment=segment)
+    return restore(job, guide(opened, None if isinstance(model, TCAVC) else [(0, first)], "auto"))
 
 
 def peak(film: str, method: str, frames: int, preset: str, size: int | None) -> None:
     """In a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        assert color(Path(film), Path(folder) / "out.mp4", method, preset, size=size) == frames
+        assert color(Path(film), Path(folder) / "out.mp4", colorlab.load(method, preset), size=size) == frames
     sys.stdout.write(json.dumps(1024 * peak_resident()))
 
 
@@ -93,21 +100,62 @@ def full(methods: list[str], network_size: int | None, count: int = 6, size: tup
                   f"{time.perf_counter() - start:.0f} s", flush=True)
 
 
-def overlap(size: tuple[int, int] = (480, 640), count: int = 48, times: int = 3) -> None:
-    """Stages side by side against one after the other, in turn."""
+class Elsewhere(Copy):
+    """Stands for a network on an accelerator: for so many seconds a frame the processor has nothing to do."""
+
+    seconds = 0.1
+
+    def step(self, l, state):
+        time.sleep(self.seconds)
+        return super().step(l, state)
+
+
+def overlap(size: tuple[int, int] = (480, 640), count: int = 24, pairs: int = 5) -> None:
+    """Stages side by side against one after the other, in pairs of runs one right after the other: the median of the pairs' ratios."""
+    lstvc, most = colorlab.load("lstvc", "course"), torch.get_num_threads()
+    cases = (("lstvc", lstvc, most), ("lstvc", lstvc, 1), (f"a wait of {1000 * Elsewhere.seconds:.0f} ms", Elsewhere(), most))
     with tempfile.TemporaryDirectory() as folder:
-        film, taken = Path(folder) / "in.mp4", {"together": [], "in turn": []}
+        film, output = Path(folder) / "in.mp4", Path(folder) / "out.mp4"
         write_video(film, frames_of(count, size))
-        for n in range(times + 1):
-            for name in taken:
-                in_turn = mock.patch.object(colorlab.restoring, "ahead", lambda items, depth: (item for item in items))
-                with in_turn if name == "in turn" else mock.MagicMock():
-                    start = time.perf_counter()
-                    color(film, Path(folder) / f"{name}{n}.mp4", "lstvc", "course", size=96)
-                    taken[name].append(time.perf_counter() - start)
-        together, in_turn = (min(values[1:]) for values in taken.values())
-        print(f"  decode, network, encode at {size[1]}x{size[0]}, {torch.get_num_threads()} thread(s): {together:.2f} s together, {in_turn:.2f} s "
-              f"one after the other, ratio {together / in_turn:.2f}")
+        for what, model, threads in cases:
+            torch.set_num_threads(threads)
+            color(film, output, model, size=96)  # to warm up
+            tried = (pair(film, output, model, together_first=n % 2 == 0) for n in range(4 * pairs))
+            found = list(islice((run for run in tried if run.calm), pairs))
+            ratios = [run.together / run.in_turn for run in found]
+            print(f"  decode, {what}, encode at {size[1]}x{size[0]}, {threads} thread(s): ", end="")
+            print(f"together {median(run.together for run in found):.2f} s, in turn {median(run.in_turn for run in found):.2f} s, ratio "
+                  f"{median(ratios):.2f} ({', '.join(f'{ratio:.2f}' for ratio in sorted(ratios))})" if found else "no quiet minute", flush=True)
+    torch.set_num_threads(most)
+
+
+class Pair(NamedTuple):
+    """Seconds for the same film, and whether the host gave less than a fiftieth of the processor's time to others meanwhile."""
+
+    together: float
+    in_turn: float
+    calm: bool
+
+
+def pair(film: Path, output: Path, model: torch.nn.Module, together_first: bool) -> Pair:
+    one_after_the_other = mock.patch.multiple(colorlab.restoring, ahead=lambda items, depth: (item for item in items),
+                                              behind=lambda work, depth: nullcontext(work))
+    taken, stolen_before = {}, stolen()
+    for together in (together_first, not together_first):
+        with nullcontext() if together else one_after_the_other:
+            start = time.perf_counter()
+            color(film, output, model, size=96)
+            taken[together] = time.perf_counter() - start
+    calm = stolen() - stolen_before < 0.02 * sum(taken.values()) * (os.cpu_count() or 1)
+    return Pair(taken[True], taken[False], calm)
+
+
+def stolen() -> float:
+    """Processor seconds that the host gave to others, where Linux tells; 0 elsewhere."""
+    try:
+        return int(Path("/proc/stat").read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
+    except (FileNotFoundError, IndexError):
+        return 0.0
 
 
 def segments(size: tuple[int, int] = (240, 320), count: int = 288) -> None:
@@ -117,7 +165,7 @@ def segments(size: tuple[int, int] = (240, 320), count: int = 288) -> None:
         found = {}
         for segment in (10**6, SEGMENT, 24):
             start = time.perf_counter()
-            color(film, Path(folder) / f"{segment}.mp4", "copy", segment=segment)
+            color(film, Path(folder) / f"{segment}.mp4", Copy(), segment=segment)
             found[segment] = ((Path(folder) / f"{segment}.mp4").stat().st_size, time.perf_counter() - start)
         for segment, (bytes_, seconds) in found.items():
             whole = found[10**6]

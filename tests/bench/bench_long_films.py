@@ -13,24 +13,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import nullcontext
-from itertools import islice
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
 import torch
 
 import colorlab
+import colorlab.coloring
 import colorlab.restoring
 from colorlab.baselines import Copy
+from colorlab.coloring import color_block
 from colorlab.guidance import guide
 from colorlab.methods import PRESETS
 from colorlab.papers.tcavc import TCAVC
@@ -41,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from peak_memory import peak_resident  # noqa: E402
 
 PROGRAM = "import sys; sys.path.insert(0, {here!r}); import bench_long_films as b; b.peak({film!r}, {method!r}, {frames}, {preset!r}, {size})"
+WAIT = 0.05  # seconds
 PARTS = ("length", "full", "overlap", "segments")
 
 
@@ -100,62 +99,34 @@ def full(methods: list[str], network_size: int | None, count: int = 6, size: tup
                   f"{time.perf_counter() - start:.0f} s", flush=True)
 
 
-class Elsewhere(Copy):
-    """Stands for a network on an accelerator: for so many seconds a frame the processor has nothing to do."""
-
-    seconds = 0.1
-
-    def step(self, l, state):
-        time.sleep(self.seconds)
-        return super().step(l, state)
+def elsewhere(block: torch.Tensor, model: object, state: object, *_: object) -> tuple[np.ndarray, None, object]:
+    """Stands for `color_block` on an accelerator: for so long the processor has nothing to do."""
+    time.sleep(WAIT)
+    return block.numpy(), None, state
 
 
-def overlap(size: tuple[int, int] = (480, 640), count: int = 24, pairs: int = 5) -> None:
-    """Stages side by side against one after the other, in pairs of runs one right after the other: the median of the pairs' ratios."""
+def overlap(count: int = 24, times: int = 6) -> None:
+    """Stages side by side against one after the other, in turn; the best of each, which other guests of the machine disturbed least."""
     lstvc, most = colorlab.load("lstvc", "course"), torch.get_num_threads()
-    cases = (("lstvc", lstvc, most), ("lstvc", lstvc, 1), (f"a wait of {1000 * Elsewhere.seconds:.0f} ms", Elsewhere(), most))
-    with tempfile.TemporaryDirectory() as folder:
-        film, output = Path(folder) / "in.mp4", Path(folder) / "out.mp4"
-        write_video(film, frames_of(count, size))
-        for what, model, threads in cases:
-            torch.set_num_threads(threads)
-            color(film, output, model, size=96)  # to warm up
-            tried = (pair(film, output, model, together_first=n % 2 == 0) for n in range(4 * pairs))
-            found = list(islice((run for run in tried if run.calm), pairs))
-            ratios = [run.together / run.in_turn for run in found]
-            print(f"  decode, {what}, encode at {size[1]}x{size[0]}, {threads} thread(s): ", end="")
-            print(f"together {median(run.together for run in found):.2f} s, in turn {median(run.in_turn for run in found):.2f} s, ratio "
-                  f"{median(ratios):.2f} ({', '.join(f'{ratio:.2f}' for ratio in sorted(ratios))})" if found else "no quiet minute", flush=True)
+    in_turn = {"ahead": lambda items, depth: (item for item in items), "behind": lambda work, depth: nullcontext(work)}
+    cases = (("lstvc on the processor", lstvc, most, (480, 640)), ("lstvc on the processor", lstvc, 1, (480, 640)),
+             (f"a wait of {1000 * WAIT:.0f} ms as for an accelerator", Copy(), most, (1080, 1920)))
+    for what, model, threads, size in cases:
+        torch.set_num_threads(threads)
+        taken = {"together": [], "in turn": []}
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(colorlab.coloring, "color_block", color_block if model is lstvc else elsewhere):
+            film = Path(folder) / "in.mp4"
+            write_video(film, frames_of(count, size))
+            for _ in range(times):
+                for name, runs in taken.items():
+                    with mock.patch.multiple(colorlab.restoring, **in_turn) if name == "in turn" else nullcontext():
+                        start = time.perf_counter()
+                        color(film, Path(folder) / "out.mp4", model, size=96)
+                        runs.append(time.perf_counter() - start)
+        together, one_by_one = (min(runs) for runs in taken.values())
+        print(f"  decode, {what}, encode, {size[1]}x{size[0]}, {threads} thread(s): {together:.2f} s together, {one_by_one:.2f} s one after the "
+              f"other, ratio {together / one_by_one:.2f}", flush=True)
     torch.set_num_threads(most)
-
-
-class Pair(NamedTuple):
-    """Seconds for the same film, and whether the host gave less than a fiftieth of the processor's time to others meanwhile."""
-
-    together: float
-    in_turn: float
-    calm: bool
-
-
-def pair(film: Path, output: Path, model: torch.nn.Module, together_first: bool) -> Pair:
-    one_after_the_other = mock.patch.multiple(colorlab.restoring, ahead=lambda items, depth: (item for item in items),
-                                              behind=lambda work, depth: nullcontext(work))
-    taken, stolen_before = {}, stolen()
-    for together in (together_first, not together_first):
-        with nullcontext() if together else one_after_the_other:
-            start = time.perf_counter()
-            color(film, output, model, size=96)
-            taken[together] = time.perf_counter() - start
-    calm = stolen() - stolen_before < 0.02 * sum(taken.values()) * (os.cpu_count() or 1)
-    return Pair(taken[True], taken[False], calm)
-
-
-def stolen() -> float:
-    """Processor seconds that the host gave to others, where Linux tells; 0 elsewhere."""
-    try:
-        return int(Path("/proc/stat").read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
-    except (FileNotFoundError, IndexError):
-        return 0.0
 
 
 def segments(size: tuple[int, int] = (240, 320), count: int = 288) -> None:

@@ -4,9 +4,10 @@
 
 length: for each method a process colours so many small frames from a film file to a film file, resumably, as `colorlab colorize` does,
 and tells the peak memory of the whole process; `--preset`: of which networks. full: the same for a few frames of 1920x1080 at the course
-networks, which see the film at `--network-size`. overlap: in one process and in turn, the same job with its stages side by side and one
-after the other, with a network on the processor and with a wait for one elsewhere. segments: the size of a film in segments against one
-in one piece. Ratios mean more than seconds. bench_correlation.py has the streamed correlation beside the naive one.
+networks, which see the film at `--network-size` (0: at full size, of which lstvc takes minutes a frame). overlap: in one process and in
+turn, the same job with its stages side by side and one after the other, with a network on the processor and with a wait for one
+elsewhere. segments: the size of a film in segments against one in one piece. Ratios mean more than seconds. bench_correlation.py has
+the streamed correlation beside the naive one.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def length(counts: list[int], methods: list[str], size: tuple[int, int], preset:
                       f"{time.perf_counter() - start:.0f} s", flush=True)
 
 
-def full(methods: list[str], network_size: int | None, count: int = 6, size: tuple[int, int] = (1080, 1920)) -> None:
+def full(methods: list[str], network_size: int | None, count: int, size: tuple[int, int] = (1080, 1920)) -> None:
     """A large film."""
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "in.mp4"
@@ -114,7 +115,8 @@ def overlap(count: int = 24, times: int = 6) -> None:
     for what, model, threads, size in cases:
         torch.set_num_threads(threads)
         taken = {"together": [], "in turn": []}
-        with tempfile.TemporaryDirectory() as folder, mock.patch.object(colorlab.coloring, "color_block", color_block if model is lstvc else elsewhere):
+        blocks = color_block if model is lstvc else elsewhere
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(colorlab.coloring, "color_block", blocks):
             film = Path(folder) / "in.mp4"
             write_video(film, frames_of(count, size))
             for _ in range(times):
@@ -150,11 +152,13 @@ def main() -> None:
     parser.add_argument("--preset", default="tiny", choices=PRESETS)
     parser.add_argument("--size", type=int, nargs=2, default=[64, 96], metavar=("H", "W"))
     parser.add_argument("--network-size", type=int, default=240, help="short side at which the networks see 1080p; 0: full size")
+    parser.add_argument("--large-frames", type=int, default=6, help="frames of the 1080p film")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
     for part in args.only:
         print(f"{part}:")
-        {"length": lambda: length(args.frames, args.method, tuple(args.size), args.preset), "full": lambda: full(args.method, args.network_size or None),
+        {"length": lambda: length(args.frames, args.method, tuple(args.size), args.preset),
+         "full": lambda: full(args.method, args.network_size or None, args.large_frames),
          "overlap": overlap, "segments": segments}[part]()
 
 

@@ -166,7 +166,8 @@ def test_an_uploaded_film_becomes_a_finished_file(lab, browser, tmp_path):
         assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
         last = page.locator(".jp-CodeCell", has_text="the command's exit code").last
         last.scroll_into_view_if_needed()
-        assert "the command's exit code: 0" in last.inner_text() and "the same file: True" in last.inner_text()
+        for said in ("the command's exit code: 0", "the same file: True"):
+            last.get_by_text(said).wait_for()  # a cell that scrolls into view is empty for a moment
     finally:
         page.screenshot(path=os.environ.get("BROWSER_SCREENSHOTS", str(tmp_path)) + f"/{OWN_FILM}.png")
         page.close()

@@ -6,7 +6,7 @@
 
 PyAV, torch and numpy release Python's lock while they compute, so a thread for each stage is enough. The network stays in the
 caller's thread, where torch already has its team of threads: in another it would call up a second team, and two teams on the same
-cores wait for each other (a fifth slower, `tests/bench/bench_long_films.py --only overlap`).
+cores wait for each other (`tests/bench/bench_long_films.py --only overlap` has the price).
 """
 
 from __future__ import annotations

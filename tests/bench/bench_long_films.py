@@ -29,10 +29,11 @@ import colorlab
 import colorlab.coloring
 import colorlab.restoring
 from colorlab.baselines import Copy
-from colorlab.coloring import color_block
+from colorlab.coloring import color_block, colored_blocks
 from colorlab.guidance import guide
 from colorlab.methods import PRESETS
 from colorlab.papers.tcavc import TCAVC
+from colorlab.pipeline import ahead
 from colorlab.restoring import SEGMENT, Job, restore
 from colorlab.video import read_video, write_video
 
@@ -109,25 +110,27 @@ def elsewhere(block: torch.Tensor, model: object, state: object, *_: object) -> 
 def overlap(count: int = 24, times: int = 6) -> None:
     """Stages side by side against one after the other, in turn; the best of each, which other guests of the machine disturbed least."""
     lstvc, most = colorlab.load("lstvc", "course"), torch.get_num_threads()
-    in_turn = {"ahead": lambda items, depth: (item for item in items), "behind": lambda work, depth: nullcontext(work)}
+    ways = {"together": {},
+            "one after the other": {"ahead": lambda items, depth: (item for item in items), "behind": lambda work, depth: nullcontext(work)},
+            "together, the network in a thread of its own": {"colored_blocks": lambda *args: ahead(colored_blocks(*args), 2)}}
     cases = (("lstvc on the processor", lstvc, most, (480, 640)), ("lstvc on the processor", lstvc, 1, (480, 640)),
              (f"a wait of {1000 * WAIT:.0f} ms as for an accelerator", Copy(), most, (1080, 1920)))
     for what, model, threads, size in cases:
         torch.set_num_threads(threads)
-        taken = {"together": [], "in turn": []}
+        taken = {way: [] for way in ways}
         blocks = color_block if model is lstvc else elsewhere
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(colorlab.coloring, "color_block", blocks):
             film = Path(folder) / "in.mp4"
             write_video(film, frames_of(count, size))
             for _ in range(times):
-                for name, runs in taken.items():
-                    with mock.patch.multiple(colorlab.restoring, **in_turn) if name == "in turn" else nullcontext():
+                for way, changed in ways.items():
+                    with mock.patch.multiple(colorlab.restoring, **changed) if changed else nullcontext():
                         start = time.perf_counter()
                         color(film, Path(folder) / "out.mp4", model, size=96)
-                        runs.append(time.perf_counter() - start)
-        together, one_by_one = (min(runs) for runs in taken.values())
-        print(f"  decode, {what}, encode, {size[1]}x{size[0]}, {threads} thread(s): {together:.2f} s together, {one_by_one:.2f} s one after the "
-              f"other, ratio {together / one_by_one:.2f}", flush=True)
+                        taken[way].append(time.perf_counter() - start)
+        best = {way: min(runs) for way, runs in taken.items()}
+        print(f"  decode, {what}, encode, {size[1]}x{size[0]}, {threads} thread(s): "
+              + "; ".join(f"{way} {seconds:.2f} s, ratio {seconds / best['one after the other']:.2f}" for way, seconds in best.items()), flush=True)
     torch.set_num_threads(most)
 
 

@@ -5,9 +5,9 @@
 length: for each method a process colours so many small frames from a film file to a film file, resumably, as `colorlab colorize` does,
 and tells the peak memory of the whole process; `--preset`: of which networks. full: the same for a few frames of 1920x1080 at the course
 networks, which see the film at `--network-size` (0: at full size, of which lstvc takes minutes a frame). overlap: in one process and in
-turn, the same job with its stages side by side and one after the other, with a network on the processor and with a wait for one
-elsewhere. segments: the size of a film in segments against one in one piece. Ratios mean more than seconds. bench_correlation.py has
-the streamed correlation beside the naive one.
+turn, the same job with its stages side by side, one after the other, and with the network in a thread of its own; with a network on the
+processor and with a wait for one elsewhere. segments: the size of a film in segments against one in one piece. Ratios mean more than
+seconds. bench_correlation.py has the streamed correlation beside the naive one.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from colorlab.baselines import Copy
 from colorlab.coloring import color_block, colored_blocks
 from colorlab.guidance import guide
 from colorlab.methods import PRESETS
-from colorlab.papers.tcavc import TCAVC
 from colorlab.pipeline import ahead
 from colorlab.restoring import SEGMENT, Job, restore
+from colorlab.train.measure import paints_its_own
 from colorlab.video import read_video, write_video
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -58,7 +58,7 @@ def color(film: Path, output: Path, model: torch.nn.Module, segment: int = SEGME
     first = next(iter(opened)).copy()
     first[..., 2] //= 2
     job = Job(opened, output, model, size, torch.device("cpu"), {}, segment=segment)
-    return restore(job, guide(opened, None if isinstance(model, TCAVC) else [(0, first)], "auto"))
+    return restore(job, guide(opened, None if paints_its_own(model) else [(0, first)], "auto"))
 
 
 def peak(film: str, method: str, frames: int, preset: str, size: int | None) -> None:
@@ -108,17 +108,16 @@ def elsewhere(block: torch.Tensor, model: object, state: object, *_: object) -> 
 
 
 def overlap(count: int = 24, times: int = 6) -> None:
-    """Stages side by side against one after the other, in turn; the best of each, which other guests of the machine disturbed least."""
+    """The stages in three ways, in turn; the best of each, which other guests of the machine disturbed least."""
     lstvc, most = colorlab.load("lstvc", "course"), torch.get_num_threads()
     ways = {"together": {},
             "one after the other": {"ahead": lambda items, depth: (item for item in items), "behind": lambda work, depth: nullcontext(work)},
             "together, the network in a thread of its own": {"colored_blocks": lambda *args: ahead(colored_blocks(*args), 2)}}
-    cases = (("lstvc on the processor", lstvc, most, (480, 640)), ("lstvc on the processor", lstvc, 1, (480, 640)),
-             (f"a wait of {1000 * WAIT:.0f} ms as for an accelerator", Copy(), most, (1080, 1920)))
-    for what, model, threads, size in cases:
+    cases = (("lstvc on the processor", lstvc, color_block, most, (480, 640)), ("lstvc on the processor", lstvc, color_block, 1, (480, 640)),
+             (f"a wait of {1000 * WAIT:.0f} ms as for an accelerator", Copy(), elsewhere, most, (1080, 1920)))
+    for what, model, blocks, threads, size in cases:
         torch.set_num_threads(threads)
         taken = {way: [] for way in ways}
-        blocks = color_block if model is lstvc else elsewhere
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(colorlab.coloring, "color_block", blocks):
             film = Path(folder) / "in.mp4"
             write_video(film, frames_of(count, size))

@@ -291,7 +291,7 @@ def test_sound_that_the_output_cannot_hold_is_refused_before_the_work(film, tmp_
 # ---- how sure ----
 
 def sure_model(method):
-    return colorlab.load(method, "tiny", **({"lay_window": 5} if method == "cavc" else {}))
+    return colorlab.load(method, "tiny", **({"lay_channels": 8} if method == "cavc" else {}))
 
 
 @pytest.mark.parametrize("method", ["copy", "flow", "cavc", "lstvc", "colormnet", "tcavc"])

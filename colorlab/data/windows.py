@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import zlib
@@ -23,6 +24,7 @@ from colorlab.data.moving import moving_photograph
 from colorlab.errors import InputError
 from colorlab.video.folder import FILMS, PICTURES, natural
 
+STRANGERS = 8  # one loose reference in so many shows something else altogether
 FILM_SIDE = 480  # short side at which frames of films are kept
 
 
@@ -32,6 +34,7 @@ class Window(NamedTuple):
     frames: Tensor  # (T, 3, H, W) Lab or RGB in [0, 1]
     source: str     # the clip's folder, the film or the photograph
     first: int      # index of the first frame in it
+    reference: Tensor | None = None  # (3, H, W) a loose reference for them, where one was asked for
 
 
 class Found(NamedTuple):
@@ -73,15 +76,41 @@ class ClipDataset(Dataset[Window]):
         return self.length
 
     def __getitem__(self, index: int) -> Window:
+        rgb, source, first = self._window(index)
+        return Window(self._in_space(rgb), str(source), first)
+
+    def with_reference(self, index: int) -> Window:
+        """The same window with a loose reference: another moment of its clip or another view of its photograph, cropped anew, often
+        mirrored, often in another light; one time in STRANGERS a picture that has nothing to do with it."""
+        rgb, source, first = self._window(index)
+        rng = np.random.default_rng((self.seed, index, 1))
+        if rng.random() < 1 / STRANGERS:
+            clips = source in self.clips
+            source = (self.clips if clips else self.photographs)[rng.integers(len(self.clips if clips else self.photographs))]
+        return Window(self._in_space(rgb), str(source), first, self._in_space(self._loose(source, rng)))
+
+    def _in_space(self, rgb: Tensor) -> Tensor:
+        return rgb_to_lab(rgb) if self.space == "lab" else rgb
+
+    def _window(self, index: int) -> tuple[Tensor, Path, int]:
         if not 0 <= index < self.length:
             raise IndexError(f"window {index} of {self.length}")
         rng = np.random.default_rng((self.seed, index))
         before = int(index * self.share)  # windows of photographs so far: spread evenly between those of clips
         if int((index + 1) * self.share) > before:
-            rgb, source, first = self._photograph(before, rng)
-        else:
-            rgb, source, first = self._clip(index - before, rng)
-        return Window(rgb_to_lab(rgb) if self.space == "lab" else rgb, str(source), first)
+            return self._photograph(before, rng)
+        return self._clip(index - before, rng)
+
+    def _loose(self, path: Path, rng: np.random.Generator) -> Tensor:
+        """RGB (3, H, W) of a picture, or of any frame of a clip."""
+        file = path
+        if path in self.clips:
+            files = frame_files(path)
+            file = files[rng.integers(len(files))]
+        rgb = frames_to_rgb(torch.from_numpy(read_crop(file, self._crop(picture_size(file), rng), self.size)[None]))[0]
+        if rng.random() < 0.5:
+            rgb = rgb.flip(-1)
+        return rgb if rng.random() < 0.5 else relit(rgb, rng)
 
     def _clip(self, turn: int, rng: np.random.Generator) -> tuple[Tensor, Path, int]:
         """RGB (T, 3, H, W) of the clip whose turn it is, its path, and the first frame's index."""
@@ -115,6 +144,12 @@ class ClipDataset(Dataset[Window]):
         scale = min(h / H, w / W) * rng.uniform(self.zoom, 1)
         left, top = rng.uniform(0, w - W * scale), rng.uniform(0, h - H * scale)
         return left, top, min(w, left + W * scale), min(h, top + H * scale)
+
+
+def relit(rgb: Tensor, rng: np.random.Generator) -> Tensor:
+    """A picture as another exposure would show it: gamma within 0.7 and 1.4, contrast within 0.8 and 1.2."""
+    gamma, contrast = math.exp(rng.uniform(-0.35, 0.35)), rng.uniform(0.8, 1.2)
+    return ((rgb.clamp(0, 1) ** gamma - 0.5) * contrast + 0.5).clamp(0, 1)
 
 
 def survey(*folders: str | Path) -> Found:

@@ -76,9 +76,9 @@ class MiddleStage(nn.Module):
 
 
 class WayUp(nn.Module):
-    """Layers 8 to 10: from (B, 8c, H/8, W/8) and the skips to two channels at full size, before any tanh."""
+    """Layers 8 to 10: from (B, 8c, H/8, W/8) and the skips to two channels (or `outputs`) at full size, before any tanh."""
 
-    def __init__(self, width: int = 64):
+    def __init__(self, width: int = 64, outputs: int = 2):
         super().__init__()
         c1, c2, c3, c4 = width, 2 * width, 4 * width, 8 * width
         self.conv8_1, self.skip_quarter = UpConv(c4, c3), conv3x3(c3, c3)
@@ -87,7 +87,7 @@ class WayUp(nn.Module):
         self.conv9_2 = conv3x3(c2, c2)
         self.conv10_1, self.skip_full = UpConv(c2, c2), conv3x3(c1, c2)
         self.conv10_2 = conv3x3(c2, c2)
-        self.to_ab = nn.Conv2d(c2, 2, kernel_size=1)
+        self.to_ab = nn.Conv2d(c2, outputs, kernel_size=1)
 
     def forward(self, x: Tensor, skips: Skips) -> Tensor:
         x = F.relu_(self.conv8_1(x).add_(self.skip_quarter(skips.quarter)))

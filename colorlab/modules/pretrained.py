@@ -126,6 +126,11 @@ class Block(nn.Module):
         return x + out if self.shortcut else out
 
 
+def unit(map: Tensor) -> Tensor:
+    """Each position's features divided by their root mean square: (B, C, h, w) -> the same, of every depth about 1."""
+    return map / (map.square().mean(1, keepdim=True) + 1e-6).sqrt()
+
+
 @cache
 def _folded() -> tuple[tuple[Tensor, Tensor], ...]:
     """(weight, bias) of every convolution in order, the batch norm behind it folded in; without the classifier's."""

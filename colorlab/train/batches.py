@@ -49,16 +49,22 @@ class Batch(NamedTuple):
     lab: Tensor                # (B, T, 3, H, W)
     motion: Motion | None      # where the data knows it
     sources: tuple[str, ...]   # where the windows come from, for messages
+    reference: Tensor | None = None  # (B, 3, H, W) Lab, loose ones; None: the reference is the first frame
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(self.lab.to(device, non_blocking=True), self.motion and self.motion.to(device), self.sources)
+        loose = self.reference if self.reference is None else self.reference.to(device, non_blocking=True)
+        return Batch(self.lab.to(device, non_blocking=True), self.motion and self.motion.to(device), self.sources, loose)
 
 
 class ClipWindows(Dataset):
-    """Windows out of clips and photographs as a recipe wants them, its steps between frames changing as training goes on."""
+    """Windows out of clips and photographs as a recipe wants them, its steps between frames changing as training goes on.
+
+    Whether references are loose is the same for all windows of a batch.
+    """
 
     def __init__(self, recipe: Recipe, clips: Sequence[Path], photographs: Sequence[Path], processes: int = 1):
         length = recipe.steps * recipe.accumulate * processes * recipe.batch
+        self.loose, self.batch = recipe.loose, recipe.batch
         self.starts = [int(share * length) for share, _ in recipe.strides]
         self.phases = [ClipDataset(clips, photographs, frames=recipe.frames, size=recipe.size, strides=strides, zoom=recipe.zoom,
                                    share=recipe.photographs, length=length, seed=recipe.seed) for _, strides in recipe.strides]
@@ -68,7 +74,9 @@ class ClipWindows(Dataset):
 
     def __getitem__(self, index: int) -> Window:
         phase = max(k for k, start in enumerate(self.starts) if index >= start)
-        return self.phases[phase][index]
+        batch = index // self.batch
+        loose = int((batch + 1) * self.loose) > int(batch * self.loose)
+        return self.phases[phase].with_reference(index) if loose else self.phases[phase][index]
 
 
 class EmbeddedWindows(Dataset):
@@ -175,4 +183,6 @@ def collate(windows: list[Window | Moving | Failure]) -> Batch | Failure:
         unknown = lab.new_zeros(lab.shape[1] - 1, 3, *lab.shape[-2:]).split((2, 1), dim=1)
         known = [(w.flow, w.visible) if isinstance(w, Moving) else unknown for w in windows]
         motion = Motion(*(torch.stack(parts) for parts in zip(*known)))
-    return Batch(lab, motion, tuple(f"{window.source} from frame {window.first}" for window in windows))
+    loose = [window.reference for window in windows if isinstance(window, Window) and window.reference is not None]
+    return Batch(lab, motion, tuple(f"{window.source} from frame {window.first}" for window in windows),
+                 torch.stack(loose) if len(loose) == len(windows) else None)

@@ -100,7 +100,7 @@ def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Bat
     for number, batch in enumerate(parts):
         syncing = number + 1 == len(parts)
         with nullcontext() if syncing else accelerator.no_sync(run.train):
-            predictions = run.train(batch.lab, seed + number)
+            predictions = run.train(batch.lab, batch.reference, seed + number)
             motion = batch.motion
             if run.objective.needs("temporal") and recipe.motion != "given" and motion is None:
                 motion = estimated_motion(batch.lab, recipe.motion)

@@ -2,14 +2,15 @@
 
 The definition: frames at short side 128 (Pillow's bicubic, 8-bit RGB: that is the truth); the first frame is the reference, as the film's
 own frame 0; `colorlab.colorize` at that size; PSNR of 8-bit RGB, averaged over frames 1, 2, ... of a clip, then over clips.
-Colourfulness and CDC stand beside it with the truth's own: a method that paints grey has little error.
+Colourfulness and CDC stand beside it with the truth's own: a method that paints grey has little error. With a loose reference, the clip's last frame
+mirrored, a picture that is no frame of the film, frames 0 to 11 are coloured and all of them count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from torch import nn
@@ -20,10 +21,11 @@ from colorlab.errors import InputError
 from colorlab.metrics import cdc, colorfulness, mean_psnr, psnr
 
 SHORT_SIDE = 128
+LOOSE_FRAMES = 12  # that are coloured from a loose reference
 
 
 class Score(NamedTuple):
-    """One clip; all numbers leave out frame 0 but for CDC, which wants whole clips."""
+    """One clip; all numbers leave out a frame that was given but for CDC, which wants whole clips."""
 
     clip: str
     frames: int
@@ -43,13 +45,17 @@ def read_clip(path: Path, short_side: int = SHORT_SIDE, frames: int | None = Non
     return [read_crop(file, (0, 0, width, height), size) for file in files]
 
 
-def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str | None = None) -> tuple[Score, list[np.ndarray]]:
-    """Colour a clip of at least two frames from its first one (by itself, where the method makes its own reference) and compare."""
+def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str | None = None,
+          reference: Literal["first", "loose"] = "first") -> tuple[Score, list[np.ndarray]]:
+    """Colour a clip of at least two frames from its first one, or from a loose reference (by itself, where the method makes its own), and
+    compare."""
     if len(truth) < 2:
         raise InputError(f"{name} has one frame; at least two are needed, the first is the reference")
-    references = None if paints_its_own(model) else [(0, truth[0])]
-    predicted = list(colorize(truth, references, model, device=device))
-    rest = range(1, len(truth))
+    references, given = [(0, truth[0])], 1
+    if reference == "loose":
+        references, given, truth = np.ascontiguousarray(truth[-1][:, ::-1]), 0, truth[:LOOSE_FRAMES]
+    predicted = list(colorize(truth, None if paints_its_own(model) else references, model, device=device))
+    rest = range(given, len(truth))
     steady = len(truth) >= 5
     return Score(name, len(truth), mean_psnr(psnr(predicted[t], truth[t]) for t in rest),
                  float(np.mean([colorfulness(predicted[t]) for t in rest])), float(np.mean([colorfulness(truth[t]) for t in rest])),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab import losses
@@ -47,6 +48,11 @@ class Objective:
 
     def _l1(self, found: Prediction, motion: Motion | None, judge: nn.Module | None) -> Tensor:
         return losses.l1(found.ab, split_lab(found.truth)[1])
+
+    def _match(self, found: Prediction, motion: Motion | None, judge: nn.Module | None) -> Tensor:
+        truth = F.avg_pool2d(split_lab(found.truth)[1][:, :found.matched.shape[1]].flatten(0, 1), 4)
+        truth = truth.unflatten(0, found.matched.shape[:2]).unsqueeze(2)
+        return losses.l1(found.matched, truth.expand_as(found.matched))
 
     def _rgb(self, found: Prediction, motion: Motion | None, judge: nn.Module | None) -> Tensor:
         painted = found.rgb if found.rgb is not None else 2 * lab_to_rgb(_pictures(found)) - 1

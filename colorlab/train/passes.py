@@ -21,6 +21,7 @@ class Prediction(NamedTuple):
     truth: Tensor              # (B, T, 3, H, W) Lab
     first: int                 # index in the window of the first of these frames
     rgb: Tensor | None = None  # (B, T, 3, H, W) in [-1, 1], where the network paints that
+    matched: Tensor | None = None  # (B, t <= T, heads, 2, H/4, W/4) ab that matching alone carried over
 
 
 class Pass(nn.Module):
@@ -31,24 +32,32 @@ class Pass(nn.Module):
         self.network = network
         self.see, self.lightness_noise = _SEE[method], lightness_noise
 
-    def forward(self, lab: Tensor, draw: int) -> dict[str, Prediction]:
-        """lab: (B, T, 3, H, W). draw: seeds what the whole batch has in common by chance. Returns predictions by name."""
-        return self.see(self, lab, draw)
+    def forward(self, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
+        """lab: (B, T, 3, H, W); loose: references (B, 3, H, W), or None where the first frame is the reference. draw: seeds what the whole
+        batch has in common by chance. Returns predictions by name."""
+        return self.see(self, lab, loose, draw)
 
 
-def see_lstvc(train: Pass, lab: Tensor, draw: int) -> dict[str, Prediction]:
-    """Blocks in turn, linked; the reference is the first frame itself."""
-    ab = train.network(lab[:, :, :1], [(0, lab[:, 0])])
-    return {"colors": Prediction(ab[:, 1:], lab[:, 1:], 1)}
+def see_lstvc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
+    """Blocks in turn, linked; the reference is the first frame itself, or a loose one."""
+    network, T = train.network, lab.shape[1]
+    state, looks = network.start(_references(lab, loose)), []
+    for block in lab[:, :, :1].split(network.config.block_size, dim=1):
+        look, state = network.look(block, state)
+        looks.append(look)
+    first = int(loose is None)
+    ab, matched = torch.cat([look.ab for look in looks], dim=1), looks[0].warped  # later blocks match with what was coloured, too
+    return {"colors": Prediction(ab[:, first:], lab[:, first:], first, matched=matched[:, first:T])}
 
 
-def see_colormnet(train: Pass, lab: Tensor, draw: int) -> dict[str, Prediction]:
+def see_colormnet(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
     """Predictions are remembered and read again; which frames are read is drawn once for the batch."""
-    ab = train.network(lab[:, :, :1], [(0, lab[:, 0])], torch.Generator().manual_seed(draw))
-    return {"colors": Prediction(ab[:, 1:], lab[:, 1:], 1)}
+    ab = train.network(lab[:, :, :1], _references(lab, loose), torch.Generator().manual_seed(draw))
+    first = int(loose is None)
+    return {"colors": Prediction(ab[:, first:], lab[:, first:], first)}
 
 
-def see_tcavc(train: Pass, lab: Tensor, draw: int) -> dict[str, Prediction]:
+def see_tcavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
     """Stage 1 paints every frame from lightness alone; stage 2 is given the true first frame (§4), as a picture, as in use."""
     network, l = train.network, lab[:, :, :1]
     noisy = l + train.lightness_noise * torch.randn_like(l) if train.lightness_noise else l
@@ -59,11 +68,16 @@ def see_tcavc(train: Pass, lab: Tensor, draw: int) -> dict[str, Prediction]:
     return found
 
 
-def see_cavc(train: Pass, lab: Tensor, draw: int) -> dict[str, Prediction]:
-    """Frames by themselves, painted in RGB by what is known of the first."""
-    rgb = train.network.paint(lab[:, 1:, :1], train.network.start(lab[:, 0]))
-    return {"colors": Prediction(split_lab(rgb_to_lab((rgb + 1) / 2))[1], lab[:, 1:], 1, rgb)}
+def see_cavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
+    """Frames by themselves, painted in RGB by what is known of the first, or of a loose reference."""
+    first = int(loose is None)
+    rgb = train.network.paint(lab[:, first:, :1], train.network.start(lab[:, 0] if loose is None else loose))
+    return {"colors": Prediction(split_lab(rgb_to_lab((rgb + 1) / 2))[1], lab[:, first:], first, rgb)}
 
 
-_SEE: dict[str, Callable[[Pass, Tensor, int], dict[str, Prediction]]] = {
+def _references(lab: Tensor, loose: Tensor | None) -> Tensor | list[tuple[int, Tensor]]:
+    return [(0, lab[:, 0])] if loose is None else loose
+
+
+_SEE: dict[str, Callable[[Pass, Tensor, Tensor | None, int], dict[str, Prediction]]] = {
     "lstvc": see_lstvc, "colormnet": see_colormnet, "tcavc": see_tcavc, "cavc": see_cavc}

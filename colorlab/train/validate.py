@@ -19,16 +19,21 @@ from colorlab.train.split import clip_name, split
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    from colorlab.cli.train import literal, pairs
     from colorlab.methods import METHODS, PRESETS, load
 
     parser = argparse.ArgumentParser(prog="python -m colorlab.train.validate", description="PSNR of methods on validation clips, "
-                                     "short side 128, the first frame as reference.")
+                                     "short side 128, the first frame as reference, or a loose one.")
     parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER", help="folders with clips below them")
     parser.add_argument("--method", nargs="+", choices=METHODS, required=True)
     parser.add_argument("--preset", choices=PRESETS, default="course")
     parser.add_argument("--weights", default="none", help="course, none, released, or a path (default: none)")
     parser.add_argument("--clips", default="validation", metavar="NAME,NAME",
                         help="'validation' (default), 'training', 'all', or clips by name")
+    parser.add_argument("--reference", choices=("first", "loose"), default="first",
+                        help="the first frame (default), or the last one mirrored, for frames 0 to 11")
+    parser.add_argument("--change", action="append", default=[], metavar="NAME=VALUE", dest="changes",
+                        help="change a field of the networks' configs, e.g. --change register=None")
     parser.add_argument("--frames", type=int, help="only so many of each clip")
     parser.add_argument("--short-side", type=int, default=SHORT_SIDE)
     parser.add_argument("--device", help="where networks run (default: a GPU if there is one)")
@@ -36,11 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         clips = chosen_clips(args.data, args.clips)
+        changes = {name: literal(value) for name, value in pairs(args.changes).items()}
         report = {}
         for method in args.method:
             learned = method not in ("copy", "flow")
-            model = load(method, args.preset, args.weights if learned else "none")
-            scores = [score(clip_name(path), read_clip(path, args.short_side, args.frames), model, args.device or a_device(learned))[0]
+            model = load(method, args.preset, args.weights if learned else "none", **(changes if learned else {}))
+            device = args.device or a_device(learned)
+            scores = [score(clip_name(path), read_clip(path, args.short_side, args.frames), model, device, args.reference)[0]
                       for path in clips]
             report[method] = {"mean": mean_score(scores), "clips": [s._asdict() for s in scores]}
             sys.stdout.write(as_table(method, scores))

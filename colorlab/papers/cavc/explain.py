@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from colorlab.modules.resizing import resized
 from colorlab.papers.cavc.state import State, as_channels, blend
 from colorlab.papers.cavc.u_colorization import placement
 
@@ -32,7 +33,7 @@ def attention(network: CAVC, l: Tensor, state: State, at: tuple[int, int]) -> di
 
     - "reference", or "frame 5" for a frame of the film's own: which patches of the reference the fusion lays over this
       pixel. A patch token is laid where its patch *lies*, whatever it shows. (The class token and the histogram
-      speak to all pixels alike and are not drawn.) Where the reference is laid by lightness too, that is half of this third. Several
+      speak to all pixels alike and are not drawn.) Where the reference is laid by likeness too, that is half of this third. Several
       references share the third as `blend` mixes them.
     - "frame 7 (window)" and "frame 7 (shifted window)", of the frame itself: where Single Channel Attention looks from this pixel.
 
@@ -44,13 +45,20 @@ def attention(network: CAVC, l: Tensor, state: State, at: tuple[int, int]) -> di
     maps = channel_maps(network, as_channels(l), at)
     patches = patch_shares(network, H, W, at, state.tokens.shape[2] - 1).to(l)
     placed = spread(patches, H, W)
-    found = {}
+    found, frame = {}, network.padded(as_channels(l))
     for r, (name, share) in enumerate(zip(source_names(state.moments), blend(state.moments, state.frame))):
         if share:
-            laid = placed if network.laying is None else spread(network.laying.weights(as_channels(l[0]), state.pictures[r], at), H, W)
+            laid = placed if network.laying is None else _laid(network, frame, state.pictures[r], at, (H, W))
             found[name] = share / 3 * (placed + laid) / 2
     itself = f"frame {state.frame}"
     return found | {f"{itself} (window)": maps.window[0, 0] / 3, f"{itself} (shifted window)": maps.shifted[0, 0] / 3}
+
+
+def _laid(network: CAVC, frame: Tensor, picture: Tensor, at: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Where the laying finds the colours of pixel `at` of a padded frame: (H, W), summing to 1; what falls on the padding counts to the rim."""
+    reference = network.laying.encode(network.padded(resized(picture.to(frame), size)))
+    cells = network.laying.weights(frame, reference, at)
+    return unpadded(spread(cells, *frame.shape[-2:]), *size)
 
 
 def patch_shares(network: CAVC, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:

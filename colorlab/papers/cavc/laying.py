@@ -1,82 +1,105 @@
-"""The reference's colours laid over a frame, by place and by likeness (ours, for the course size; see `model`, Departures).
+"""The reference's colours laid over a frame, by likeness and by place (ours, for the course size; see `model`, Departures).
 
-`Fusion` lays each token where its patch lies, whatever is there now. Here a pixel looks round in the reference, as far as the window
-reaches, and takes the colours of what is grey as it is: softmax over the window of -|k(p) - k(q)|² / 2 - |p - q|² / 2 reach², where the
-key k is the lightness, its mean and its deviation round about, and a few learned features. On a grid of half the frame's size.
+`Fusion` lays each token where its patch lies, whatever is there now. Here each cell of 4 x 4 pixels q looks for its like among all cells p of
+the reference and takes their colours: softmax over p of s cos(k(p), k(q)) - |p - q|² / 2 reach², where the key k is a projection of frozen
+ImageNet features and of a few learned ones, of lightness alone. s and reach are learned. Colours travel as lines in lightness
+(`modules.color_lines`), so that edges come out where the frame has them.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from colorlab.modules.local_window import window_attention
-from colorlab.modules.resizing import resized
+from colorlab.modules.color_lines import draw_lines, fit_lines
+from colorlab.modules.pretrained import PretrainedFeatures, unit
+from colorlab.modules.streamed_correlation import match
 
-AROUND = 5  # cells along the side of the square whose mean and deviation stand in the key
+CELL = 4    # pixels
+LEARNED = 32
+AB = 50     # units of ab in which colours are laid
+
+
+class Laid(NamedTuple):
+    picture: Tensor     # (B, 3, H, W) lightness in [-1, 1] and ab / 50 of what each pixel has chosen
+    similarity: Tensor  # (B, 1, H, W) the likeness, at most 1, of the best cell, less what its distance costs
+
+
+class Encoded(NamedTuple):
+    """A reference as it is looked up: M = h * w cells."""
+
+    key: Tensor    # (B, M, C)
+    color: Tensor  # (B, M, 16 + 1) its lines and its lightness
 
 
 class Laying(nn.Module):
-    """Numbers that begin as: 6 units of L, 10 of its mean, 5 of its deviation and 6 cells of distance each count one."""
-
-    def __init__(self, window: int, learned: int = 8):
+    def __init__(self, channels: int = 64, pretrained: bool = True):
         super().__init__()
-        self.window = window
-        self.sharpness = nn.Parameter(torch.tensor([50 / 6, 50 / 10, 50 / 5]).log())  # of L / 50, as the network sees lightness
-        self.reach = nn.Parameter(torch.tensor(6.0).log())
-        self.learned = nn.Sequential(nn.Conv2d(3, 2 * learned, 3, padding=1), nn.GELU(), nn.Conv2d(2 * learned, learned, 3, padding=1))
-        nn.init.normal_(self.learned[-1].weight, std=0.02)
-
-    def forward(self, channels: Tensor, reference: Tensor) -> Tensor:
-        """channels: (B, C, H, W) in [-1, 1], the first is lightness; reference: (B, 3, n, n), lightness alike and ab.
-
-        Returns (B, 3, H, W): the lightness and ab of what each pixel has chosen.
-        """
-        return F.interpolate(self.chosen(channels, reference), channels.shape[-2:], mode="bilinear", align_corners=False)
-
-    def chosen(self, channels: Tensor, reference: Tensor) -> Tensor:
-        """The same for the cells of the grid: (B, 3, h, w). In float32 at least: bfloat16 cannot tell 6 units of L apart in a square."""
-        with torch.autocast(channels.device.type, enabled=False):
-            return self._chosen(*(x.to(torch.promote_types(x.dtype, torch.float32)) for x in (channels, reference)))
-
-    def _chosen(self, channels: Tensor, reference: Tensor) -> Tensor:
-        laid = resized(reference, _grid(channels))
-        key, query = self.keys(laid[:, :1]), self.keys(resized(channels[:, :1], _grid(channels)))
-        # -|k - q|² / 2 is q · k - |k|² / 2 up to what softmax does not see.
-        key = torch.cat((key, -key.square().sum(1, keepdim=True) / 2), dim=1)
-        query = torch.cat((query, torch.ones_like(query[:, :1])), dim=1)
-        nearness = self.nearness(query).flatten()[None, :, None, None].expand(len(query), -1, *query.shape[-2:])
-        return window_attention(query * query.shape[1] ** 0.5, key, laid, nearness, self.window)
+        self.frozen = PretrainedFeatures(4, pretrained)
+        self.learned = nn.Sequential(nn.Conv2d(1, LEARNED // 2, 3, padding=1), nn.GELU(),
+                                     nn.Conv2d(LEARNED // 2, LEARNED, 3, stride=2, padding=1), nn.GELU(),
+                                     nn.Conv2d(LEARNED, LEARNED, 3, stride=2, padding=1))
+        self.project = nn.Conv2d(sum(self.frozen.channels[1:]) + LEARNED, channels, 1, bias=False)
+        nn.init.orthogonal_(self.project.weight)
+        self.sharpness = nn.Parameter(torch.tensor(1 / 0.03).log())  # s
+        self.reach = nn.Parameter(torch.tensor(0.5).log())           # in heights of the frame
 
     def keys(self, l: Tensor) -> Tensor:
-        """(B, 1, h, w) in [-1, 1] -> (B, 3 + learned, h, w), in which a distance of one is a clear difference."""
-        mean = _mean(l)
-        seen = torch.cat((l, mean, (_mean((l - mean).square()) + 1e-4).sqrt()), dim=1)
-        return torch.cat((seen * self.sharpness.exp().view(1, 3, 1, 1), self.learned(seen)), dim=1)
+        """(B, 1, H, W) in [-1, 1], multiples of 8 -> (B, C, H/4, W/4): centred, of length 1, in float32 at least."""
+        enlarged = F.interpolate(50 * l + 50, scale_factor=2.0, mode="bilinear")
+        fine, middle, coarse = (unit(map) for map in self.frozen.of_lightness(enlarged)[1:])
+        coarse = F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+        keys = self.project(torch.cat((F.avg_pool2d(fine, 2), middle, coarse, unit(self.learned(l))), dim=1))
+        return F.normalize(keys - keys.mean((-2, -1), keepdim=True), dim=1)
 
-    def nearness(self, like: Tensor) -> Tensor:
-        """-|p - q|² / 2 reach² of the window's places: (window, window)."""
-        offset = torch.arange(self.window, dtype=like.dtype, device=like.device) - self.window // 2
-        return -(offset.square()[:, None] + offset.square()) / (2 * (2 * self.reach).exp())
+    def encode(self, reference: Tensor) -> Encoded:
+        """reference: (B, 3, H, W), lightness in [-1, 1] and ab / 50, at the frame's size."""
+        l, ab = reference[:, :1], reference[:, 1:]
+        key = self.keys(l)
+        x, y = self._places(key)
+        sharp, wide = self.sharpness.exp(), (2 * self.reach).exp()
+        place = torch.stack((x / wide, y / wide, -(x.square() + y.square()) / (2 * wide))).expand(len(key), -1, -1, -1)
+        key = torch.cat((sharp * key, place), dim=1)
+        return Encoded(_cells(key), _cells(torch.cat((fit_lines(l, ab, CELL), F.avg_pool2d(l, CELL)), dim=1)))
+
+    def query(self, l: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, H, W) -> what its cells ask with, (B, N, C + 3), and what a softmax does not see: -|q|² / 2 reach², (N,)."""
+        keys = self.keys(l)
+        x, y = self._places(keys)
+        query = torch.cat((keys, torch.stack((x, y, torch.ones_like(x))).expand(len(keys), -1, -1, -1)), dim=1)
+        return _cells(query), (-(x.square() + y.square()) / (2 * (2 * self.reach).exp())).flatten()
+
+    def forward(self, l: Tensor, reference: Encoded) -> Laid:
+        """l: (B, 1, H, W) in [-1, 1], H and W multiples of 8; reference: of `encode`, for the same size."""
+        (B, _, H, W), device = l.shape, l.device.type
+        with torch.autocast(device, enabled=False):
+            query, rest = self.query(l)
+            mixed, best = match(query, reference.key, reference.color, temperature=1.0)
+            mixed = mixed.mT.unflatten(-1, (H // CELL, W // CELL))
+            ab = draw_lines(mixed[:, :-1], l, CELL)
+            similarity = ((best + rest) / self.sharpness.exp()).view(B, 1, H // CELL, W // CELL)
+            light, similarity = (F.interpolate(x, scale_factor=float(CELL), mode="bilinear") for x in (mixed[:, -1:], similarity))
+        return Laid(torch.cat((light, ab), dim=1), similarity)
 
     @torch.no_grad()
-    def weights(self, channels: Tensor, reference: Tensor, at: tuple[int, int]) -> Tensor:
-        """Where the pixel (y, x) finds its colours: (h, w) over the grid, summing to 1. For one frame."""
-        h, w = _grid(channels)
-        row, column = at[0] * h // channels.shape[-2], at[1] * w // channels.shape[-1]
-        key, query = self.keys(resized(reference, (h, w))[:, :1])[0], self.keys(resized(channels[:, :1], (h, w)))[0, :, row, column]
-        radius = self.window // 2
-        places = F.pad(self.nearness(key), (w, w, h, h), value=-torch.inf)  # wide enough to be laid round any cell
-        places = places[h + radius - row:2 * h + radius - row, w + radius - column:2 * w + radius - column]
-        alike = -(key - query[:, None, None]).square().sum(0) / 2
-        return (alike + places).flatten().softmax(0).view(h, w)
+    def weights(self, l: Tensor, reference: Encoded, at: tuple[int, int]) -> Tensor:
+        """Where the pixel (y, x) of one frame finds its colours: (H/4, W/4), summing to 1."""
+        h, w = l.shape[-2] // CELL, l.shape[-1] // CELL
+        query = self.query(l)[0][0, at[0] // CELL * w + at[1] // CELL]
+        return (reference.key[0] @ query).softmax(0).view(h, w)
+
+    @staticmethod
+    def _places(like: Tensor) -> tuple[Tensor, Tensor]:
+        """x and y of each cell's centre, (h, w), in heights of the frame, 0 in its middle."""
+        h, w = like.shape[-2:]
+        y = (torch.arange(h, device=like.device, dtype=like.dtype) + 0.5 - h / 2) / h
+        x = (torch.arange(w, device=like.device, dtype=like.dtype) + 0.5 - w / 2) / h
+        return x.expand(h, w), y[:, None].expand(h, w)
 
 
-def _grid(channels: Tensor) -> tuple[int, int]:
-    return -(-channels.shape[-2] // 2), -(-channels.shape[-1] // 2)
-
-
-def _mean(x: Tensor) -> Tensor:
-    """Of the square around each cell, at the border of what there is of it."""
-    return F.avg_pool2d(x, AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)
+def _cells(maps: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B, h * w, C)."""
+    return maps.flatten(2).mT

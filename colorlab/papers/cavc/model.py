@@ -36,9 +36,11 @@ was measured on this network. A choice that shapes the result, and why:
   exchanging the tokens moved ab by 2 at the default and by 16 so; at 3e-3 and the default by 0.2, the path was dead.
 - *Skips* join features of equal size, and SCA_features is the outermost: the paper lists it as the decoder's input.
 - *Lightness:* the network paints RGB, lightness included. `step` keeps only its ab, so that the film's own L stays; `paint` is the rest.
-- *Course size* (`lay_window`): a network that has seen thirty films cannot paint a palette from tokens. So the reference's colours are
-  laid over the frame by place and lightness (laying.py), beside SCA_features, and painting starts from them; what is learned is where
-  they are wrong. This is a search, if a near one, and not the paper's; `lay_window=0` is the paper's way at the course's size.
+- *Course size* (`lay_channels`): a network that has seen fifty films cannot paint a palette from tokens. So the reference's colours are
+  laid over the frame by likeness and place (laying.py), beside SCA_features, and painting starts from them; what is learned is where
+  they are wrong. This is a search and not the paper's; `lay_channels=0` is the paper's way at the course's size.
+- *The course's tokens* come from EfficientNet-Lite0 in ViT-B/32's place (`extractor="imagenet"`): its map of stride 32 of a picture of 224 x 224 has
+  the same 49 patches. The mean colours of each patch stand beside its features, as a small network hears them sooner.
 - *Reference:* the paper does not say which frame it is. Any picture serves. Several are blended: see `blend`. A film's own frame
   given as reference is recoloured like every other frame, not copied.
 
@@ -48,7 +50,6 @@ Paper's training: AdamW, 1e-4 falling linearly to 1e-6, 256 x 256; its loss is n
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -57,18 +58,23 @@ from torch.nn import functional as F
 
 from colorlab.color import join_lab, lab_to_rgb, rgb_to_lab, split_lab
 from colorlab.errors import InputError
+from colorlab.modules.choosing import choose
 from colorlab.modules.clips import as_clip
 from colorlab.modules.references import References, parse_references
+from colorlab.modules.resizing import resized
 from colorlab.papers.cavc import explain
 from colorlab.papers.cavc.channel_attention import CosineSimilarity, NoSimilarity, SingleChannelAttention
-from colorlab.papers.cavc.color_extraction import VGG, Patches, VisionTransformer, histogram_features
-from colorlab.papers.cavc.laying import Laying
-from colorlab.papers.cavc.state import State, as_channels, blend, small_picture
+from colorlab.papers.cavc.color_extraction import VGG, Patches, PretrainedPatches, VisionTransformer, histogram_features
+from colorlab.papers.cavc.laying import AB, Laying
+from colorlab.papers.cavc.state import State, as_channels, blend, scaled
 from colorlab.papers.cavc.u_colorization import DecoderLevel, EncoderLevel, Fusion, HistogramGuide, NoGuide
 
-# The paper's ablations exchange one of these modules (Tables 3, 4 and 5); `Patches` is ours, for the course.
+# The paper's ablations exchange one of these modules (Tables 3, 4 and 5); the last three extractors are ours, for the course.
 SIMILARITIES = {"cosine": CosineSimilarity, "none": NoSimilarity}
-EXTRACTORS = {"vit": VisionTransformer, "vgg19": VGG, "patches": Patches}
+EXTRACTORS = {"vit": VisionTransformer, "vgg19": VGG, "patches": Patches, "imagenet": PretrainedPatches,
+              "random": lambda: PretrainedPatches(pretrained=False)}
+LAID = 4       # channels of what is laid: lightness, ab, and how alike
+TRUSTED = 5.0  # the sigmoid of it is how far laid colours are trusted before training
 GUIDES = {"histogram": HistogramGuide, "none": NoGuide}
 
 
@@ -89,8 +95,7 @@ class CAVCConfig:
     code_width: int = 128           # numbers that the histogram becomes
     bins: int = 256                 # of the histogram, per channel; fewer are harder to learn a film by heart from
     dropout: float = 0.1            # of whole channels, in training
-    lay_window: int = 0             # cells of 2 x 2 pixels along a side, in which laying.py looks for a pixel's colour; 0: it is not done
-    laid: int = 112                 # the reference's rows and columns there
+    lay_channels: int = 0           # of the keys by which laying.py looks for a cell's colour; 0: it is not done
     frames_at_once: int = 1         # how many frames a film is coloured by at a time; they do not see each other
 
     @classmethod
@@ -100,9 +105,9 @@ class CAVCConfig:
 
     @classmethod
     def course(cls) -> CAVCConfig:
-        """The same code with learned patch tokens, narrowest where there are most pixels: no download, quick on a laptop."""
-        return cls(extractor="patches", sca_width=8, sca_features=16, widths=(16, 48, 96, 128), decoder_widths=(96, 48, 16, 8),
-                   color_width=64, code_width=64, bins=32, dropout=0.0, lay_window=15)
+        """The same code with tokens of a small pretrained network, narrowest where there are most pixels: quick on a laptop."""
+        return cls(extractor="imagenet", sca_width=8, sca_features=16, widths=(16, 48, 96, 128), decoder_widths=(96, 48, 16, 8),
+                   color_width=64, code_width=64, bins=32, dropout=0.0, lay_channels=64, frames_at_once=4)
 
     @classmethod
     def tiny(cls) -> CAVCConfig:
@@ -130,8 +135,8 @@ class CAVC(nn.Module):
         sizes = (config.head_width, config.window, config.dropout)
 
         self.sca = SingleChannelAttention(similarity, config.sca_width, config.sca_features, config.window)
-        self.laying = Laying(config.lay_window) if config.lay_window else None
-        full = config.sca_features + (3 if self.laying else 0)  # channels at full size
+        self.laying = Laying(config.lay_channels, config.extractor != "random") if config.lay_channels else None
+        full = config.sca_features + (LAID if self.laying else 0)  # channels at full size
         inner = (full, *config.widths)
         self.encoder = nn.ModuleList(EncoderLevel(i, o, *sizes) for i, o in zip(inner, config.widths))
         self.fusion = Fusion(extractor.width, config.color_width)
@@ -141,7 +146,7 @@ class CAVC(nn.Module):
         skips = (*config.widths[-2::-1], full)
         self.decoder = nn.ModuleList(DecoderLevel(i, s, o, guide(config.code_width, o), *sizes)
                                      for i, s, o in zip(inner, skips, config.decoder_widths))
-        self.head = nn.Conv2d(config.decoder_widths[-1], 3, kernel_size=1)
+        self.head = nn.Conv2d(config.decoder_widths[-1], 4 if self.laying else 3, kernel_size=1)
         if self.laying:
             nn.init.zeros_(self.head.weight), nn.init.zeros_(self.head.bias)
 
@@ -165,8 +170,8 @@ class CAVC(nn.Module):
         pictures = [lab_to_rgb(reference.image) for reference in parsed]
         tokens = [self.extractor(rgb.to(self.head.weight.dtype)) for rgb in pictures]
         histograms = [histogram_features(rgb, self.config.bins) for rgb in pictures]
-        small = torch.stack([small_picture(rgb, self.config.laid) for rgb in pictures]) if self.laying else None
-        return State(0, tuple(reference.frame for reference in parsed), torch.stack(tokens), torch.stack(histograms), small)
+        laid = tuple(scaled(reference.image) for reference in parsed) if self.laying else ()
+        return State(0, tuple(reference.frame for reference in parsed), torch.stack(tokens), torch.stack(histograms), laid)
 
     def step(self, l: Tensor, state: State) -> tuple[Tensor, State]:
         """Colour the next frames.
@@ -187,13 +192,17 @@ class CAVC(nn.Module):
         return self(as_channels(l.flatten(0, 1)), tokens.flatten(0, 1), histograms.flatten(0, 1), laid).unflatten(0, (B, T))
 
     def lay(self, channels: Tensor, state: State) -> Tensor:
-        """(B, T, C, H, W) -> (B, T, 3, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T frames and mixed as `blend` says."""
-        frames = []
-        for t, frame in enumerate(channels.unbind(1)):
+        """(B, T, C, H, W) -> (B, T, 4, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T frames and mixed as `blend` says,
+        and how alike they are."""
+        H, W = channels.shape[-2:]
+        frames = self.padded(channels[:, :, :1].flatten(0, 1)).unflatten(0, channels.shape[:2])
+        pictures = [resized(picture.to(channels), (H, W)).expand(len(channels), -1, -1, -1) for picture in state.pictures]
+        encoded = [self.laying.encode(self.padded(picture)) for picture in pictures]
+        laid = []
+        for t, frame in enumerate(frames.unbind(1)):
             shares = blend(state.moments, state.frame + t)
-            frames.append(sum(share * self.laying(frame, picture.expand(len(frame), -1, -1, -1))
-                              for share, picture in zip(shares, state.pictures) if share))
-        return torch.stack(frames, dim=1)
+            laid.append(sum(share * torch.cat(self.laying(frame, reference), dim=1) for share, reference in zip(shares, encoded) if share))
+        return torch.stack(laid, dim=1)[..., :H, :W]
 
     def guidance(self, state: State, B: int, T: int) -> tuple[Tensor, Tensor]:
         """What the references say to each of the next T frames: tokens (B, T, 1 + n * n, width), histograms (B, T, 3 * bins)."""
@@ -208,7 +217,7 @@ class CAVC(nn.Module):
     def forward(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor | None = None) -> Tensor:
         """U-Colorization of one frame (§3.1.3).
 
-        channels: (B, C, H, W) in [-1, 1], any C; tokens: (B, 1 + n * n, width); histograms: (B, 3 * bins); laid: of `lay`, (B, 3, H, W),
+        channels: (B, C, H, W) in [-1, 1], any C; tokens: (B, 1 + n * n, width); histograms: (B, 3 * bins); laid: of `lay`, (B, 4, H, W),
         where it is done. Returns RGB (B, 3, H, W) in [-1, 1].
         """
         H, W = channels.shape[-2:]
@@ -224,8 +233,9 @@ class CAVC(nn.Module):
         painted = self.head(x)[..., :H, :W]
         if laid is None:
             return painted.tanh()
-        start = 2 * lab_to_rgb(join_lab(50 * channels[:, :1] + 50, 50 * laid[:, 1:])) - 1
-        return F.hardtanh(start.to(painted) + painted)                       # not tanh: what is painted on nothing stays as it was laid
+        trust = (painted[:, 3:].float() + TRUSTED).sigmoid()
+        start = 2 * lab_to_rgb(join_lab(50 * channels[:, :1] + 50, trust * AB * laid[:, 1:3])) - 1
+        return F.hardtanh(start.to(painted) + painted[:, :3])                # not tanh: a zero correction leaves what was laid unchanged
 
     @torch.no_grad()
     def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
@@ -252,9 +262,3 @@ class CAVC(nn.Module):
         if self.extractor.frozen:
             self.extractor._apply(fn)
         return super()._apply(fn, recurse)
-
-
-def choose(table: Mapping[str, type[nn.Module]], field: str, name: str) -> type[nn.Module]:
-    if name not in table:
-        raise InputError(f"{field}={name!r} is not known to cavc; choose one of {', '.join(map(repr, table))}")
-    return table[name]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from colorlab.color import rgb_to_lab, split_lab
-from colorlab.modules.resizing import resized
+from colorlab.color import split_lab
+
+from .laying import AB
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class State:
     moments: tuple[int | None, ...]   # R: the frame each reference colours, None for a picture that is not of the film
     tokens: Tensor                    # (R, B, 1 + n * n, width) color_features
     histograms: Tensor                # (R, B, 3 * bins) color_histogram
-    pictures: Tensor | None           # (R, B, 3, n, n) the references themselves, small, where they are laid: L in [-1, 1], ab / 50
+    pictures: tuple[Tensor, ...]      # R of (B, 3, h, w): the references themselves, where they are laid: L in [-1, 1], ab / 50
 
 
 def as_channels(l: Tensor) -> Tensor:
@@ -27,10 +28,10 @@ def as_channels(l: Tensor) -> Tensor:
     return l / 50 - 1
 
 
-def small_picture(rgb: Tensor, n: int) -> Tensor:
-    """(B, 3, h, w) in [0, 1] -> (B, 3, n, n): L in [-1, 1] as the network's, and ab / 50."""
-    l, ab = split_lab(rgb_to_lab(resized(rgb, (n, n))))
-    return torch.cat((as_channels(l), ab / 50), dim=1)
+def scaled(lab: Tensor) -> Tensor:
+    """Lab (B, 3, h, w) -> L in [-1, 1] as the network's, and ab / 50."""
+    l, ab = split_lab(lab)
+    return torch.cat((as_channels(l), ab / AB), dim=1)
 
 
 def blend(moments: tuple[int | None, ...], frame: int) -> list[float]:

@@ -15,9 +15,15 @@ FEATURES = {"pvgfe": GuidedFusion, "resnet50": LocalOnly, "dinov2": GuideOnlySca
 PROPAGATION = {"memory": MemoryPropagation, "stacking": MemoryPropagation, "recurrent": Recurrent}
 
 
+# Where each source of features comes from; the guide's for the fields of the config and the stride of the CNN.
+GUIDES = {"pretrained": lambda c: backbones.dinov2_guide(), "small": lambda c: backbones.small_guide(*c.guide, backbones.SmallCNN.stride),
+          "imagenet": lambda c: backbones.PretrainedGuide(c.guide[0]),
+          "random": lambda c: backbones.PretrainedGuide(c.guide[0], pretrained=False)}
+
+
 def build_features(c: ColorMNetConfig) -> FrameEncoder:
-    if c.features not in FEATURES or c.backbones not in ("pretrained", "small"):
-        raise ValueError(f"features is one of {', '.join(FEATURES)} and backbones pretrained or small, "
+    if c.features not in FEATURES or c.backbones not in GUIDES:
+        raise ValueError(f"features is one of {', '.join(FEATURES)} and backbones one of {', '.join(GUIDES)}, "
                          f"got {c.features!r} and {c.backbones!r}")
     pretrained = c.backbones == "pretrained"
     stride = 16 if pretrained else backbones.SmallCNN.stride
@@ -25,7 +31,7 @@ def build_features(c: ColorMNetConfig) -> FrameEncoder:
     if c.features != "dinov2":
         cnn = backbones.ResNet50() if pretrained else backbones.SmallCNN(c.channels)
     if c.features != "resnet50":
-        guide = backbones.dinov2_guide() if pretrained else backbones.small_guide(*c.guide, stride)
+        guide = GUIDES[c.backbones](c)
     return FrameEncoder(cnn, guide, FEATURES[c.features], c.channels, stride)
 
 

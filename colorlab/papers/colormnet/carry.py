@@ -74,16 +74,17 @@ class CarriedChroma(nn.Module):
         """(B, 1, H, W) -> (B, 4, h, w), means over each cell's quarters."""
         return F.pixel_unshuffle(F.avg_pool2d(l.float(), self.stride // 2), 2)
 
-    def forward(self, l: Tensor, read: Tensor, exemplars: Sequence[Tensor], nearby: Tensor | None = None,
+    def forward(self, l: Tensor, read: Tensor, correction: Tensor, exemplars: Sequence[Tensor], nearby: Tensor | None = None,
                 last: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Chroma of the frame with lightness l, (B, 2, H, W), and what was read with its places made exact.
 
-        l: (B, 1, H, W) in [-1, 1]; read: (B, numbers + 3 R, h, w), its places in R exemplars; exemplars: those of them that were
+        l: (B, 1, H, W) in [-1, 1]; read: (B, numbers + 3 R, h, w), its places in R exemplars; correction: (B, 2, H, W), what the decoder adds to
+        what is drawn of it, but not to colours that are read at exact places; exemplars: those of them that were
         seen so far, Lab (B, 3, H, W); nearby: (B, 3, h, w), places in the frame remembered last, `last` (B, 3, H, W). The exemplars
         have the last word: their colours are no copies of copies.
         """
         lines, lightness, places = self.split(read)
-        chroma = draw_lines(lines.float(), l.float(), self.stride)
+        chroma = draw_lines(lines.float(), l.float(), self.stride) + correction
         if self.register is None:
             return chroma, read
         if nearby is not None:

@@ -29,7 +29,8 @@ class ColorMNetConfig:
     window: int = 15              # λ: side of the window of local attention
 
     # Sizes
-    backbones: str = "pretrained"                        # ResNet-50, ResNet-18 and DINOv2 ViT-S/14; or "small": our own
+    backbones: str = "pretrained"                        # ResNet-50, ResNet-18 and DINOv2 ViT-S/14; our own: "small";
+                                                         # "imagenet" and "random": small beside a frozen guide of such weights
     channels: tuple[int, int, int] = (1024, 512, 256)    # of the frame's features, coarse to fine
     decoder: tuple[int, int, int] = (512, 256, 256)      # of the decoder, coarse to fine
     hidden_inner: int = 256                              # width in which the decoder's three scales meet for the hidden state
@@ -55,8 +56,8 @@ class ColorMNetConfig:
         Trained at temperature 1, keys grow until each pixel reads a single entry, and then nothing tells them where to go: hence 16.
         """
         return cls(temperature=16.0, mem_every=2, max_mid_frames=3, min_mid_frames=2, prototypes=256, max_long=1024,
-                   backbones="small", channels=(48, 16, 4), decoder=(32, 12, 4), hidden_inner=32, key=32, value=24, hidden=16,
-                   guide=(96, 4), value_trunk=24, carry_chroma=True, register=3)
+                   backbones="imagenet", channels=(64, 16, 8), decoder=(48, 16, 8), hidden_inner=32, key=48, value=24, hidden=16,
+                   guide=(128, 4), value_trunk=24, carry_chroma=True, register=3)
 
     @classmethod
     def tiny(cls) -> ColorMNetConfig:

@@ -202,8 +202,9 @@ class ColorMNet(nn.Module):
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
         if self.carry is None:
             return decoded.logits.tanh(), None, state
-        chroma, carried = self.carry(look.image[:, :1], carried, state.exemplars, nearby, None if nearby is None else state.last.image)
-        return chroma + decoded.logits, carried, state
+        last = None if nearby is None else state.last.image
+        chroma, carried = self.carry(look.image[:, :1], carried, decoded.logits, state.exemplars, nearby, last)
+        return chroma, carried, state
 
     def read(self, look: Look, state: State) -> tuple[Tensor, Tensor | None, Tensor | None, State]:
         """(B, 2, Cv, h, w), V + L: read from memory and nearby; what is carried with it, (B, numbers + 3 R, h, w); and the place nearby,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.modules.color_lines import draw_lines, fit_lines, numbers
@@ -58,11 +59,11 @@ class Colorization(nn.Module):
     painted again. Its way down depends on nothing else: `source` makes it once.
     """
 
-    def __init__(self, stages: list[nn.Module], inputs: int, width: int = 64):
+    def __init__(self, stages: list[nn.Module], inputs: int, width: int = 64, outputs: int = 2):
         super().__init__()
         self.down = WayDown(inputs, width)
         self.middle = nn.ModuleList(stages)
-        self.up = WayUp(width)
+        self.up = WayUp(width, outputs)
 
     def source(self, picture: Tensor) -> Tensor:
         """picture: (F, inputs, H, W) -> what the middle stages take in, (F, C, H/8, W/8)."""
@@ -70,7 +71,7 @@ class Colorization(nn.Module):
 
     def forward(self, frames: Tensor, references: Tensor, tokens: Tensor | None) -> Tensor:
         """frames: (B, T, inputs, H, W): L / 50 and the guide; references: (B, R, C, H/8, W/8), their `source`;
-        tokens: (B, (R + T) * H/8 * W/8, width). Returns (B, T, 2, H, W), before any tanh.
+        tokens: (B, (R + T) * H/8 * W/8, width). Returns (B, T, outputs, H, W), before any tanh.
         """
         B, T = frames.shape[:2]
         source, skips = self.down(frames.flatten(0, 1))
@@ -83,6 +84,8 @@ class Colorization(nn.Module):
 
 class Painted(nn.Module):
     """The paper's output: all colour is the subnet's own."""
+
+    outputs = 2
 
     def carried(self, l: Tensor, ab: Tensor) -> Tensor:
         """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: (B, 2, H/4, W/4), the top left of each sixteen."""
@@ -99,18 +102,22 @@ class Painted(nn.Module):
 
 
 class Corrected(nn.Module):
-    """The warped colour, mean of the heads, and what the subnet adds to it: with a last layer of zeros the warp passes as it is.
+    """The warped colour, mean of the heads, as far as the subnet trusts it, and what the subnet adds: a third channel says how far.
 
-    register: steps that make the matched places exact; colours read there then stand for the warped ones as far as lightness agrees.
+    With a zero-initialised last layer that is the warp, but for 1 %. register: steps that make the matched places exact; colours read there then
+    replace the corrected ones as far as lightness agrees and the warp is trusted.
     """
+
+    outputs = 3
+    trusts = 5.0  # the sigmoid of it is how far a warp is trusted before training
 
     def __init__(self, register: int | None = None):
         super().__init__()
         self.register = register
 
     def carried(self, l: Tensor, ab: Tensor) -> Tensor:
-        """The heads bring over ab and, to be drawn at full size, each cell's lines: (B, 2 + 16, H/4, W/4)."""
-        return torch.cat((ab[..., ::4, ::4], fit_lines(l, ab, 4)), dim=1)
+        """The heads bring over each cell's mean ab and, to be drawn at full size, its lines: (B, 2 + 16, H/4, W/4)."""
+        return torch.cat((F.avg_pool2d(ab, 4), fit_lines(l, ab, 4)), dim=1)
 
     def values(self, references: EncodedReference) -> Tensor:
         if self.register is None:
@@ -119,19 +126,21 @@ class Corrected(nn.Module):
 
     def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
         B, T = l.shape[:2]
-        l = l.flatten(0, 1)                                                          # (B * T, 1, H, W)
-        warped = drawn = 128 * draw_lines(self.lines(warp).flatten(0, 1), l / 50 - 1, 4)     # (B * T, 2, H, W)
+        l, painted = l.flatten(0, 1), painted.flatten(0, 1).float()
+        trust = (painted[:, 2:] + self.trusts).sigmoid()                             # (B * T, 1, H, W)
+        drawn = draw_lines(self.lines(warp).flatten(0, 1), l / 50 - 1, 4)            # (B * T, 2, H, W)
+        ab = corrected = 128 * (trust * drawn + painted[:, :2].tanh())
         if self.register is not None:
             found = warp.color[:, :, :, COLOR:].mean(2).flatten(0, 1).unflatten(1, (-1, 3))     # (B * T, R, 3, H/4, W/4)
             for picture, place in zip(references.unbind(1), found.unbind(1)):
                 brought = bring(l, picture.repeat_interleave(T, 0), place, self.register)
-                warped = warped + brought.trust * (brought.ab - drawn)               # trusts add up to 1 at most
-        return warped.unflatten(0, (B, T)) + 128 * painted.tanh()
+                ab = ab + trust * brought.trust * (brought.ab - corrected)           # trusts add up to 1 at most
+        return ab.unflatten(0, (B, T))
 
     def handed_on(self, l: Tensor, ab: Tensor, warp: Warp) -> Tensor:
         """`carried` of a block's last frame: the lines that were read, and fitted anew only what was added to them."""
         lines = self.lines(warp)[:, -1]
-        return torch.cat((ab[..., ::4, ::4], lines + fit_lines(l, ab - draw_lines(lines, l, 4), 4)), dim=1)
+        return torch.cat((F.avg_pool2d(ab, 4), lines + fit_lines(l, ab - draw_lines(lines, l, 4), 4)), dim=1)
 
     @staticmethod
     def lines(warp: Warp) -> Tensor:

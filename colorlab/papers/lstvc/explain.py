@@ -29,7 +29,7 @@ def attention_maps(model: LSTVC, l: Tensor, state: LSTVCState, at: tuple[int, in
     preceding = state.last is not None
     names += [f"last frame {state.frame - 1}"] * preceding
     lightness = pad(l[:, 0])[:, None]
-    features, _ = model._features(lightness, references, state)
+    features, _ = model._features(model._seen(lightness), references, state)
 
     linked, share = _linkage_map(model, lightness, state, at)
     maps = _head_maps(model, features, len(names), preceding, at)             # (heads, R, h, w), each head's sum to 1

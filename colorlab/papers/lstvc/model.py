@@ -54,19 +54,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.color import lab_to_rgb, split_lab
+from colorlab.color import split_lab
 from colorlab.errors import InputError
+from colorlab.modules.choosing import choose
 from colorlab.modules.clips import as_clip
 from colorlab.modules.references import Reference, References, parse_references
 from colorlab.modules.resizing import resized
 
 from .attention import to_tokens
-from .backbone import Backbone, FrozenBatchNorm, TrainedNorm
+from .backbone import Backbone, FrozenBatchNorm, PretrainedBackbone, TrainedNorm
 from .cnn_transformer import CNNTransformer, ConvEncoder, HighFeatures, Project
 from .colorization import DILATIONS, Colorization, Corrected, LinkedStage, Painted, PlainStage
 from .correspondence import DoubleHead, Fusion, VanillaHead, Warp
 from .linkage import Linkage, NoLinkage
 from .state import Colored, EncodedReference, LSTVCState
+
+
+# What features are made of: the paper's ResNet alone, or beside it frozen features, of ImageNet's or (for an ablation) of random weights.
+BACKBONES = {"resnet": lambda resnet: resnet, "imagenet": PretrainedBackbone,
+             "random": lambda resnet: PretrainedBackbone(resnet, pretrained=False)}
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,7 @@ class LSTVCConfig:
     backbone_taps: tuple[int, int, int] = (2, 3, 3)
     backbone_width: int = 64
     backbone_frozen: bool = True     # batch norms with fixed statistics; else group norms that learn
+    backbone: str = "resnet"         # one of BACKBONES
     transformer: bool = True         # the transformer branches of both subnets; without them there is no linkage either
     linkage: bool = True
     second_head: bool = True         # the augmented head
@@ -105,9 +112,9 @@ class LSTVCConfig:
     @classmethod
     def course(cls) -> LSTVCConfig:
         """Small enough for a laptop's CPU; untrained, it already shows the warped colour."""
-        return cls(encoder_blocks=2, channels=64, width=48, heads=2, linkage_heads=2, inner=96, match_channels=32, residual_blocks=1,
-                   color_width=8, dropout=0.0, backbone_blocks=(2, 2, 3), backbone_taps=(1, 1, 1), backbone_width=8,
-                   backbone_frozen=False, start_from_warp=True, rolling=True, register=3, block_size=2)
+        return cls(encoder_blocks=2, channels=96, width=96, heads=4, linkage_heads=4, inner=192, match_channels=64, residual_blocks=1,
+                   color_width=12, dropout=0.0, backbone_blocks=(1, 1, 2), backbone_taps=(1, 1, 1), backbone_width=6, backbone_frozen=False,
+                   backbone="imagenet", start_from_warp=True, rolling=True, register=3, block_size=2)
 
     @classmethod
     def tiny(cls) -> LSTVCConfig:
@@ -123,6 +130,13 @@ class Look(NamedTuple):
     similarity: Tensor  # (B, T, heads, h, w) in [-1, 1]
 
 
+class Seen(NamedTuple):
+    """Grey frames as the two subnets receive them."""
+
+    high: HighFeatures  # cnn (B, T, 512, H/8, W/8) and tokens (B, T, 384, H/8, W/8)
+    low: Tensor         # (B, T, 256, H/4, W/4) R_low
+
+
 class LSTVC(nn.Module):
     """Colour a film, a block of frames at a time, from one reference or several."""
 
@@ -130,9 +144,10 @@ class LSTVC(nn.Module):
         super().__init__()
         self.config = config
         norm = FrozenBatchNorm if config.backbone_frozen else TrainedNorm
-        half, quarter, eighth = (4 * config.backbone_width * scale for scale in (1, 2, 4))
-        self.backbone = Backbone(config.backbone_blocks, config.backbone_taps, config.backbone_width, norm)
-        self.project = Project(2 * eighth, config.channels, config.width)
+        resnet = Backbone(config.backbone_blocks, config.backbone_taps, config.backbone_width, norm)
+        self.backbone = choose(BACKBONES, "backbone", config.backbone)(resnet)
+        half, quarter, high = self.backbone.channels
+        self.project = Project(high, config.channels, config.width)
         self.linkage = _linkage(config)
         self.encoder = _encoder(config)
         self.fusion = Fusion(half, quarter, config.channels, 2 * config.match_channels, config.residual_blocks, config.mix)
@@ -141,8 +156,8 @@ class LSTVC(nn.Module):
             raise ValueError("rolling and register need start_from_warp: only that output says what of its colours is to be carried on")
         self.heads = head(config.match_channels, config.width, config.temperature, preceding=config.start_from_warp)
         inputs = 1 + 3 * len(self.heads.names) + 2 * config.preceding_frame  # L; ab and similarity of each head; ab before
-        self.colorization = Colorization(_middle_stages(config), inputs, config.color_width)
         self.output = Corrected(config.register) if config.start_from_warp else Painted()
+        self.colorization = Colorization(_middle_stages(config), inputs, config.color_width, self.output.outputs)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -158,7 +173,8 @@ class LSTVC(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
-            self.backbone.conv1.weight.copy_(self.backbone.conv1.weight.mean(1, keepdim=True).expand(-1, 3, -1, -1))
+            resnet = self.backbone.small if isinstance(self.backbone, PretrainedBackbone) else self.backbone
+            resnet.conv1.weight.copy_(resnet.conv1.weight.mean(1, keepdim=True).expand(-1, 3, -1, -1))
 
     @property
     def frames_per_step(self) -> int:
@@ -192,7 +208,8 @@ class LSTVC(nn.Module):
         lightness = pad(l.flatten(0, 1)).unflatten(0, (B, T))                        # (B, T, 1, H', W'), multiples of 8
         references = self._references(state, T)                                      # each (B, R, ...)
 
-        features, tokens = self._features(lightness, references, state)              # (B, R + T, C, H'/4, W'/4)
+        seen = self._seen(lightness)
+        features, tokens = self._features(seen, references, state)                   # (B, R + T, C, H'/4, W'/4)
         warp = self.heads(features, self.output.values(references), preceding=state.last is not None)
         ab = self._paint(lightness, warp, references, tokens, state)[..., :H, :W]    # (B, T, 2, H, W)
 
@@ -201,7 +218,7 @@ class LSTVC(nn.Module):
         after = replace(state, frame=state.frame + T, linkage=self.linkage.store(state.linkage, tokens),
                         grid=state.grid or tuple(side // 8 for side in lightness.shape[-2:]),
                         preceding=ab[:, -1] if self.config.preceding_frame else None,
-                        last=self._colored(l[:, -1], ab[:, -1], warp) if self.config.rolling else None)
+                        last=self._colored(l[:, -1], ab[:, -1], warp, seen) if self.config.rolling else None)
         return Look(ab, 128 * warp.ab[cells], warp.similarity[cells]), after
 
     def attention(self, l: Tensor, state: LSTVCState, at: tuple[int, int]) -> dict[str, Tensor]:
@@ -218,7 +235,7 @@ class LSTVC(nn.Module):
 
     def load_backbones(self) -> None:
         """Start the backbone from torchvision's ResNet-101, trained on ImageNet. Needs the full width and, once, a network."""
-        if self.config.backbone_width != 64 or not self.config.backbone_frozen:
+        if self.config.backbone_width != 64 or not self.config.backbone_frozen or self.config.backbone != "resnet":
             raise InputError("ImageNet weights fit the paper's ResNet-101 only: use preset='paper'")
         try:
             from torchvision.models import ResNet101_Weights
@@ -230,14 +247,18 @@ class LSTVC(nn.Module):
     def encode(self, image: Tensor, size: tuple[int, int]) -> EncodedReference:
         """image: Lab (B, 3, any, any) -> what of a reference does not depend on the frames, for a film of `size` (H, W)."""
         image = pad(resized(image, size))
-        rgb, ab = lab_to_rgb(image), split_lab(image)[1] / 128
-        taps = self.backbone(rgb)
+        taps = self.backbone(self.backbone.seen(image))
+        l, ab = split_lab(image)
+        color = self.output.carried(l / 50 - 1, ab / 128)
+        return EncodedReference(image, self.project(taps.high), self.fusion.low(taps), color, self._source(image))
+
+    def _source(self, image: Tensor) -> Tensor:
+        """A picture's way into the colorization subnet: its own colours stand where the heads' would, with full similarity."""
+        l, ab = split_lab(image)
         heads = len(self.heads.names)
-        known = [split_lab(image)[0] / 50 - 1, *[ab] * heads, *[torch.ones_like(ab[:, :1])] * heads]
-        known += [ab] * self.config.preceding_frame
-        guide = torch.cat([F.interpolate(x[..., ::4, ::4], scale_factor=4.0) for x in known[1:]], dim=1)
-        source = self.colorization.source(torch.cat((known[0], guide), dim=1))
-        return EncodedReference(image, self.project(taps.high), self.fusion.low(taps), self.output.carried(known[0], ab), source)
+        guide = [ab / 128] * heads + [torch.ones_like(l)] * heads + [ab / 128] * self.config.preceding_frame
+        guide = torch.cat([F.interpolate(x[..., ::4, ::4], scale_factor=4.0) for x in guide], dim=1)
+        return self.colorization.source(torch.cat((l / 50 - 1, guide), dim=1))
 
     def _with_encoded(self, l: Tensor, state: LSTVCState) -> LSTVCState:
         """The state with all references encoded that this block looks at, for the size, device and precision of l (B, T, 1, H, W)."""
@@ -253,20 +274,26 @@ class LSTVC(nn.Module):
         """What the next `count` frames look at, side by side: the references in use and, where it is asked for, the frame before."""
         encoded = [state.encoded[index] for index in state.in_use(count)]
         if state.last is not None:
-            encoded.append(self.encode(state.last.lab, state.size)._replace(color=state.last.color))
+            lab, color, high, low = state.last
+            encoded.append(EncodedReference(pad(lab), high, low, color, self._source(pad(lab))))
         return _stacked(encoded)
 
-    def _colored(self, l: Tensor, ab: Tensor, warp: Warp) -> Colored:
+    def _colored(self, l: Tensor, ab: Tensor, warp: Warp, seen: Seen) -> Colored:
         """A block's last frame, l (B, 1, H, W) and ab (B, 2, H, W), for the next block to look at."""
-        return Colored(torch.cat((l, ab), dim=1).detach(), self.output.handed_on(pad(l) / 50 - 1, pad(ab) / 128, warp))
+        color = self.output.handed_on(pad(l) / 50 - 1, pad(ab) / 128, warp)
+        return Colored(torch.cat((l, ab), dim=1).detach(), color, HighFeatures(*(part[:, -1] for part in seen.high)), seen.low[:, -1])
 
-    def _features(self, l: Tensor, references: EncodedReference, state: LSTVCState) -> tuple[Tensor, Tensor | None]:
-        """R' of references and frames (B, n, C, H/4, W/4), and ho_t (B, n * H/8 * W/8, 384)."""
-        B, T = l.shape[:2]
+    def _seen(self, l: Tensor) -> Seen:
+        """What the backbone and the projections make of grey frames (B, T, 1, H, W), each by itself."""
         taps = self.backbone((l / 100).flatten(0, 1).expand(-1, 3, -1, -1))
-        high, low = self.project(taps.high), self.fusion.low(taps)
-        cnn, tokens, low = (torch.cat((known, new.unflatten(0, (B, T))), dim=1).flatten(0, 1)
-                            for known, new in zip((*references.high, references.low), (*high, low)))
+        frames = l.shape[:2]
+        return Seen(HighFeatures(*(part.unflatten(0, frames) for part in self.project(taps.high))), self.fusion.low(taps).unflatten(0, frames))
+
+    def _features(self, seen: Seen, references: EncodedReference, state: LSTVCState) -> tuple[Tensor, Tensor | None]:
+        """R' of references and frames (B, n, C, H/4, W/4), and ho_t (B, n * H/8 * W/8, 384)."""
+        B = len(seen.low)
+        cnn, tokens, low = (torch.cat((known, new), dim=1).flatten(0, 1)
+                            for known, new in zip((*references.high, references.low), (*seen.high, seen.low)))
         tokens = self.linkage.query(to_tokens(tokens, B), state.linkage)
         encoded = self.encoder(cnn, tokens)
         return self.fusion(encoded.cnn, low).unflatten(0, (B, -1)), encoded.tokens

@@ -25,11 +25,13 @@ class EncodedReference(NamedTuple):
 class Colored(NamedTuple):
     """The last frame of a block, where the next one is to look at it as at a reference."""
 
-    lab: Tensor    # (B, 3, H, W), without gradient
-    color: Tensor  # (B, 18, H/4, W/4) what the warp carries over of it
+    lab: Tensor         # (B, 3, H, W), without gradient
+    color: Tensor       # (B, 18, H/4, W/4) what the warp carries over of it
+    high: HighFeatures  # and `low`: its features as it was seen when it was coloured, at the padded size
+    low: Tensor
 
     def detach(self) -> Colored:
-        return Colored(*(part.detach() for part in self))
+        return Colored(self.lab.detach(), self.color.detach(), HighFeatures(*(part.detach() for part in self.high)), self.low.detach())
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,16 @@ from colorlab.color import join_lab
 from colorlab.errors import InputError
 from colorlab.modules.clips import as_clip
 from colorlab.modules.references import References, parse_references
+from colorlab.modules.choosing import choose
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig
 from colorlab.papers.lstvc.state import LSTVCState
 
-from .reference import Painter, ReferenceColorizer, through_8_bits
+from .reference import Painter, PretrainedColorizer, ReferenceColorizer, through_8_bits
+
+
+# Stage 1: the paper's network, or the course's, which stands on frozen features of ImageNet's or (for an ablation) of random weights.
+COLORIZERS = {"subnet": lambda config: ReferenceColorizer(config.color_width), "imagenet": lambda config: PretrainedColorizer(),
+              "random": lambda config: PretrainedColorizer(pretrained=False)}
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class TCAVCConfig:
     preceding_frame: bool = False          # what Eq. 4 says, and the released code does not
     vividness: float = 1.0                 # of what stage 1 paints: its ab times this
     color_width: int = 64                  # of stage 1's first layers; eight times as many in its middle
+    colorizer: str = "subnet"              # stage 1, one of COLORIZERS
     stage2: LSTVCConfig = field(default_factory=LSTVCConfig)  # its block_size, temperature, preceding_frame are taken from above
 
     @classmethod
@@ -65,7 +72,7 @@ class TCAVCConfig:
 
     @classmethod
     def course(cls) -> TCAVCConfig:
-        return cls(vividness=2.0, color_width=12, stage2=LSTVCConfig.course())
+        return cls(vividness=1.0, colorizer="imagenet", stage2=LSTVCConfig.course())
 
     @classmethod
     def tiny(cls) -> TCAVCConfig:
@@ -88,7 +95,7 @@ class TCAVC(nn.Module):
         super().__init__()
         self.config = config
         self.painter = painter
-        self.reference = ReferenceColorizer(config.color_width)
+        self.reference = choose(COLORIZERS, "colorizer", config.colorizer)(config)
         self.propagation = LSTVC(_stage2(config)) if config.semantic_correspondence else None
 
     @property

@@ -1,0 +1,17 @@
+"""A module exchanged by name: what a config's field says, out of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from colorlab.errors import InputError
+
+Builder = TypeVar("Builder", bound=Callable)
+
+
+def choose(table: Mapping[str, Builder], field: str, name: str) -> Builder:
+    """The entry of a table; raises InputError with the names that there are."""
+    if name not in table:
+        raise InputError(f"there is no {field} named {name!r}; choose one of {', '.join(map(repr, table))}")
+    return table[name]

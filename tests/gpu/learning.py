@@ -1,0 +1,73 @@
+"""Part 3: gradients against the CPU, the judges' turn and the temporal loss among them; a training step's time by each recipe; then training.
+
+Paper recipes run without the perceptual loss (VGG-19's weights are not to be had offline) and with given motion (nor are RAFT's).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+
+import torch
+from numerics import mode
+from report import Report
+
+import colorlab
+from colorlab.modules.discriminator import PatchDiscriminator
+from colorlab.train import EmbeddedWindows, Recipe, Settings, recipe_for, train
+from colorlab.train.batches import Batch, collate
+from colorlab.train.objective import Objective, Trial
+from colorlab.train.passes import Pass
+from colorlab.train.recipes import LossWeights
+
+METHODS = ("cavc", "lstvc", "colormnet", "tcavc")
+
+
+def run(report: Report, args: argparse.Namespace) -> None:
+    for method in METHODS:
+        report.add("gradients", method=method, **gradients(method, report.device))
+    for method in METHODS:
+        if report.left() > 25:
+            report.add("a step", **step_time(method, report, args.small))
+
+
+def gradients(method: str, device: torch.device) -> dict[str, float]:
+    """Relative distance of all gradients together, ours and the judges', from the CPU's, in float32."""
+    recipe = recipe_for(method, "tiny", weights=LossWeights(l1=0.1, temporal=0.5, smoothness=0.1, adversarial=0.2), batch=2, frames=4)
+    batch = collate([EmbeddedWindows(recipe, scenes=("parallax",))[k] for k in range(recipe.batch)])
+    with mode("float32", device):
+        here, there = _gradients(method, recipe, batch, torch.device("cpu")), _gradients(method, recipe, batch, device)
+    return {name: float((there[name] - here[name]).norm() / here[name].norm()) for name in here}
+
+
+def _gradients(method: str, recipe: Recipe, batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    objective, network = Objective(recipe), colorlab.load(method, "tiny").train()
+    judges = torch.nn.ModuleDict({"colors": PatchDiscriminator(width=8)}).to(device)
+    wrapped, batch = Pass(network, method).to(device), batch.to(device)
+    predictions = wrapped(batch.lab, None, 0)
+    terms = objective.terms({"colors": predictions["colors"]}, batch.motion, judges)
+    sum(weight * loss for weight, loss in terms.values()).backward()
+    Trial(judges)({"colors": predictions["colors"]}).backward()
+    flat = {"network": network, "judges": judges}
+    return {name: torch.cat([p.grad.flatten().cpu() for p in module.parameters() if p.grad is not None]) for name, module in flat.items()}
+
+
+def step_time(method: str, report: Report, small: bool) -> dict[str, object]:
+    """Five steps of the paper's recipe on embedded films, the fastest; and how many windows a second one reader makes."""
+    recipe = recipe_for(method, "tiny" if small else "paper", motion="given", steps=5, precision="no")
+    recipe = replace(recipe, weights=replace(recipe.weights, perceptual=0.0), reference=replace(recipe.reference, perceptual=0.0))
+    windows = EmbeddedWindows(recipe, films=1)
+    began = time.perf_counter()
+    windows[0], windows[1]
+    read = (time.perf_counter() - began) / 2
+    network = colorlab.load(method, "tiny" if small else "paper")
+    if report.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    record = train(network, method, recipe, windows, None, Settings(progress=False, log_every=1, cpu=report.device.type == "cpu"))
+    _, seconds = record.column("seconds")
+    _, waited = record.column("waited")
+    return {"method": method, "size": f"{recipe.size[0]}x{recipe.size[1]}", "batch": recipe.batch, "frames": recipe.frames,
+            "seconds": min(s - w for s, w in zip(seconds, waited)), "windows a second and reader": 1 / read,
+            "GiB": torch.cuda.max_memory_allocated() / 2 ** 30 if report.device.type == "cuda" else float("nan")}

@@ -13,5 +13,5 @@ Builder = TypeVar("Builder", bound=Callable)
 def choose(table: Mapping[str, Builder], field: str, name: str) -> Builder:
     """The entry of a table; raises InputError with the names that there are."""
     if name not in table:
-        raise InputError(f"there is no {field} named {name!r}; choose one of {', '.join(map(repr, table))}")
+        raise InputError(f"{field}={name!r} is not known; choose one of {', '.join(map(repr, table))}")
     return table[name]

@@ -146,11 +146,12 @@ def test_what_was_read_is_handed_on_and_only_the_rest_is_fitted(network):
     carry, lab = network.carry, film(1, 16, 16)[:, 0]
     l, nowhere = lab[:, :1] / 50 - 1, torch.zeros(1, 3, 4, 4)
     read = carry.fit(l, torch.rand(1, 2, 16, 16, generator=torch.Generator().manual_seed(1)), nowhere)
-    drawn, _ = carry(l, read, [])
+    none = torch.zeros(1, 2, 16, 16)
+    drawn, _ = carry(l, read, none, [])
     assert_close(carry.fit(l, drawn, nowhere, read), read, atol=1e-6, rtol=0)
     assert (carry.fit(l, drawn, nowhere) - read).abs().max() > 0.01
     more = carry.fit(l, drawn + 0.1, nowhere, read) - read
-    assert_close(carry(l, read + more, [])[0], drawn + 0.1, atol=1e-5, rtol=0)
+    assert_close(carry(l, read + more, none, [])[0], drawn + 0.1, atol=1e-5, rtol=0)
 
 
 def test_a_colours_place_in_the_exemplar_is_carried_along_and_stays_exact():
@@ -161,11 +162,22 @@ def test_a_colours_place_in_the_exemplar_is_carried_along_and_stays_exact():
     read = carry.fit(lab[:, 0, :1] / 50 - 1, lab[:, 0, 1:] / 110, place)
     for t in range(1, 10):
         l = lab[:, t, :1] / 50 - 1
-        chroma, read = carry(l, read, [lab[:, 0]])
+        chroma, read = carry(l, read, torch.zeros(1, 2, 32, 64), [lab[:, 0]])
         read = carry.fit(l, chroma, carry.split(read)[-1], read)
     known, x, y = carry.split(read)[-1][0, :, 1:-1, 6:-1]                                 # what has not come in from the left
     assert known.mean() > 0.25                                                            # nine trusts, multiplied
     assert (x / known - (column - 18 / 4)[1:-1, 6:-1]).abs().median() < 0.05 and (y / known - place[0, 2, 1:-1, 6:-1]).abs().median() < 0.05
+
+
+def test_a_correction_is_for_drawn_colours_and_not_for_those_read_at_exact_places():
+    carry, lab = build(register=2).carry, smooth_film(1, 32, 64)[:, 0]
+    l, chroma = lab[:, :1] / 50 - 1, lab[:, 1:] / 110
+    column, row = torch.arange(16.0).expand(8, 16), torch.arange(8.0)[:, None].expand(8, 16)
+    correction = torch.full((1, 2, 32, 64), 0.3)
+    for share in (0.0, 1.0):  # of the exemplar in what was read: nothing of it, or each cell's own place
+        read = carry.fit(l, chroma, share * torch.stack((torch.ones(8, 16), column, row))[None])
+        change = carry(l, read, correction, [lab])[0] - carry(l, read, 0 * correction, [lab])[0]
+        assert_close(change, (1 - share) * correction, atol=1e-3, rtol=0)
 
 
 def test_colours_read_at_exact_places_are_truer(network):

@@ -10,6 +10,7 @@ from colorlab.flow import warp
 from colorlab.modules.color_lines import draw_lines
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig
 from colorlab.papers.lstvc.attention import Attention
+from colorlab.papers.lstvc.model import pad
 
 
 def tiny(seed=0, **changes):
@@ -110,6 +111,7 @@ def test_the_frame_before_stands_beside_the_references_where_the_variant_asks_fo
 def test_what_the_warp_brought_over_is_handed_on_as_it_is():
     """Untrained, nothing is added: the next block finds the very lines that this one has read."""
     model, (l, reference) = tiny(**ROLLING), film()
+    model.output.trusts = 50.0  # wholly
     look, state = model.look(l[:, :2], model.start(reference))
     assert state.last.color.shape == (1, 18, 8, 10)
     painted = look.ab[:, -1] / 128
@@ -285,7 +287,32 @@ def test_the_course_network_starts_from_the_colour_it_carries():
     slope, offset = (torch.tensor(pair).view(2, 1, 1) for pair in ((0.5, -0.3), (10.0, -5.0)))
     reference[:, 1:] = slope * (reference[:, :1] - 50) + offset
     look, _ = model.look(l, model.start(reference))
-    assert_close(look.ab, slope * (l - 50) + offset, atol=1, rtol=0)
+    trust = torch.tensor(model.output.trusts).sigmoid()  # how far the warp is trusted before training
+    assert_close(look.ab, trust * (slope * (l - 50) + offset), atol=1, rtol=0)
+
+
+def test_where_the_warp_is_not_trusted_the_subnets_own_colours_stand_alone():
+    model = colorlab.load("lstvc", preset="course")
+    l, reference = film(1, 64, 96)
+    with torch.no_grad():
+        model.colorization.up.to_ab.bias.copy_(torch.tensor([0.1, -0.2, -100.0]))
+    look, _ = model.look(l, model.start(reference))
+    own = 128 * torch.tensor([0.1, -0.2]).tanh().view(2, 1, 1)
+    assert_close(look.ab, own.expand_as(look.ab), atol=1e-3, rtol=0)
+
+
+def test_equal_things_have_equal_features_whatever_their_colour():
+    model = colorlab.load("lstvc", preset="course")
+    other = picture(seed=3)
+    other[:, :1] = picture()[:, :1]
+    assert_close(model.encode(picture(), (32, 48)).low, model.encode(other, (32, 48)).low)
+
+
+def test_the_frame_before_is_seen_as_it_was_when_it_was_coloured():
+    model, (l, reference) = tiny(**ROLLING), film(4)
+    _, state = model.step(l[:, :2], model.start(reference))
+    alone = model._seen(pad(l[:, 1])[:, None])
+    assert_close(state.last.low, alone.low[:, 0], atol=1e-5, rtol=0)
 
 
 def test_the_course_network_is_small_and_matches_on_a_fine_grid():

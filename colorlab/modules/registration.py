@@ -28,6 +28,7 @@ FLAT = 1.0      # added to the mean squares of ∇L: where nothing is seen to mo
 AROUND = (3, 9, 25)  # cells, the sides of the neighbourhoods whose mean displacement is a guess too
 ROUNDS = 3      # of guessing and refining: what one cell has found, the next can guess
 NONE = 1e-6     # a share below which there is no place
+WON = 0.01      # in L: by how much a guess must be better than each one before it; rounding makes a thousandth of that
 LONGEST = 1.5   # pixels of a step: ∇L says nothing of what is farther away
 
 
@@ -56,7 +57,8 @@ def bring(l: Tensor, picture: Tensor, place: Tensor, steps: int) -> Brought:
     l: (B, 1, H, W) in [0, 100]; picture: (B, 3, H, W), Lab; place: (B, 3, h, w), the picture's `places` mixed for each cell of
     (H / h) x (W / w) pixels. steps: of least squares, each round.
     """
-    l, picture, place = l.float(), picture.float(), place.float()
+    dtype = torch.promote_types(l.dtype, torch.float32)
+    l, picture, place = l.to(dtype), picture.to(dtype), place.to(dtype)
     share, here, cell = place[:, :1], pixel_grid(place[:, 1:]), l.shape[-1] // place.shape[-1]
     displacement = cell * (place[:, 1:] / share.clamp(min=NONE) - here)                             # (B, 2, h, w), pixels
     for _ in range(ROUNDS):
@@ -68,10 +70,13 @@ def bring(l: Tensor, picture: Tensor, place: Tensor, steps: int) -> Brought:
 
 
 def _best(l: Tensor, there: Tensor, displacement: Tensor, share: Tensor) -> Tensor:
-    """For each cell the guess that leaves the least difference in lightness: its own, that of the cells around it, near or wide, or none."""
+    """For each cell the guess that leaves the least difference in lightness: its own, that of the cells around it, near or wide, or none.
+
+    Of guesses as good as each other the first is taken, on every processor and in every frame: what is equal to rounding does not flicker.
+    """
     guesses = [displacement, *(_mean(displacement * share, side, 1) / _mean(share, side, 1).clamp(min=NONE) for side in AROUND),
                torch.zeros_like(displacement)]
-    differences = [_of_cells((warp(there, _enlarged(guess, l), "border") - l).abs(), guess) for guess in guesses]
+    differences = [_of_cells((warp(there, _enlarged(guess, l), "border") - l).abs(), guess) + WON * n for n, guess in enumerate(guesses)]
     best = torch.stack(differences).argmin(0, keepdim=True)                                         # (1, B, 1, h, w)
     return torch.stack(guesses).gather(0, best.expand(-1, -1, 2, -1, -1))[0]
 

@@ -47,7 +47,7 @@ def attention(network: CAVC, l: Tensor, state: State, at: tuple[int, int]) -> di
     found = {}
     for r, (name, share) in enumerate(zip(source_names(state.moments), blend(state.moments, state.frame))):
         if share:
-            laid = placed if network.laying is None else spread(network.laying.weights(as_channels(l[0]), state.pictures[r], at), H, W)
+            laid = placed if network.laying is None else spread(network.laying.weights(as_channels(l), state.pictures[r], at), H, W)
             found[name] = share / 3 * (placed + laid) / 2
     itself = f"frame {state.frame}"
     return found | {f"{itself} (window)": maps.window[0, 0] / 3, f"{itself} (shifted window)": maps.shifted[0, 0] / 3}

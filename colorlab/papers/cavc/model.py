@@ -200,9 +200,7 @@ class CAVC(nn.Module):
         if state.tokens.shape[1] not in (1, B):
             raise ValueError(f"l holds {B} films and the references are for {state.tokens.shape[1]}; give one picture for each, or one for all")
         shares = [blend(state.moments, state.frame + t) for t in range(T)]
-        shares = state.tokens.new_tensor(shares)                             # (T, R)
-        tokens = torch.einsum("tr,rbnc->btnc", shares, state.tokens)
-        histograms = torch.einsum("tr,rbk->btk", shares.to(state.histograms), state.histograms)
+        tokens, histograms = (torch.stack([_mixed(known, voices) for voices in shares], dim=1) for known in (state.tokens, state.histograms))
         return tokens.expand(B, -1, -1, -1), histograms.expand(B, -1, -1).to(tokens)
 
     def forward(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor | None = None) -> Tensor:
@@ -252,6 +250,11 @@ class CAVC(nn.Module):
         if self.extractor.frozen:
             self.extractor._apply(fn)
         return super()._apply(fn, recurse)
+
+
+def _mixed(known: Tensor, shares: list[float]) -> Tensor:
+    """(R, B, ...) -> (B, ...): what references say, by their shares, which stay numbers: as a tensor they would be copied to a GPU."""
+    return sum(share * one for share, one in zip(shares, known) if share)
 
 
 def choose(table: Mapping[str, type[nn.Module]], field: str, name: str) -> type[nn.Module]:

@@ -179,12 +179,16 @@ class CAVC(nn.Module):
         _, ab = split_lab(rgb_to_lab((rgb + 1) / 2))
         return (ab[:, 0] if single else ab), replace(state, frame=state.frame + clip.shape[1])
 
+    def forward(self, l: Tensor, references: References) -> Tensor:
+        """A whole clip with gradients: l (B, T, 1, H, W). Returns ab (B, T, 2, H, W). Training wants RGB too: `paint` has it."""
+        return self.step(l, self.start(references))[0]
+
     def paint(self, l: Tensor, state: State) -> Tensor:
         """The network's own pictures, lightness included, as the paper's output: (B, T, 1, H, W) -> (B, T, 3, H, W) RGB in [-1, 1]."""
         B, T = l.shape[:2]
         tokens, histograms = self.guidance(state, B, T)
         laid = None if self.laying is None else self.lay(as_channels(l), state).flatten(0, 1)
-        return self(as_channels(l.flatten(0, 1)), tokens.flatten(0, 1), histograms.flatten(0, 1), laid).unflatten(0, (B, T))
+        return self.u_colorization(as_channels(l.flatten(0, 1)), tokens.flatten(0, 1), histograms.flatten(0, 1), laid).unflatten(0, (B, T))
 
     def lay(self, channels: Tensor, state: State) -> Tensor:
         """(B, T, C, H, W) -> (B, T, 3, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T frames and mixed as `blend` says."""
@@ -203,7 +207,7 @@ class CAVC(nn.Module):
         tokens, histograms = (torch.stack([_mixed(known, voices) for voices in shares], dim=1) for known in (state.tokens, state.histograms))
         return tokens.expand(B, -1, -1, -1), histograms.expand(B, -1, -1).to(tokens)
 
-    def forward(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor | None = None) -> Tensor:
+    def u_colorization(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor | None = None) -> Tensor:
         """U-Colorization of one frame (§3.1.3).
 
         channels: (B, C, H, W) in [-1, 1], any C; tokens: (B, 1 + n * n, width); histograms: (B, 3 * bins); laid: of `lay`, (B, 3, H, W),

@@ -285,9 +285,8 @@ def _look(l: Tensor, like: Tensor) -> Tensor:
 
 def _place(l: Tensor, importance: float = 4.0) -> Tensor:
     """Positions scaled so that the whole frame is `importance` steps wide and high: (B, 2, H, W)."""
-    grid = pixel_grid(l.expand(-1, 2, -1, -1))
-    sides = grid.new_tensor((l.shape[-1], l.shape[-2])).view(1, 2, 1, 1)
-    return (grid / sides * importance).expand(len(l), -1, -1, -1)
+    x, y = pixel_grid(l.expand(-1, 2, -1, -1)).unbind(1)
+    return (torch.stack((x / l.shape[-1], y / l.shape[-2]), dim=1) * importance).expand(len(l), -1, -1, -1)
 
 
 def _at_least_one(references: References, method: str) -> tuple[Reference, ...]:

@@ -136,13 +136,17 @@ def _below(x: Tensor, knee: float) -> Tensor:
 def _fit_gamut(lab: Tensor, steps: int) -> Tensor:
     lab = join_lab(lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :])
     outside = (_lab_to_linear(lab) - 0.5).abs().amax(-3) > 0.5 + SLACK  # (..., H, W)
-    factor = torch.ones_like(lab[..., 0, :, :])
-    factor[outside] = _largest_factor(*(plane[outside] for plane in lab.detach().unbind(-3)), steps)  # only the pixels that need it
+    planes = lab.detach().unbind(-3)
+    if lab.device.type == "cpu":
+        factor = torch.ones_like(planes[0])
+        factor[outside] = _largest_factor(*(plane[outside] for plane in planes), steps)  # only the pixels that need it
+    else:  # how many need it is a number that the host would wait for; a GPU has done them all by then
+        factor = torch.where(outside, _largest_factor(*planes, steps), 1.0)
     return join_lab(lab[..., :1, :, :], lab[..., 1:, :, :] * factor.unsqueeze(-3))
 
 
 def _largest_factor(l: Tensor, a: Tensor, b: Tensor, steps: int) -> Tensor:
-    """By how much a and b, all (K,), may be multiplied: `_lab_to_linear` at each step, with what depends on l alone taken out of the loop."""
+    """By how much a and b, all (K,) or (..., H, W), may be multiplied: `_lab_to_linear` at each step, with what depends on l alone taken out of the loop."""
     y, a, b = (l + 16) / 116, a / 500, b / -200
     light = _cubed(y)
     from_y = [light * row[1] for row in _LAB_TO_LINEAR]

@@ -81,7 +81,7 @@ def _cavc(model: CAVC, l: Tensor, state: State) -> Sure:
 
 def _certain(sure: Tensor, own: list[bool]) -> Tensor:
     """sure (B, T, 1, H, W), with 1 for the frames that are references themselves."""
-    return torch.where(torch.tensor(own, device=sure.device).view(1, -1, 1, 1, 1), torch.ones_like(sure), sure)
+    return torch.stack([torch.ones_like(one) if known else one for one, known in zip(sure.unbind(1), own)], dim=1)
 
 
 def _frame_by_frame(model: nn.Module, l: Tensor, state: object) -> Sure:

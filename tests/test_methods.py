@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.testing import assert_close
 
 import colorlab
 from colorlab import methods
@@ -96,3 +97,28 @@ def test_a_frame_is_a_clip_of_one():
     assert single and clip.shape == (2, 1, 1, 3, 4)
     with pytest.raises(ValueError, match="step wants L"):
         as_clip(torch.rand(2, 3, 4, 5))
+
+
+def clip_and_reference(frames=2, size=(16, 24)):
+    generator = torch.Generator().manual_seed(0)
+    lab = torch.rand(1, frames + 1, 3, *size, generator=generator) * 100
+    return lab[:, 1:, :1], torch.cat((lab[:, 0, :1], lab[:, 0, 1:] - 50), dim=1)
+
+
+@pytest.mark.parametrize("method", ("cavc", "lstvc", "colormnet", "tcavc"))
+def test_every_network_is_called_with_a_clip_and_its_references(method):
+    l, reference = clip_and_reference()
+    model = colorlab.load(method, "tiny")
+    found = model(l, [(0, reference)])
+    assert found.shape == (1, 2, 2, 16, 24) and found.requires_grad
+    if method != "colormnet":  # whose training reads other frames than its use does
+        assert_close(found, model.step(l, model.start([(0, reference)]))[0], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("method", ("cavc", "lstvc"))
+def test_a_call_can_be_exported(method):
+    """tcavc's is lstvc's; colormnet's draws by chance which frames it reads, so that it has no one graph."""
+    call, model = clip_and_reference(), colorlab.load(method, "tiny")
+    with torch.no_grad():
+        exported = torch.export.export(model, call, strict=False).module()
+        assert_close(exported(*call), model(*call), atol=1e-4, rtol=0)

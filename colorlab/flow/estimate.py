@@ -118,8 +118,8 @@ def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     H, W = flow.shape[-2:]
     if (H, W) == tuple(size):
         return flow
-    scale = flow.new_tensor((size[1] / W, size[0] / H)).view(1, 2, 1, 1)
-    return F.interpolate(flow, size, mode="bilinear", align_corners=False) * scale
+    x, y = F.interpolate(flow, size, mode="bilinear", align_corners=False).unbind(1)
+    return torch.stack((x * (size[1] / W), y * (size[0] / H)), dim=1)
 
 
 @lru_cache(maxsize=1)
@@ -151,7 +151,8 @@ def _luma(image: Tensor) -> Tensor:
     """(B, 1 or 3, H, W) -> (B, H, W)."""
     if image.shape[1] == 1:
         return image[:, 0]
-    return (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1)
+    red, green, blue = image.unbind(1)
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 
 def _at_most(H: int, W: int, short_side: int | None) -> tuple[int, int]:

@@ -62,7 +62,7 @@ def soften(reliability: Reliability) -> Tensor:
     these values truncated to 8 bits.
     """
     levels = 255.0 * (reliability.reliable.float() - reliability.disoccluded.float())
-    taps = torch.exp(-torch.arange(-2.0, 3.0).square() / (2 * 0.8**2)).to(levels)
+    taps = torch.exp(-torch.arange(-2.0, 3.0, dtype=levels.dtype, device=levels.device).square() / (2 * 0.8**2))
     kernel = (taps / taps.sum()).view(1, 1, 1, 5)
     across = F.conv2d(mirrored(levels, 2, 0), kernel)
     return F.conv2d(mirrored(across, 0, 2), kernel.mT).clamp(0, 255)

@@ -10,7 +10,8 @@ from torch import Tensor
 def pixel_grid(flow: Tensor) -> Tensor:
     """(B, 2, H, W) flow -> (1, 2, H, W): each pixel's own x and y, of the flow's dtype and device."""
     H, W = flow.shape[-2:]
-    y, x = torch.meshgrid(torch.arange(H).to(flow), torch.arange(W).to(flow), indexing="ij")
+    y, x = (torch.arange(side, dtype=flow.dtype, device=flow.device) for side in (H, W))  # born there: a copy would make a GPU wait
+    y, x = torch.meshgrid(y, x, indexing="ij")
     return torch.stack((x, y)).unsqueeze(0)
 
 
@@ -32,8 +33,8 @@ def warp(image: Tensor, flow: Tensor, padding_mode: str = "zeros", mode: str = "
     H, W = image.shape[-2:]
     position = pixel_grid(flow) + flow                                       # (B, 2, H, W)
     # Pixel centres at -1 and +1 span W - 1 steps: this scaling and align_corners=True belong together.
-    last = position.new_tensor((max(W - 1, 1), max(H - 1, 1))).view(1, 2, 1, 1)
-    grid = (2 * position / last - 1).movedim(1, -1)                          # (B, H, W, 2)
+    x, y = position.unbind(1)                                                # (B, H, W)
+    grid = torch.stack((x / (max(W - 1, 1) / 2) - 1, y / (max(H - 1, 1) / 2) - 1), dim=-1)      # (B, H, W, 2)
     return F.grid_sample(image.to(dtype), grid, mode, padding_mode, align_corners=True).to(image.dtype)
 
 

@@ -214,7 +214,7 @@ class Frechet:
 
     def features(self, batch: Tensor) -> np.ndarray:
         with torch.inference_mode():
-            return self.network(batch.to(self.device)).double().cpu().numpy()
+            return self.network(batch.to(self.device)).cpu().double().numpy()
 
     def value(self) -> float:
         self.look()

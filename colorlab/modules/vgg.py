@@ -27,14 +27,14 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def caffe_input(lab: Tensor) -> Tensor:
     """Lab (B, 3, H, W), L in [0, 100] -> what Caffe's VGG takes: BGR less its mean, times 255."""
-    bgr = lab_to_rgb(lab).flip(-3)
-    return 255 * (bgr - bgr.new_tensor(CAFFE_MEAN).view(3, 1, 1))
+    bgr = lab_to_rgb(lab).flip(-3).unbind(-3)
+    return torch.stack([255 * (channel - mean) for channel, mean in zip(bgr, CAFFE_MEAN)], dim=-3)  # numbers, no tensor: nothing to copy
 
 
 def imagenet_input(lab: Tensor) -> Tensor:
     """Lab (B, 3, H, W), L in [0, 100] -> what torchvision's VGG takes."""
-    rgb = lab_to_rgb(lab)
-    return (rgb - rgb.new_tensor(IMAGENET_MEAN).view(3, 1, 1)) / rgb.new_tensor(IMAGENET_STD).view(3, 1, 1)
+    rgb = lab_to_rgb(lab).unbind(-3)
+    return torch.stack([(channel - mean) / std for channel, mean, std in zip(rgb, IMAGENET_MEAN, IMAGENET_STD)], dim=-3)
 
 
 class VGG19(nn.Module):

@@ -152,8 +152,9 @@ def color_histogram(rgb: Tensor, bins: int = 256) -> Tensor:
     B, channels = rgb.shape[:2]
     levels = rgb.detach().float().clamp(0, 1).mul(255).round().int() * bins >> 8      # (B, 3, H, W): 256 levels into bins
     rows = torch.arange(B * channels, device=rgb.device).view(B, channels, 1, 1) * bins
-    counts = torch.bincount((levels + rows).flatten(), minlength=B * channels * bins)
-    counts = counts.view(B, channels, bins).float()
+    places = (levels + rows).flatten().long()
+    ones = torch.ones_like(places, dtype=torch.int32)                                 # not bincount: for its size a GPU makes the host wait
+    counts = ones.new_zeros(B * channels * bins).scatter_add_(0, places, ones).view(B, channels, bins).float()
     return counts / counts.sum(-1, keepdim=True)
 
 

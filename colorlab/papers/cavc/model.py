@@ -184,12 +184,16 @@ class CAVC(nn.Module):
         _, ab = split_lab(rgb_to_lab((rgb + 1) / 2))
         return (ab[:, 0] if single else ab), replace(state, frame=state.frame + clip.shape[1])
 
+    def forward(self, l: Tensor, references: References) -> Tensor:
+        """A whole clip with gradients: l (B, T, 1, H, W). Returns ab (B, T, 2, H, W). Training wants RGB too: `paint` has it."""
+        return self.step(l, self.start(references))[0]
+
     def paint(self, l: Tensor, state: State) -> Tensor:
         """The network's own pictures, lightness included, as the paper's output: (B, T, 1, H, W) -> (B, T, 3, H, W) RGB in [-1, 1]."""
         B, T = l.shape[:2]
         tokens, histograms = self.guidance(state, B, T)
         laid = None if self.laying is None else self.lay(as_channels(l), state).flatten(0, 1)
-        return self(as_channels(l.flatten(0, 1)), tokens.flatten(0, 1), histograms.flatten(0, 1), laid).unflatten(0, (B, T))
+        return self.u_colorization(as_channels(l.flatten(0, 1)), tokens.flatten(0, 1), histograms.flatten(0, 1), laid).unflatten(0, (B, T))
 
     def lay(self, channels: Tensor, state: State) -> Tensor:
         """(B, T, C, H, W) -> (B, T, 4, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T frames and mixed as `blend` says,
@@ -209,12 +213,10 @@ class CAVC(nn.Module):
         if state.tokens.shape[1] not in (1, B):
             raise ValueError(f"l holds {B} films and the references are for {state.tokens.shape[1]}; give one picture for each, or one for all")
         shares = [blend(state.moments, state.frame + t) for t in range(T)]
-        shares = state.tokens.new_tensor(shares)                             # (T, R)
-        tokens = torch.einsum("tr,rbnc->btnc", shares, state.tokens)
-        histograms = torch.einsum("tr,rbk->btk", shares.to(state.histograms), state.histograms)
+        tokens, histograms = (torch.stack([_mixed(known, voices) for voices in shares], dim=1) for known in (state.tokens, state.histograms))
         return tokens.expand(B, -1, -1, -1), histograms.expand(B, -1, -1).to(tokens)
 
-    def forward(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor | None = None) -> Tensor:
+    def u_colorization(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor | None = None) -> Tensor:
         """U-Colorization of one frame (§3.1.3).
 
         channels: (B, C, H, W) in [-1, 1], any C; tokens: (B, 1 + n * n, width); histograms: (B, 3 * bins); laid: of `lay`, (B, 4, H, W),
@@ -262,3 +264,8 @@ class CAVC(nn.Module):
         if self.extractor.frozen:
             self.extractor._apply(fn)
         return super()._apply(fn, recurse)
+
+
+def _mixed(known: Tensor, shares: list[float]) -> Tensor:
+    """(R, B, ...) -> (B, ...): what references say, by their shares, which stay numbers: as a tensor they would be copied to a GPU."""
+    return sum(share * one for share, one in zip(shares, known) if share)

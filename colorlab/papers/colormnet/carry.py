@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from colorlab.modules import color_lines
 from colorlab.modules.color_lines import draw_lines, fit_lines
-from colorlab.modules.registration import bring
+from colorlab.modules.registration import Brought, bring
 
 from .blocks import ChannelNorm
 from .state import AB_SCALE
@@ -87,12 +87,19 @@ class CarriedChroma(nn.Module):
         chroma = draw_lines(lines.float(), l.float(), self.stride) + correction
         if self.register is None:
             return chroma, read
+        exact, l = list(places.split(PLACE, dim=1)), 50 * (l + 1)
+        pictures, pointed = list(exemplars), exact[:len(exemplars)]
         if nearby is not None:
-            brought = bring(50 * (l + 1), last, nearby, self.register)
-            chroma = chroma.lerp(brought.ab / AB_SCALE, brought.trust)
-        copied, exact = chroma, list(places.split(PLACE, dim=1))
-        for n, exemplar in enumerate(exemplars):
-            brought = bring(50 * (l + 1), exemplar, exact[n], self.register)
-            chroma = chroma + brought.trust * (brought.ab / AB_SCALE - copied)           # trusts add up to 1 at most
-            exact[n] = brought.place.to(read.dtype)
+            pictures, pointed = [last, *pictures], [nearby, *pointed]
+        if not pictures:
+            return chroma, read
+        found = bring(l.repeat(len(pictures), 1, 1, 1), torch.cat(pictures), torch.cat(pointed), self.register)   # all in one batch
+        brought = [Brought(*parts) for parts in zip(*(part.chunk(len(pictures)) for part in found))]
+        if nearby is not None:
+            near = brought.pop(0)
+            chroma = chroma.lerp(near.ab / AB_SCALE, near.trust)
+        copied = chroma
+        for n, one in enumerate(brought):
+            chroma = chroma + one.trust * (one.ab / AB_SCALE - copied)                       # trusts add up to 1 at most
+            exact[n] = one.place.to(read.dtype)
         return chroma, torch.cat((lines, lightness, *exact), dim=1)

@@ -44,7 +44,7 @@ def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) 
     if near is not None:
         cells[f"neighbours (frame {state.last.frame})"] = near.flatten() * share
     maps = {name: network.crop(_spread(weights.view(grid_h, grid_w), network.stride), l) for name, weights in cells.items()}
-    total = sum(float(m.double().sum()) for m in maps.values())
+    total = float(sum(m.sum() for m in maps.values()))
     if total == 0:  # everything was read from the padding
         return {name: torch.full_like(m, 1 / (len(maps) * H * W)) for name, m in maps.items()}
     return {name: m / total for name, m in maps.items()}

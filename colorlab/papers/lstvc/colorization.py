@@ -126,16 +126,22 @@ class Corrected(nn.Module):
 
     def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
         B, T = l.shape[:2]
-        l, painted = l.flatten(0, 1), painted.flatten(0, 1).float()
+        pixels, painted = l.flatten(0, 1), painted.flatten(0, 1).float()
         trust = (painted[:, 2:] + self.trusts).sigmoid()                             # (B * T, 1, H, W)
-        drawn = draw_lines(self.lines(warp).flatten(0, 1), l / 50 - 1, 4)            # (B * T, 2, H, W)
-        ab = corrected = 128 * (trust * drawn + painted[:, :2].tanh())
+        drawn = draw_lines(self.lines(warp).flatten(0, 1), pixels / 50 - 1, 4)       # (B * T, 2, H, W)
+        ab = 128 * (trust * drawn + painted[:, :2].tanh())
         if self.register is not None:
-            found = warp.color[:, :, :, COLOR:].mean(2).flatten(0, 1).unflatten(1, (-1, 3))     # (B * T, R, 3, H/4, W/4)
-            for picture, place in zip(references.unbind(1), found.unbind(1)):
-                brought = bring(l, picture.repeat_interleave(T, 0), place, self.register)
-                ab = ab + trust * brought.trust * (brought.ab - corrected)           # trusts add up to 1 at most
+            ab = ab + trust * self._registered(ab, warp, l, references)
         return ab.unflatten(0, (B, T))
+
+    def _registered(self, drawn: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
+        """What colours read at exact places add to the drawn ones, (B * T, 2, H, W): every reference for every frame, in one batch."""
+        T, R = l.shape[1], references.shape[1]
+        place = warp.color[:, :, :, COLOR:].mean(2).unflatten(2, (R, -1)).flatten(0, 2)      # (B * T * R, 3, H/4, W/4)
+        picture = references.repeat_interleave(T, 0).flatten(0, 1)                           # (B * T * R, 3, H, W)
+        brought = bring(l.flatten(0, 1).repeat_interleave(R, 0), picture, place, self.register)
+        added = brought.trust * (brought.ab - drawn.repeat_interleave(R, 0))
+        return added.unflatten(0, (-1, R)).sum(1)                                            # trusts add up to 1 at most
 
     def handed_on(self, l: Tensor, ab: Tensor, warp: Warp) -> Tensor:
         """`carried` of a block's last frame: the lines that were read, and fitted anew only what was added to them."""

@@ -111,8 +111,9 @@ def through_8_bits(lab: Tensor) -> Tensor:
 
     Between the released stages lies a PNG. L changes with it, by up to a unit or so, where colours leave the gamut by more.
     """
-    levels = lab_to_rgb(lab.double()).mul(255).floor().div(255)
-    return rgb_to_lab(levels).to(lab.dtype)
+    exact = lab.cpu() if lab.device.type == "mps" else lab  # which has no float64
+    levels = lab_to_rgb(exact.double()).mul(255).floor().div(255)
+    return rgb_to_lab(levels).to(lab.dtype).to(lab.device)
 
 
 def painter_from_images(colorize_image: Callable[[np.ndarray], np.ndarray]) -> Painter:

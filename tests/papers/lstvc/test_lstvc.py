@@ -169,10 +169,11 @@ def test_each_video_of_a_batch_is_by_itself():
 
 @pytest.mark.parametrize("rolling", [False, True])
 def test_each_video_of_a_batch_is_registered_with_its_own_reference(rolling):
-    lab = torch.cat((drift(4), drift(4).flip(-1)))
-    model = tiny(start_from_warp=True, rolling=rolling, register=2, block_size=2)
+    """In float64, where two guesses hardly ever differ by less than the rounding of one batch and of another."""
+    lab = torch.cat((drift(4), drift(4).flip(-1))).double()
+    model = tiny(start_from_warp=True, rolling=rolling, register=2, block_size=2).double()
     both = color(model, lab[:, :, :1], lab[:, 0])
-    assert_close(both[1:], color(model, lab[1:, :, :1], lab[1:, 0]), atol=0.2, rtol=0)
+    assert_close(both[1:], color(model, lab[1:, :, :1], lab[1:, 0]), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 50), (17, 130)])

@@ -1,5 +1,6 @@
 """The paper's network against numbers of the authors' own: parameters filled by rule, module by module and over several blocks."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -139,18 +140,36 @@ def test_colorization_subnet(released, golden):
     assert_close(128 * painted[0].tanh(), golden["colorize.ab"][1:], atol=5e-3, rtol=0)
 
 
+def assert_as_far_apart_as_rounding(found, expected, mean, worst):
+    """The golden numbers are float64's. Four networks on end make a few values in 15,000 differ by some 20 times the mean in float32, by how
+    much hangs on the processor and on its threads; the mean does not."""
+    assert_close(found, expected, atol=worst, rtol=0)
+    assert (found - expected).abs().mean() < mean
+
+
 @torch.no_grad()
 def test_four_blocks_end_to_end_the_last_one_short(released, golden):
     state = released.start(lab(golden, "video.ref"))
     for block, l in enumerate(lab(golden, "video.frames")[None, :, :1].split(2, dim=1)):
         look, state = released.look(l, state)
-        assert_close(look.ab[0], golden[f"video.ab_{block}"][1:], atol=2e-2, rtol=0)
-        assert_close(look.warped[0], golden[f"video.warped_{block}"], atol=1e-2, rtol=0)
+        assert_as_far_apart_as_rounding(look.ab[0], golden[f"video.ab_{block}"][1:], mean=2e-3, worst=6e-2)
+        assert_as_far_apart_as_rounding(look.warped[0], golden[f"video.warped_{block}"], mean=1e-3, worst=2e-2)
         assert_close(look.similarity[0], golden[f"video.similarity_{block}"], atol=1e-5, rtol=0)
         linkage = {0: "video.trans_0", 1: "video.state_1", 2: "video.state_2"}.get(block)
         if linkage:
             assert_close(state.linkage, tokens(golden, linkage), atol=2e-4, rtol=0)
     assert block == 3 and state.frame == 7
+
+
+@torch.no_grad()
+def test_in_float64_a_block_after_another_is_the_authors(released, golden):
+    """What is left is what the files round: neither a clamp nor a best match hangs on a processor's rounding here."""
+    network = copy.deepcopy(released).double()
+    state = network.start(lab(golden, "video.ref").double())
+    for block, l in enumerate(lab(golden, "video.frames")[None, :4, :1].double().split(2, dim=1)):
+        look, state = network.look(l, state)
+        assert_close(look.ab[0].float(), golden[f"video.ab_{block}"][1:], atol=1e-3, rtol=0)
+        assert_close(look.warped[0].float(), golden[f"video.warped_{block}"], atol=3e-4, rtol=0)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from colorlab.cli.terminal import leave_bar
 from colorlab.errors import InputError
 
 
@@ -61,7 +62,7 @@ def check_sets(args: argparse.Namespace) -> int:
     wanted = [(name, split) for name, only in (asked or [(name, "") for name in DATA_SETS])
               for split in ([only] if only else DATA_SETS[name].splits)]
     broken = here = 0
-    for name, split in tqdm(wanted, unit="split", file=sys.stderr, leave=False):
+    for name, split in tqdm(wanted, unit="split", file=sys.stderr, leave=leave_bar()):
         report = check(name, split, args.root, args.decode)
         if report.status == "absent" and not args.names:
             continue
@@ -91,7 +92,7 @@ def make_clips(args: argparse.Namespace) -> int:
         if target.exists():
             raise InputError(f"{target} is there already; remove it, or write to another folder with --out")
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, target in zip(tqdm(names, unit="clip", file=sys.stderr, leave=False), targets):
+    for name, target in zip(tqdm(names, unit="clip", file=sys.stderr, leave=leave_bar()), targets):
         write_clip(embedded_clip(name, args.frames, height, width, args.seed), target)
         sys.stdout.write(f"{target}: {args.frames} frames of {width}x{height} with their exact flow\n")
     return 0
@@ -119,7 +120,7 @@ def unpack_archive(args: argparse.Namespace) -> int:
 
     from colorlab.datasets import unpack
 
-    with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=False) as bar:
+    with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=leave_bar()) as bar:
         count = unpack(args.archive, args.folder, lambda name, size: bar.update(size))
     sys.stdout.write(f"{count} files in {args.folder}\n")
     return 0

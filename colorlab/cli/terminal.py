@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -18,10 +19,22 @@ def pick_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).item()  # "meta" and their like hold no numbers
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"--device {name} cannot be used here ({str(error).splitlines()[0][:100]}); leave it out, or say cpu") from error
     return name
+
+
+def leave_bar() -> bool:
+    """Whether a bar stays when it is done: in a log, where what is said next would else be glued to it; not on a terminal."""
+    return not sys.stderr.isatty()
+
+
+def open_standard_streams() -> None:
+    """Give a program that was started with closed standard streams (`>&-`) ones that lead nowhere, before files take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from colorlab.experiments.record import write_text
+
+from colorlab.video.whole import write_text
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #777; --good: #2a8f4f; --bad: #c8402f; }

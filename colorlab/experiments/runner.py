@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator
 from colorlab.experiments import provenance
 from colorlab.experiments.jobs import Job
 from colorlab.experiments.parameters import load_notebook, read_parameters
-from colorlab.experiments.record import write_json
+from colorlab.video.whole import lives, write_json
 
 PARTIAL = ".partial"  # folders of this name are runs that are not whole yet
 
@@ -79,7 +79,7 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
         if not error or not (partial / "log.txt").stat().st_size:
             (partial / "log.txt").unlink()  # of a finished run it holds how its kernel was shut down
         if not (partial / "metrics.json").exists():
-            write_json(partial / "metrics.json", {})
+            write_json(partial / "metrics.json", {}, indent=2)
         defaults = {name: parameter.default for name, parameter in read_parameters(job.file).items()}
         record = {
             "status": "failed" if error else "finished", "error": error,
@@ -93,7 +93,7 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
                             if name in provenance.VARIABLES},
             "code_hash": provenance.code_hash(), "fingerprint": job.fingerprint,
         }
-        write_json(partial / "run.json", record)
+        write_json(partial / "run.json", record, indent=2)
     return Run(job, record)
 
 
@@ -121,16 +121,6 @@ def remove_leftovers(out: Path) -> None:
         owner = left.name.removeprefix(f"{PARTIAL}-{platform.node()}-").split("-")[0]
         if owner.isdecimal() and not lives(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def lives(process: int) -> bool:
-    """Whether a process of this id is at work; one that is dead and only waits to be asked for its exit code is not."""
-    import psutil
-
-    try:
-        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[int], None],

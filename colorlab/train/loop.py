@@ -30,6 +30,7 @@ from colorlab.train.recipes import Recipe
 from colorlab.train.record import Record, strip
 from colorlab.train.run import Run, Settings, averaged, content, new_accelerator, prepared, restore, set_rates, update_average
 from colorlab.train.split import clip_name
+from colorlab.video.whole import whole
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -155,7 +156,8 @@ def _validate(run: Run, method: str, settings: Settings, record: Record, out: Pa
     record.add(step=run.step, psnr=mean["psnr"], colorfulness=mean["colorfulness"])
     if out:
         (out / "pictures").mkdir(exist_ok=True)
-        strip(rows).save(out / "pictures" / f"step_{run.step:06d}.jpg", quality=88)
+        with whole(out / "pictures" / f"step_{run.step:06d}.jpg") as temporary:
+            strip(rows).save(temporary, quality=88)
 
 
 def _watched(run: Run, settings: Settings) -> None:

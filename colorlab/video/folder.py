@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from colorlab.errors import InputError
 from colorlab.video.whole import check_writable, whole
@@ -121,8 +123,15 @@ def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] 
     return written
 
 
-def save_picture(path: Path, rgb: np.ndarray) -> None:
-    Image.fromarray(rgb).save(path, **({"compress_level": 3} if path.suffix.lower() == ".png" else {"quality": 95, "subsampling": 0}))
+def save_picture(path: Path, rgb: np.ndarray, texts: Mapping[str, str] = MappingProxyType({})) -> None:
+    """A picture under its final name, not necessarily whole if that is interrupted. texts: what else a PNG says of itself."""
+    if path.suffix.lower() != ".png":
+        Image.fromarray(rgb).save(path, quality=95, subsampling=0)
+        return
+    said = PngInfo()
+    for name, text in texts.items():
+        said.add_text(name, text)
+    Image.fromarray(rgb).save(path, compress_level=3, pnginfo=said)
 
 
 def _upright_size(path: Path) -> tuple[int, int]:

@@ -45,7 +45,7 @@ from colorlab.pipeline import ahead, behind
 from colorlab.states import load_state, save_state
 from colorlab.tracks import made_by, open_track
 from colorlab.video import Film, Folder, is_folder_name
-from colorlab.video.whole import read_json, remove_leftovers, room_for, write_json
+from colorlab.whole import read_json, remove_leftovers, room_for, write_json
 
 SEGMENT = 96        # frames, the shortest segment; about as far apart as a player's jumps may be
 DECODED_AHEAD = 8   # frames

@@ -14,7 +14,7 @@ from colorlab.cli.references import (Named, check_frames, check_reference_use, p
 from colorlab.cli.terminal import leave_bar, pick_device, progress
 from colorlab.errors import InputError
 from colorlab.methods import METHODS, PRESETS, load
-from colorlab.video.whole import read_json, write_json
+from colorlab.whole import read_json, write_json
 
 if TYPE_CHECKING:  # --help waits for no library
     from torch import nn

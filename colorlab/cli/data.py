@@ -10,6 +10,8 @@ from pathlib import Path
 from colorlab.cli.terminal import leave_bar
 from colorlab.errors import InputError
 
+MOST_PIXELS = 1 << 30  # of a made clip: it is held in memory, with its motion some 20 bytes a pixel
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("data", help="list, check, make and unpack data sets")
@@ -29,6 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     unpacking = actions.add_parser("unpack", help="unpack an archive into its place, whole or not at all")
     unpacking.add_argument("archive", type=Path, metavar="ARCHIVE")
     unpacking.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, for instance data/davis2017/trainval")
+    unpacking.add_argument("--limit", type=float, metavar="GB", help="how much it may hold (default: a hundred times its own size, or 1 GB)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,6 +90,8 @@ def make_clips(args: argparse.Namespace) -> int:
     if unknown:
         raise InputError(f"no embedded clip named {', '.join(unknown)}; there are {', '.join(CLIPS)}")
     width, height = parse_size(args.size)
+    if args.frames * width * height > MOST_PIXELS:
+        raise InputError(f"{args.frames} frames of {width}x{height} are more than a clip of this kind can hold in memory; give a smaller --size")
     targets = [args.out / name for name in names]
     for target in targets:
         if target.exists():
@@ -121,7 +126,8 @@ def unpack_archive(args: argparse.Namespace) -> int:
     from colorlab.datasets import unpack
 
     with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=leave_bar()) as bar:
-        count = unpack(args.archive, args.folder, lambda name, size: bar.update(size))
+        count = unpack(args.archive, args.folder, lambda name, size: bar.update(size),
+                       None if args.limit is None else int(args.limit * 1e9))
     sys.stdout.write(f"{count} files in {args.folder}\n")
     return 0
 

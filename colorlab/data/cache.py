@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from colorlab.errors import InputError
+from colorlab.whole import whole
 
 
 def cache_folder() -> Path:
@@ -30,8 +31,6 @@ def cache_folder() -> Path:
 
 def store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Keep arrays in a compressed .npz. Where the folder cannot be written they are simply not kept."""
-    from colorlab.video.whole import whole  # here, because it brings PyAV along, which these films do not need
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as temporary:

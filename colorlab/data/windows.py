@@ -163,7 +163,7 @@ def frame_files(path: Path) -> tuple[Path, ...]:
 def _unpacked(film: Path) -> Path:
     """A folder in the cache with the frames of a film, made on the first call for this film as it is now."""
     from colorlab.video import read_video
-    from colorlab.video.whole import whole
+    from colorlab.whole import whole
 
     facts = film.stat()
     key = zlib.crc32(f"{film.resolve()} {facts.st_size} {facts.st_mtime_ns} {FILM_SIDE}".encode())

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from colorlab.whole import write_json
+
 MEASURED = ("second", "memory")  # a name that holds one of these tells of the machine: no repetition gives it again
 RUN_FOLDER = "COLORLAB_RUN_FOLDER"  # set for the kernel of a run; absent when a person works in the notebook
 
@@ -21,8 +23,6 @@ def record(**values: Any) -> None:
     """
     plain = {name: as_plain(value, name) for name, value in values.items()}
     if folder := os.environ.get(RUN_FOLDER):
-        from colorlab.video.whole import write_json  # here, as it brings Pillow along, and notebooks import this for nothing else
-
         path = Path(folder, "metrics.json")
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         write_json(path, known | plain, indent=2)

@@ -8,7 +8,7 @@ from typing import Any, Iterable
 from colorlab.errors import InputError
 from colorlab.experiments.batch import run
 from colorlab.experiments.jobs import find_notebooks
-from colorlab.video.whole import write_text
+from colorlab.whole import write_text
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT = ("tags", "jupyter", "nbgrader", "slideshow", "editable", "deletable")  # of a cell's metadata

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.jobs import Job
 from colorlab.experiments.parameters import load_notebook, read_parameters
-from colorlab.video.whole import lives, write_json
+from colorlab.experiments.schema import read_metrics, read_run
+from colorlab.whole import lives, write_json
 
 PARTIAL = ".partial"  # folders of this name are runs that are not whole yet
 
@@ -50,17 +52,22 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """What the notebook recorded; empty where it never came to run."""
-        file = self.job.folder / "metrics.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return read_metrics(self.job.folder / "metrics.json")
 
 
 def done_before(job: Job) -> dict[str, Any] | None:
     """The run.json of a finished run with the same notebook, parameters, code and versions, if there is one."""
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-        record = json.loads((job.folder / "run.json").read_text(encoding="utf-8"))
-        if record["status"] == "finished" and record["fingerprint"] == job.fingerprint:
-            return record
-    return None
+    record = read_run(job.folder / "run.json")
+    return record if record and record["status"] == "finished" and record["fingerprint"] == job.fingerprint else None
+
+
+def check_place(job: Job) -> None:
+    """Raise InputError where a run would take the place of something that is no run, such as a network in training."""
+    folder = job.folder
+    if not folder.exists() or (folder.is_dir() and (read_run(folder / "run.json") or not any(folder.iterdir())
+                                                    or (folder / job.notebook.name).is_file())):
+        return
+    raise InputError(f"{folder} holds something that is no run of a notebook; give another --out, or move it away")
 
 
 def execute(job: Job, threads: int | None = None, progress: Callable[[int], None] = lambda cells: None,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from colorlab.errors import InputError
-from colorlab.video.whole import whole
+from colorlab.whole import whole
 
 MAGIC = np.float32(202021.25)  # reads "PIEH" as bytes
 

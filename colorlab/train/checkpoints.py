@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from colorlab.errors import InputError
-from colorlab.video.whole import whole
+from colorlab.whole import whole
 
 
 def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:

@@ -30,7 +30,7 @@ from colorlab.train.recipes import Recipe
 from colorlab.train.record import Record, strip
 from colorlab.train.run import Run, Settings, averaged, content, new_accelerator, prepared, restore, set_rates, update_average
 from colorlab.train.split import clip_name
-from colorlab.video.whole import whole
+from colorlab.whole import whole
 
 CHECKPOINT = "checkpoint.pt"
 

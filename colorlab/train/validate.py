@@ -15,7 +15,7 @@ from colorlab.errors import InputError
 from colorlab.train import measure
 from colorlab.train.measure import SHORT_SIDE, Score, mean_score, read_clip, score
 from colorlab.train.split import clip_name, split
-from colorlab.video.whole import check_writable, write_json
+from colorlab.whole import check_writable, write_json
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from av.video.reformatter import VideoReformatter
 from colorlab.errors import InputError
 from colorlab.video.film import ANY_TAGS, Film, Stamp, open_film, picture_stream
 from colorlab.video.pixels import BT709, RGB, Colors, guessed_matrix, rgb_to_frame
-from colorlab.video.whole import check_writable, whole
+from colorlab.whole import check_writable, whole
 
 # suffix -> container, encoder and its settings: a quality at which the eye sees no loss, for any length of film
 # Without mbtree: where a side is no multiple of 16 it makes other bytes on each run (seen with FFmpeg 8's x264).

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from colorlab.errors import InputError
-from colorlab.video.whole import check_writable, whole
+from colorlab.whole import check_writable, whole
 
 PICTURES = (".png", ".jpg", ".jpeg")
 FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".ts", ".wmv", ".flv")

@@ -16,7 +16,7 @@ import av
 from colorlab.errors import InputError
 from colorlab.video.encode import Encoder, stamps_of
 from colorlab.video.film import Film, open_film, picture_stream
-from colorlab.video.whole import whole
+from colorlab.whole import whole
 
 
 def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate: Fraction, copied: bool = True,

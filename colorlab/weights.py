@@ -8,7 +8,6 @@ shapes; it has not been run against the real ones.
 from __future__ import annotations
 
 import importlib
-import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,8 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.errors import InputError
+from colorlab.places import INSTALLED_CHECKPOINTS, cache_folder, checkpoints_folder
 
-CHECKPOINTS = Path(os.environ.get("COLORLAB_CHECKPOINTS", Path(__file__).parent.parent / "data" / "checkpoints"))
+CHECKPOINTS = checkpoints_folder()
+# What is fetched for an installed package has no place in it: it may not be written, and would go with it.
+RELEASED_HERE = cache_folder() / "released" if CHECKPOINTS == INSTALLED_CHECKPOINTS else CHECKPOINTS / "released"
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -35,7 +37,7 @@ RELEASED = {
 # here. PyTorch's names carry the first digits of their SHA-256; for the other nobody has published one.
 ADDRESSES = {
     "colormnet": ("https://github.com/yyang181/colormnet/releases/download/v0.1/DINOv2FeatureV6_LocalAtten_s2_154000.pth",
-                  CHECKPOINTS / "released" / "colormnet.pth"),
+                  RELEASED_HERE / "colormnet.pth"),
     "vgg19": ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", None),  # for the perceptual loss
     "raft": ("https://download.pytorch.org/models/raft_large_C_T_SKHT_V2-ff5fadd5.pth", None),  # for flow
 }
@@ -89,11 +91,11 @@ def released_path(method: str) -> Path:
     """Where the authors' checkpoint is expected; InputError says where to get it."""
     if method not in RELEASED:
         raise InputError(f"the authors of {method} have published no weights; use weights='none' or 'course'")
-    for path in (CHECKPOINTS / "released" / method, CHECKPOINTS / "released" / f"{method}.pth"):
+    for path in (RELEASED_HERE / method, RELEASED_HERE / f"{method}.pth"):
         if path.exists():
             return path
     raise InputError(f"the released weights of {method} are not here: get them from {RELEASED[method]}, then pass the path as "
-                     f"weights=..., or put it at {CHECKPOINTS / 'released' / method}")
+                     f"weights=..., or put it at {RELEASED_HERE / method}")
 
 
 def load_state(model: nn.Module, method: str, path: Path) -> None:

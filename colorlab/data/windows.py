@@ -21,6 +21,7 @@ from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.data.cache import cache_folder
 from colorlab.data.moving import moving_photograph
 from colorlab.errors import InputError
+from colorlab.places import can_write, private_folder
 from colorlab.video.folder import FILMS, PICTURES, natural
 
 FILM_SIDE = 480  # short side at which frames of films are kept
@@ -167,7 +168,8 @@ def _unpacked(film: Path) -> Path:
 
     facts = film.stat()
     key = zlib.crc32(f"{film.resolve()} {facts.st_size} {facts.st_mtime_ns} {FILM_SIDE}".encode())
-    home = cache_folder() / "films" / f"{film.stem}-{key:08x}"
+    kept = cache_folder() if can_write(cache_folder()) else private_folder("cache")  # without a cache training costs a little more, no more
+    home = kept / "films" / f"{film.stem}-{key:08x}"
     if home.is_dir():
         return home
     try:

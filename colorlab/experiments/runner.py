@@ -19,6 +19,7 @@ from colorlab.experiments import provenance
 from colorlab.experiments.jobs import Job
 from colorlab.experiments.parameters import load_notebook, read_parameters
 from colorlab.experiments.schema import read_metrics, read_run
+from colorlab.places import can_write, home, private_folder
 from colorlab.whole import lives, write_json
 
 PARTIAL = ".partial"  # folders of this name are runs that are not whole yet
@@ -169,4 +170,14 @@ def environment(threads: int | None, variables: dict[str, str] | None = None) ->
     seen = chosen | os.environ
     if variables is not None:
         seen = {name: value for name, value in seen.items() if name not in provenance.VARIABLES} | variables
-    return seen | {"PYTHONPATH": os.pathsep.join(paths)}
+    return seen | homes() | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def homes() -> dict[str, str]:
+    """Where Jupyter, IPython and matplotlib may write, where the home folder cannot be written; and colorlab's own folders, as seen from here."""
+    own = {name: str(Path(os.environ[name]).absolute()) for name in ("COLORLAB_CHECKPOINTS", "COLORLAB_CACHE") if os.environ.get(name)}
+    if can_write(home()):
+        return own
+    places = {"IPYTHONDIR": "ipython", "JUPYTER_CONFIG_DIR": "jupyter", "JUPYTER_DATA_DIR": "jupyter-data",
+              "JUPYTER_RUNTIME_DIR": "jupyter-runtime", "MPLCONFIGDIR": "matplotlib"}
+    return own | {name: str(private_folder(place)) for name, place in places.items() if name not in os.environ}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from colorlab.cli.outputs import check_outputs
 from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, read_references,
                                      references_identity)
-from colorlab.cli.terminal import leave_bar, pick_device, progress
+from colorlab.cli.terminal import leave_bar, pick_device, progress, tell_of_damage
 from colorlab.errors import InputError
 from colorlab.methods import METHODS, PRESETS, load
 from colorlab.whole import read_json, write_json
@@ -56,6 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--explain", metavar="FRAME,Y,X", help="instead of a film, write a picture of where the colour of this pixel comes from: "
                                                                 "OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
     parser.add_argument("--segment", metavar="N", type=int, default=96, help="frames after which an interrupted run can go on (default: 96)")
+    parser.add_argument("--strict", action="store_true", help="refuse a film that is damaged anywhere; else one line says how much is")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True,
                         help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of frames, or of films for a folder of films")
 
@@ -162,6 +163,7 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
         job.discard()
         sys.stderr.write(f"{task.output}: done before\n")
         return 0
+    tell_of_damage(film, args.strict)
     for path in own:
         if not job.made(path) and not point:
             raise InputError(f"cannot write {path}: that folder is not empty but holds the frames of another job; give a new name or empty it first")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorlab.cli.outputs import check_outputs
-from colorlab.cli.terminal import leave_bar
+from colorlab.cli.terminal import leave_bar, tell_of_damage
 from colorlab.errors import InputError
 
 if TYPE_CHECKING:  # --help waits for no library
@@ -38,6 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                              "forward/ and backward/, as `colorlab data make` writes it")
     parser.add_argument("--device", default="auto", help="where networks run (default: a GPU if there is one)")
     parser.add_argument("--download", action="store_true", help="fetch the networks that metrics need, once")
+    parser.add_argument("--strict", action="store_true", help="refuse films that are damaged anywhere; else one line says how much is")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers and their definitions")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row per frame")
 
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     check_outputs({"--json": args.json, "--csv": args.csv}, args.predicted, args.truth, Path(args.flow))
     clips = find_clips(args.predicted, args.truth, args.by_order)
     check_exemplars(skip, clips)
+    for film in (film for _, *films in clips for film in films):
+        tell_of_damage(film, args.strict)
     device = pick_device(args.device)
     estimate = args.flow if args.flow in ("auto", "raft", "classical") else None
     tools = Tools(device, args.download, estimated_flow(estimate or "auto", device))

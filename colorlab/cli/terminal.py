@@ -8,8 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from colorlab.errors import InputError
+
+if TYPE_CHECKING:
+    from colorlab.video import Film, Folder
 
 
 def pick_device(name: str) -> str:
@@ -61,3 +65,19 @@ def stopped_like_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def tell_of_damage(film: Film | Folder, strict: bool) -> None:
+    """Say in one line how much of a film file is damaged, before hours of work on it; where that is `strict`, as InputError."""
+    from tqdm import tqdm
+
+    if not film.path.is_file():
+        return
+    from colorlab.video.damage import damage_of
+
+    with tqdm(total=film.frames, desc="looking for damage", unit="frame", leave=leave_bar(), delay=2, file=sys.stderr, dynamic_ncols=True) as bar:
+        damage = damage_of(film, bar.update)
+    if damage and strict:
+        raise InputError(f"{damage.said(film)}; copy it again, or leave --strict out to take it as it is")
+    if damage:
+        sys.stderr.write(f"warning: {damage.said(film)}; FFmpeg's guesses stand in their place (--strict refuses such a film)\n")

@@ -153,8 +153,8 @@ class Film:
             yield from frames
 
     def _damaged(self, n: int) -> str:
-        return (f"{self.path} is damaged or cut short near frame {n}; copy it again, or keep what can be read: "
-                f"ffmpeg -i {self.path} -c copy rescued.mkv")
+        return (f"{self.path} is damaged or cut short near frame {n}; copy it again, or keep what can be decoded: "
+                f"ffmpeg -i {self.path} -c:v ffv1 -c:a copy rescued.mkv")
 
 
 def open_film(path: Path) -> av.container.InputContainer:

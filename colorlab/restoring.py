@@ -45,7 +45,7 @@ from colorlab.pipeline import ahead, behind
 from colorlab.states import load_state, save_state
 from colorlab.tracks import made_by, open_track
 from colorlab.video import Film, Folder, is_folder_name
-from colorlab.whole import read_json, remove_leftovers, room_for, write_json
+from colorlab.whole import NO_ROOM, read_json, remove_leftovers, room_for, write_json
 
 SEGMENT = 96        # frames, the shortest segment; about as far apart as a player's jumps may be
 DECODED_AHEAD = 8   # frames
@@ -155,7 +155,8 @@ def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lam
             frames = _segments(job, guidance, done, on_frames)
             shutil.rmtree(job.folder)
         except av.FFmpegError as error:
-            raise InputError(f"cannot write {job.output}: {error.strerror}; see that the disk has room") from error
+            mend = "make room on its disk" if error.errno in NO_ROOM else "where its sound or subtitles are damaged, give the film without them"
+            raise InputError(f"cannot write {job.output}: {error.strerror}; {mend}") from error
         finally:
             if job.folder.exists() and not job.unfinished().segments:
                 shutil.rmtree(job.folder)

@@ -104,8 +104,9 @@ def _check_end(archive: Path, opened: tarfile.TarFile) -> None:
     end = opened.fileobj.read(2 * tarfile.BLOCKSIZE)
     if len(end) < 2 * tarfile.BLOCKSIZE or any(end):
         raise InputError(f"{archive} is damaged or cut short: after {len(opened.getmembers())} members it neither goes on nor ends; get it again")
-    while opened.fileobj.read(1 << 20):  # to the end, where a compressed archive has its checksum
-        pass
+    while rest := opened.fileobj.read(1 << 20):  # to the end, where a compressed archive has its checksum
+        if any(rest):
+            raise InputError(f"{archive} is damaged: more follows where it ends, after {len(opened.getmembers())} members; get it again")
 
 
 def safe_parts(archive: Path, name: str) -> tuple[str, ...]:

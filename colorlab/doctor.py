@@ -18,6 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from colorlab.places import home
+
 REINSTALL = "pip install --force-reinstall torch torchvision   (both at once, from one place)"
 COMPLETE = "run `make setup` again, or `pip install -e .` in the checkout"
 TIGHT_DISK_GB, TIGHT_MEMORY_GB = 2, 4
@@ -184,7 +186,7 @@ def weights() -> Finding:
     missing = [name for name in methods if not (folder / f"{name}.safetensors").is_file()]
     if missing:
         return Finding("weights", "note", f"no course weights for {', '.join(missing)} in {shown(folder)}",
-                       "a complete clone has them; `colorlab train` makes them")
+                       "a complete clone and a wheel have them; `colorlab train` makes them; COLORLAB_CHECKPOINTS says where they are")
     return Finding("weights", "ok", f"course weights of {', '.join(methods)}")
 
 
@@ -229,7 +231,7 @@ def variant(version: str) -> str:
 
 def shown(folder: Path) -> str:
     """A folder as it reads best, and as a notebook may be passed on: from the project or from home, where it lies in one."""
-    for name, root in (("", Path(__file__).parent.parent), ("~/", Path.home())):
+    for name, root in (("", Path(__file__).parent.parent), ("~/", home())):
         if folder.is_relative_to(root):
             return f"{name}{folder.relative_to(root).as_posix()}"
     return str(folder)

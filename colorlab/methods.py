@@ -46,7 +46,29 @@ def configure(method: str, preset: str = "paper", **changes: object) -> object:
     unknown = sorted(set(changes) - set(fields))
     if unknown:
         raise InputError(f"{method} has no setting {', '.join(unknown)}; it has {', '.join(fields)}")
+    presets = [dataclasses.asdict(getattr(config_class, name)()) for name in PRESETS]
+    for name, value in changes.items():
+        if wanted := _unfit(value, [known[name] for known in presets]):
+            raise InputError(f"{name} of {method} is {presets[0][name]!r} in the paper's preset and wants {wanted}, not {value!r}")
     return dataclasses.replace(getattr(config_class, preset)(), **changes)
+
+
+def _unfit(value: object, known: list) -> str:
+    """What a setting wants where this value will not do, going by the values of the presets; "" where it will."""
+    if isinstance(value, (list, tuple)) and any(isinstance(item, tuple) for item in known):
+        inner = [part for item in known if isinstance(item, tuple) for part in item]
+        return next((f"{wanted} in each place" for part in value if (wanted := _unfit(part, inner))), "" if value else "at least one number")
+    if any(value is item for item in known) or value is None:  # where None stands for nothing, a network says itself; so it does elsewhere
+        return ""
+    types = {type(item) for item in known if item is not None}
+    if bool in types or isinstance(value, bool):
+        return "" if bool in types and isinstance(value, bool) else "true or false" if bool in types else "a number"
+    if types == {float} or types == {int, float}:
+        return "" if isinstance(value, (int, float)) and value == value else "a number"
+    if int in types:
+        least = min(1, *(item for item in known if isinstance(item, int)), 1)
+        return "" if isinstance(value, int) and value >= least else f"a whole number from {least} up"
+    return "" if not types or type(value) in types else f"a {types.pop().__name__}"
 
 
 def load(method: str, preset: str = "paper", weights: str | Path = "none", seed: int = 0, **changes: object) -> nn.Module:
@@ -66,6 +88,12 @@ def load(method: str, preset: str = "paper", weights: str | Path = "none", seed:
     config = configure(method, preset, **changes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = network_class(config)
+        try:
+            model = network_class(config)
+        except Exception as error:
+            if not changes or isinstance(error, InputError):
+                raise
+            stated = ", ".join(f"{name}={value!r}" for name, value in changes.items())
+            raise InputError(f"{method} cannot be built with {stated} ({' '.join(str(error).split())[:120] or type(error).__name__})") from error
     load_weights(model, method, preset, weights)
     return model.eval()

@@ -7,8 +7,9 @@ Work in progress lies beside the output, in a hidden folder `.NAME.unfinished`:
     picture/000000.nut  whole segments, or frames/ where the output is a folder of frames
     confidence/...      the same for the map of how sure each pixel is
     000003.state        the model's state after three segments
+    000003.json         what the third segment is made of, with checksums (kept.py)
 
-A segment counts once the state after it is written. Killed at any moment, the same job goes on from the last such state, to the bit:
+A segment counts once its record and the state after it are there, and as long as all is as recorded. Killed at any moment, the same job goes on from the last such state, to the bit:
 the film that comes out is the one that an undisturbed run makes. An .mp4 or .mov has the same bytes, and so has every PNG of a folder; a
 Matroska file has the same packets and a random identifier of its own. (The same machine, the same versions and the
 same number of threads: arithmetic differs between those.) When the output stands under its name, the folder is removed.
@@ -20,8 +21,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -37,14 +39,18 @@ from colorlab.coloring import Block, Place, colored_blocks
 from colorlab.confidence import offers_confidence
 from colorlab.errors import InputError
 from colorlab.guidance import Guidance
+from colorlab.kept import keep_segment, whole_file, whole_segments
+from colorlab.locks import alone
 from colorlab.pipeline import ahead, behind
 from colorlab.states import load_state, save_state
-from colorlab.tracks import open_track
-from colorlab.video import Film, Folder
+from colorlab.tracks import made_by, open_track
+from colorlab.video import Film, Folder, is_folder_name
+from colorlab.whole import NO_ROOM, read_json, remove_leftovers, room_for, write_json
 
 SEGMENT = 96        # frames, the shortest segment; about as far apart as a player's jumps may be
 DECODED_AHEAD = 8   # frames
 COLORED_BEHIND = 2  # blocks
+ABANDONED = 60      # seconds without a first segment, after which a folder that nobody holds is a killed process's
 
 
 class Unfinished(NamedTuple):
@@ -86,17 +92,46 @@ class Job:
         return hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()
 
     def unfinished(self) -> Unfinished:
-        """What there is of this very job; nothing where the folder holds another's work or none."""
-        if _read_json(self.folder / "job.json") != self.description or not (states := self._states()):
+        """What there is of this very job, and whole; nothing where the folder holds another's work, damaged work or none."""
+        if read_json(self.folder / "job.json") != self.description:
             return Unfinished(0, 0)
-        return Unfinished(int(states[-1].stem), torch.load(states[-1], map_location="cpu", weights_only=True, mmap=True)["fields"]["frame"])
+        outputs = {"picture": self.output, "confidence": self.confidence}
+        delivered = {track: path for track, path in outputs.items() if path is not None and path.is_dir() and made_by(path) == self.identity}
+
+        def find(name: str) -> Path:  # a folder of frames may have been delivered before the work was interrupted
+            track = name.partition("/")[0]
+            return delivered[track] / Path(name).name if track in delivered else self.folder / name
+
+        frames = whole_segments(self.folder, find)
+        while frames and not self._whole_state(len(frames)):
+            frames.pop()
+        return Unfinished(len(frames), frames[-1] if frames else 0)
 
     def known_cuts(self) -> list[int] | None:
         """The cuts that an earlier run of this job was given or found; None where there was none."""
-        return _read_json(self.folder / "cuts.json") if self.unfinished().segments else None
+        found = read_json(self.folder / "cuts.json")
+        if not isinstance(found, dict) or found.get("job") != self.identity or not self.unfinished().segments:
+            return None
+        return found["cuts"]
 
-    def _states(self) -> list[Path]:
-        return sorted(self.folder.glob("[0-9]*.state"))
+    def delivered(self) -> bool:
+        """Whether the output is a folder of frames that this very job has made, and so the map where one is asked for."""
+        outputs = [path for path in (self.output, self.confidence) if path is not None]
+        return all(is_folder_name(path) and self.made(path) for path in outputs)
+
+    def made(self, folder: Path) -> bool:
+        """Whether a folder holds the frames of this job, all of them."""
+        return made_by(folder) == self.identity and len(list(folder.glob("*.png"))) == self.film.count()
+
+    def discard(self) -> None:
+        """Remove what is left of the work on an output that stands under its name."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def state_file(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.state"
+
+    def _whole_state(self, number: int) -> bool:
+        return whole_file(self.state_file(number), read_json(self.folder / f"{number:06d}.json")["files"].get(self.state_file(number).name))
 
 
 def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lambda count: None) -> int:
@@ -107,17 +142,21 @@ def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lam
     """
     if job.confidence is not None and not offers_confidence(job.model):
         raise InputError(f"{type(job.model).__name__} does not say how sure it is: this network matches no pixels; leave the confidence out")
-    with _alone(job.folder):
+    remove_leftovers(job.folder.parent)
+    _remove_abandoned(job.folder)
+    job.folder.mkdir(exist_ok=True)
+    with alone(job.folder / "lock", job.folder, "wait for it, or give another output"), room_for(job.output):
         try:
             done = job.unfinished()
             if not done.segments:
                 _empty(job.folder)
-            (job.folder / "cuts.json").write_text(json.dumps(guidance.cuts))
-            (job.folder / "job.json").write_text(json.dumps(job.description))
+            write_json(job.folder / "cuts.json", {"job": job.identity, "cuts": list(guidance.cuts)})
+            write_json(job.folder / "job.json", job.description)
             frames = _segments(job, guidance, done, on_frames)
             shutil.rmtree(job.folder)
         except av.FFmpegError as error:
-            raise InputError(f"cannot write {job.output}: {error.strerror}; see that the disk has room") from error
+            mend = "make room on its disk" if error.errno in NO_ROOM else "where its sound or subtitles are damaged, give the film without them"
+            raise InputError(f"cannot write {job.output}: {error.strerror}; {mend}") from error
         finally:
             if job.folder.exists() and not job.unfinished().segments:
                 shutil.rmtree(job.folder)
@@ -126,12 +165,12 @@ def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lam
 
 def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callable[[int], None]) -> int:
     """Write the segments that are missing, then the output."""
-    tracks = [open_track(job.folder / "picture", job.output, job.film, job.rate, copied=True)]
+    tracks = [open_track(job.folder / "picture", job.output, job.film, job.rate, copied=True, mark=job.identity)]
     if job.confidence is not None:
-        tracks.append(open_track(job.folder / "confidence", job.confidence, job.film, job.rate, copied=False))
+        tracks.append(open_track(job.folder / "confidence", job.confidence, job.film, job.rate, copied=False, mark=job.identity))
     for track in tracks:
         track.go_on(done.segments, done.frames)
-    place = load_state(job._states()[-1], job.device) if done.segments else Place()
+    place = load_state(job.state_file(done.segments), job.device) if done.segments else Place()
     begun, number = place.frame, done.segments
 
     def keep(block: Block) -> None:
@@ -150,8 +189,9 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
                 hand_on(block)
         if place.frame > begun:
             _end_segments(job, tracks, number + 1, place)
+        _check_input(job)
         for track in reversed(tracks):
-            track.finish()
+            track.finish(place.frame)
     finally:
         for track in tracks:
             track.abandon()
@@ -159,29 +199,35 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
 
 
 def _end_segments(job: Job, tracks: list, number: int, place: Place) -> None:
-    for track in tracks:
-        track.end_segment()
-    earlier = job._states()
-    save_state(job.folder / f"{number:06d}.state", place)
-    for state in earlier:
-        state.unlink()
+    files = [file for track in tracks for file in track.end_segment()]
+    state, ready = job.state_file(number), job.folder / "next"
+    save_state(ready, place)
+    keep_segment(job.folder, number, place.frame, {file.relative_to(job.folder).as_posix(): file for file in files} | {state.name: ready})
+    ready.replace(state)
+    for earlier in job.folder.glob("[0-9]*.state"):
+        if earlier != state:
+            earlier.unlink()
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Make the folder and hold it against another run. A killed run lets go of it."""
-    folder.mkdir(exist_ok=True)
+def _check_input(job: Job) -> None:
+    """Raise InputError where the film is not the one that was coloured: its sound and time stamps would be of other pictures."""
     try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"another run is at work in {folder}; wait for it, or give another output") from error
-        yield
+        same = file_identity(job.film) == job.description["input"]
+    except OSError:
+        same = False
+    if not same:
+        raise InputError(f"{job.film.path} was changed or replaced while it was coloured; give the command again, and leave the film alone "
+                         "until it is done")
+
+
+def _remove_abandoned(own: Path) -> None:
+    """Remove the folders beside this job's in which a killed process had not come to its first segment."""
+    for folder in own.parent.glob(".*.unfinished"):
+        with suppress(OSError, InputError):
+            old = time.time() - folder.stat().st_mtime > ABANDONED  # a younger one may be about to be locked
+            if folder != own and old and not list(folder.glob("[0-9]*.json")):
+                with alone(folder / "lock", folder, ""):
+                    shutil.rmtree(folder)
 
 
 def _empty(folder: Path) -> None:
@@ -207,10 +253,3 @@ def model_identity(model: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _read_json(path: Path) -> object:
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None

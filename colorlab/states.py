@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from colorlab.video.whole import whole
+from colorlab.whole import whole
 
 _PLAIN = (Tensor, str, int, float, bool, type(None))
 

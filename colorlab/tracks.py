@@ -13,18 +13,25 @@ from itertools import chain, count, islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from colorlab.errors import InputError
 from colorlab.video import Film, Folder, is_folder_name
 from colorlab.video.encode import Encoder, check_streams, stamps_of
 from colorlab.video.folder import save_picture
 from colorlab.video.segments import join_segments
 
+MARK = "colorlab-job"  # the text in a PNG that says which job made it
 
-def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool) -> FilmTrack | FolderTrack:
-    """The track for an output, its segments in `folder`; raises InputError where the output cannot hold the streams of `like`."""
+
+def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool, mark: str = "") -> FilmTrack | FolderTrack:
+    """The track for an output, its segments in `folder`; raises InputError where the output cannot hold the streams of `like`.
+
+    mark: a folder of frames is known by it afterwards (`made_by`).
+    """
     folder.mkdir(exist_ok=True)
     if is_folder_name(output):
-        return FolderTrack(folder, output, like)
+        return FolderTrack(folder, output, like, mark)
     return FilmTrack(folder, output, like, rate, copied)
 
 
@@ -51,11 +58,13 @@ class FilmTrack:
         for frame in frames:
             self.encoder.write(frame)
 
-    def end_segment(self) -> None:
+    def end_segment(self) -> tuple[Path, ...]:
+        """Finish the segment; returns its files."""
         encoder, self.encoder = self.encoder, None
         encoder.__exit__(None)
-        settle(self._part(), self._segment(self.number))
+        self._part().replace(self._segment(self.number))
         self.number += 1
+        return (self._segment(self.number - 1),)
 
     def abandon(self) -> None:
         """Give up the segment in the making."""
@@ -63,9 +72,9 @@ class FilmTrack:
             self.encoder.stack.close()
             self.encoder = None
 
-    def finish(self) -> None:
-        """Join the segments into the output."""
-        join_segments(self.output, [self._segment(n) for n in range(self.number)], self.like, self.rate, self.copied)
+    def finish(self, frames: int) -> None:
+        """Join the segments, with so many frames in all, into the output."""
+        join_segments(self.output, [self._segment(n) for n in range(self.number)], self.like, self.rate, self.copied, frames)
 
     def _segment(self, number: int) -> Path:
         return self.folder / f"{number:06d}.nut"
@@ -77,9 +86,10 @@ class FilmTrack:
 class FolderTrack:
     """A folder of PNG frames in the making, with the names of the frames it is made from where those have names."""
 
-    def __init__(self, folder: Path, output: Path, like: Film | Folder):
-        self.folder, self.output, self.like = folder, output, like
+    def __init__(self, folder: Path, output: Path, like: Film | Folder, mark: str):
+        self.folder, self.output, self.like, self.mark = folder, output, like, mark
         (folder / "frames").mkdir(exist_ok=True)
+        self.written: list[Path] = []  # of the segment in the making
 
     def go_on(self, segments: int, frames: int) -> None:
         given = (file.stem for file in self.like.files) if isinstance(self.like, Folder) else ()
@@ -87,22 +97,38 @@ class FolderTrack:
 
     def write(self, frames: np.ndarray) -> None:
         for frame in frames:
-            save_picture(self.folder / "frames" / f"{next(self.names)}.png", frame)
+            self.written.append(self.folder / "frames" / f"{next(self.names)}.png")
+            save_picture(self.written[-1], frame, {MARK: self.mark} if self.mark else {})
 
-    def end_segment(self) -> None:
-        """A frame is a file, so there is nothing to end."""
+    def end_segment(self) -> tuple[Path, ...]:
+        """A frame is a file, so there is nothing to end; returns the files."""
+        files, self.written = tuple(self.written), []
+        return files
 
     def abandon(self) -> None:
         """Nor to give up."""
 
-    def finish(self) -> None:
+    def finish(self, frames: int) -> None:
+        """Give the folder its name, unless an interrupted run has done so."""
+        if self.mark and made_by(self.output) == self.mark:
+            return
+        if (found := len(list((self.folder / "frames").iterdir()))) != frames:
+            raise InputError(f"cannot write {self.output}: there are {found} files for {frames} frames in {self.folder}; remove it and begin anew")
         if self.output.is_dir():
             self.output.rmdir()  # empty, as check_output saw to; not every system renames over a folder
         os.replace(self.folder / "frames", self.output)
 
 
-def settle(part: Path, whole: Path) -> None:
-    """Give a file that is written its name, once it is on the disk for certain."""
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(part, whole)
+def made_by(folder: Path) -> str | None:
+    """The mark of the job that made a folder of frames; None for any other folder."""
+    files = sorted(folder.glob("*.png")) if folder.is_dir() else []
+    marks = {_mark_of(file) for file in (files[0], files[-1])} if files else set()
+    return marks.pop() if len(marks) == 1 else None
+
+
+def _mark_of(picture: Path) -> str | None:
+    try:
+        with Image.open(picture, formats=("PNG",)) as opened:
+            return opened.info.get(MARK)
+    except Exception:  # whatever Pillow stumbles over in a file of another's
+        return None

@@ -8,8 +8,7 @@ shapes; it has not been run against the real ones.
 from __future__ import annotations
 
 import importlib
-import os
-import pickle
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,8 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.errors import InputError
+from colorlab.places import INSTALLED_CHECKPOINTS, cache_folder, checkpoints_folder
 
-CHECKPOINTS = Path(os.environ.get("COLORLAB_CHECKPOINTS", Path(__file__).parent.parent / "data" / "checkpoints"))
+CHECKPOINTS = checkpoints_folder()
+# What is fetched for an installed package has no place in it: it may not be written, and would go with it.
+RELEASED_HERE = cache_folder() / "released" if CHECKPOINTS == INSTALLED_CHECKPOINTS else CHECKPOINTS / "released"
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -35,7 +37,7 @@ RELEASED = {
 # here. PyTorch's names carry the first digits of their SHA-256; for the other nobody has published one.
 ADDRESSES = {
     "colormnet": ("https://github.com/yyang181/colormnet/releases/download/v0.1/DINOv2FeatureV6_LocalAtten_s2_154000.pth",
-                  CHECKPOINTS / "released" / "colormnet.pth"),
+                  RELEASED_HERE / "colormnet.pth"),
     "vgg19": ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", None),  # for the perceptual loss
     "raft": ("https://download.pytorch.org/models/raft_large_C_T_SKHT_V2-ff5fadd5.pth", None),  # for flow
 }
@@ -89,11 +91,11 @@ def released_path(method: str) -> Path:
     """Where the authors' checkpoint is expected; InputError says where to get it."""
     if method not in RELEASED:
         raise InputError(f"the authors of {method} have published no weights; use weights='none' or 'course'")
-    for path in (CHECKPOINTS / "released" / method, CHECKPOINTS / "released" / f"{method}.pth"):
+    for path in (RELEASED_HERE / method, RELEASED_HERE / f"{method}.pth"):
         if path.exists():
             return path
     raise InputError(f"the released weights of {method} are not here: get them from {RELEASED[method]}, then pass the path as "
-                     f"weights=..., or put it at {CHECKPOINTS / 'released' / method}")
+                     f"weights=..., or put it at {RELEASED_HERE / method}")
 
 
 def load_state(model: nn.Module, method: str, path: Path) -> None:
@@ -124,17 +126,7 @@ def read_state(path: Path, flatten: Callable[[Mapping], Mapping] | None = None) 
         return _merged({file: read_state(file, flatten) for file in sorted(path.iterdir()) if file.suffix in SUFFIXES}, path)
     if not path.is_file():
         raise InputError(f"no checkpoint at {path}; give the path of a .safetensors or .pth file")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a checkpoint that can be read safely ({_first_line(error)})") from error
-    except Exception as error:
-        if type(error).__name__ == "SafetensorError":
-            raise InputError(f"{path} is not a whole .safetensors file ({_first_line(error)})") from error
-        raise
+    content = _read(path)
     if flatten is not None and isinstance(content, Mapping):
         content = flatten(content)
     for wrapper in ("model", "state_dict"):
@@ -142,7 +134,36 @@ def read_state(path: Path, flatten: Callable[[Mapping], Mapping] | None = None) 
             content = content[wrapper]
     if not isinstance(content, Mapping) or not content or not all(torch.is_tensor(value) for value in content.values()):
         raise InputError(f"{path} holds no state dict: a mapping of names to tensors was expected")
-    return {name.removeprefix("module."): value for name, value in content.items()}
+    if odd := next((name for name in content if not isinstance(name, str)), None):
+        raise InputError(f"{path} holds no state dict: its entries are named by text, one is named {odd!r}")
+    return {name.removeprefix("module."): _plain(value, name, path) for name, value in content.items()}
+
+
+def _read(path: Path) -> object:
+    """What a file holds, whatever that is; InputError where it cannot be read, or not without running code."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file that is refused or read; torch's doubts about it are no help
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise InputError(f"no permission to read {path}") from error
+    except Exception as error:  # a damaged pickle makes torch's reader stumble in every way there is
+        kind = "a whole .safetensors file" if path.suffix == ".safetensors" else "a checkpoint that can be read safely"
+        raise InputError(f"{path} is not {kind} ({_first_line(error)})") from error
+
+
+def _plain(value: Tensor, name: str, path: Path) -> Tensor:
+    """A tensor of numbers, as a network's are; InputError for one without numbers, sparse ones, and numbers that are none."""
+    if value.is_meta or value.layout != torch.strided or value.is_quantized:
+        raise InputError(f"{path} holds no numbers for {name}, or not one for each place; save the network's state_dict() as it is")
+    if value.is_complex():
+        raise InputError(f"{path} holds complex numbers for {name}; no network here has such")
+    if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        raise InputError(f"{path} is damaged: {name} holds what is no number (nan or infinite); take another checkpoint")
+    return value
 
 
 def _merged(states: Mapping[Path, Mapping[str, Tensor]], folder: Path) -> dict[str, Tensor]:
@@ -180,8 +201,10 @@ def _mismatches(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
     surplus = [name for name in state if name not in expected]
     shapes = [f"{name} is {tuple(state[name].shape)}, not {tuple(value.shape)}" for name, value in expected.items()
               if name in state and state[name].shape != value.shape]
+    kinds = [f"{name} is {state[name].dtype}" for name, value in expected.items()
+             if name in state and state[name].is_floating_point() != value.is_floating_point()]
     said = [f"{len(found)} entries {what} (first: {found[0]})" for found, what in
-            ((missing, "missing"), (surplus, "too many"), (shapes, "of another shape")) if found]
+            ((missing, "missing"), (surplus, "too many"), (shapes, "of another shape"), (kinds, "of another kind of number")) if found]
     return "; ".join(said)
 
 

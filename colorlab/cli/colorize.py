@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from colorlab.cli.outputs import check_outputs
 from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, read_references,
                                      references_identity)
-from colorlab.cli.terminal import pick_device, progress, stopped_like_ctrl_c
+from colorlab.cli.terminal import leave_bar, pick_device, progress, tell_of_damage
 from colorlab.errors import InputError
 from colorlab.methods import METHODS, PRESETS, load
+from colorlab.whole import read_json, write_json
 
 if TYPE_CHECKING:  # --help waits for no library
     from torch import nn
@@ -55,6 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--explain", metavar="FRAME,Y,X", help="instead of a film, write a picture of where the colour of this pixel comes from: "
                                                                 "OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
     parser.add_argument("--segment", metavar="N", type=int, default=96, help="frames after which an interrupted run can go on (default: 96)")
+    parser.add_argument("--strict", action="store_true", help="refuse a film that is damaged anywhere; else one line says how much is")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True,
                         help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of frames, or of films for a folder of films")
 
@@ -92,10 +94,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--segment and --preview count frames: give 1 or more")
     check_reference_use(args.method, len(args.references))
     parse_cuts(args.cuts)
-    with stopped_like_ctrl_c():
-        if args.input.is_dir() and (films := films_in(args.input)):
-            return color_films(args, films)
-        return color_film(args, Task(args.input, args.output, args.confidence), None)
+    if args.input.is_dir() and (films := films_in(args.input)):
+        return color_films(args, films)
+    return color_film(args, Task(args.input, args.output, args.confidence), None)
 
 
 def color_films(args: argparse.Namespace, films: list[Path]) -> int:
@@ -120,9 +121,9 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
             code, failed = 2, failed + 1
         if code == 130:
             return code
-        record.write_text(json.dumps(done))
+        write_json(record, done)
     if not failed:
-        record.unlink()
+        record.unlink(missing_ok=True)
         return 0
     sys.stderr.write(f"colorlab: {failed} of {len(tasks)} films could not be coloured\n")
     return 2
@@ -130,31 +131,42 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
 
 def color_film(args: argparse.Namespace, task: Task, models: Models | None, done: dict[str, str] | None = None) -> int:
     """One film, with its sheets; the exit code. done: the films of a batch that are whole, and what made them; this one is added."""
+    from colorlab.tracks import made_by
     from colorlab.video import check_output, check_writable, read_video, same_file
 
     named = [parse_reference(text, task.input) for text in args.references]
+    reads = [task.input, *(path for path, _ in named)]
     sheet_only = task.output.suffix.lower() in SHEETS and (args.explain or args.preview is not None)
-    if sheet_only:
-        check_writable(task.output)
-        if any(same_file(task.output, path) for path in (task.input, *(path for path, _ in named))):
-            raise InputError(f"the output {task.output} is also the input; give the output another name")
-    elif done is None or task.output.name not in done:
-        check_output(task.output, task.input, *(path for path, _ in named))
-    if task.confidence is not None:
-        check_output(task.confidence, task.input, task.output, *(path for path, _ in named))
-        if task.confidence.absolute() == task.output.absolute():
-            raise InputError("--confidence and -o name the same file; give two")
+    point = parse_point(args.explain) if args.explain else None
+    sheets = {"--explain": task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png")} if point else (
+        {"--preview": task.output if sheet_only else _beside(task.output, "preview.jpg")} if args.preview is not None else {})
+    if task.confidence is not None and task.confidence.absolute() == task.output.absolute():
+        raise InputError("--confidence and -o name the same file; give two")
+    own = [path for path in (task.output, task.confidence) if path is not None and made_by(path)]  # of an earlier run: which one is seen below
+    for path in [*sheets.values(), *([] if sheet_only else [task.output]), *filter(None, [task.confidence])]:
+        if any(same_file(path, source) for source in reads):
+            raise InputError(f"the output {path} is also the input; give the output another name")
+        if path in sheets.values():
+            check_writable(path)
+        elif path not in own:
+            check_output(path)
+    check_outputs(sheets | {"--confidence": task.confidence} | ({} if sheet_only else {"-o": task.output}), *reads)
     film = read_video(task.input)
     count = film.count()
     check_frames(named, count)
     cuts = parse_cuts(args.cuts, count)
     references = read_references(named)
-    point = parse_point(args.explain) if args.explain else None
     models = models or Models(args)
     job = _job(args, task, film, named, models)
-    if done is not None and done.get(task.output.name) == job.identity and task.output.exists():
+    finished = done is not None and done.get(task.output.name) == job.identity and task.output.exists()
+    if not sheets and (finished or job.delivered()):
+        job.discard()
         sys.stderr.write(f"{task.output}: done before\n")
         return 0
+    tell_of_damage(film, args.strict)
+    for path in own:
+        if not job.made(path) and not point:
+            raise InputError(f"cannot write {path}: that folder is not empty but holds the frames of another job; give a new name or empty it first")
     guidance = find_guidance(film, references, cuts, job, count)
     if point is not None:
         return write_explanation(job, guidance, point, task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png"))
@@ -174,7 +186,9 @@ def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[
     from colorlab.restoring import Job
 
     settings = {"method": args.method, "weights": weights_of(args), "references": references_identity(named), "cuts": args.cuts}
-    return Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment)
+    job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment)
+    assert job.description  # looked at now: what the film is at the end is compared with what it was
+    return job
 
 
 def find_guidance(film: Film | Folder, references: list | None, cuts: str | tuple[int, ...], job: Job, count: int) -> Guidance:
@@ -185,7 +199,7 @@ def find_guidance(film: Film | Folder, references: list | None, cuts: str | tupl
 
     known = job.known_cuts() if cuts == "auto" else None
     def shown(frames: Iterable) -> Iterable:
-        return tqdm(frames, "looking for scene cuts", count, unit="frame", leave=False, file=sys.stderr, dynamic_ncols=True)
+        return tqdm(frames, "looking for scene cuts", count, unit="frame", leave=leave_bar(), file=sys.stderr, dynamic_ncols=True)
 
     guidance = guide(film, references, cuts if known is None else known, shown)
     if cuts == "auto" or guidance.cuts:
@@ -247,10 +261,8 @@ def _beside(output: Path, ending: str) -> Path:
 
 
 def _read(record: Path) -> dict[str, str]:
-    try:
-        return json.loads(record.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
+    found = read_json(record)
+    return found if isinstance(found, dict) else {}
 
 
 def weights_of(args: argparse.Namespace) -> str:

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from colorlab.cli.terminal import leave_bar
 from colorlab.errors import InputError
+
+MOST_PIXELS = 1 << 30  # of a made clip: it is held in memory, with its motion some 20 bytes a pixel
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -28,6 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     unpacking = actions.add_parser("unpack", help="unpack an archive into its place, whole or not at all")
     unpacking.add_argument("archive", type=Path, metavar="ARCHIVE")
     unpacking.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, for instance data/davis2017/trainval")
+    unpacking.add_argument("--limit", type=float, metavar="GB", help="how much it may hold (default: a hundred times its own size, or 1 GB)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,7 +65,7 @@ def check_sets(args: argparse.Namespace) -> int:
     wanted = [(name, split) for name, only in (asked or [(name, "") for name in DATA_SETS])
               for split in ([only] if only else DATA_SETS[name].splits)]
     broken = here = 0
-    for name, split in tqdm(wanted, unit="split", file=sys.stderr, leave=False):
+    for name, split in tqdm(wanted, unit="split", file=sys.stderr, leave=leave_bar()):
         report = check(name, split, args.root, args.decode)
         if report.status == "absent" and not args.names:
             continue
@@ -86,12 +90,14 @@ def make_clips(args: argparse.Namespace) -> int:
     if unknown:
         raise InputError(f"no embedded clip named {', '.join(unknown)}; there are {', '.join(CLIPS)}")
     width, height = parse_size(args.size)
+    if args.frames * width * height > MOST_PIXELS:
+        raise InputError(f"{args.frames} frames of {width}x{height} are more than a clip of this kind can hold in memory; give a smaller --size")
     targets = [args.out / name for name in names]
     for target in targets:
         if target.exists():
             raise InputError(f"{target} is there already; remove it, or write to another folder with --out")
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, target in zip(tqdm(names, unit="clip", file=sys.stderr, leave=False), targets):
+    for name, target in zip(tqdm(names, unit="clip", file=sys.stderr, leave=leave_bar()), targets):
         write_clip(embedded_clip(name, args.frames, height, width, args.seed), target)
         sys.stdout.write(f"{target}: {args.frames} frames of {width}x{height} with their exact flow\n")
     return 0
@@ -119,8 +125,9 @@ def unpack_archive(args: argparse.Namespace) -> int:
 
     from colorlab.datasets import unpack
 
-    with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=False) as bar:
-        count = unpack(args.archive, args.folder, lambda name, size: bar.update(size))
+    with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=leave_bar()) as bar:
+        count = unpack(args.archive, args.folder, lambda name, size: bar.update(size),
+                       None if args.limit is None else int(args.limit * 1e9))
     sys.stdout.write(f"{count} files in {args.folder}\n")
     return 0
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from colorlab.cli.outputs import check_outputs
+from colorlab.cli.terminal import leave_bar, tell_of_damage
 from colorlab.errors import InputError
 
 if TYPE_CHECKING:  # --help waits for no library
@@ -36,6 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                              "forward/ and backward/, as `colorlab data make` writes it")
     parser.add_argument("--device", default="auto", help="where networks run (default: a GPU if there is one)")
     parser.add_argument("--download", action="store_true", help="fetch the networks that metrics need, once")
+    parser.add_argument("--strict", action="store_true", help="refuse films that are damaged anywhere; else one line says how much is")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers and their definitions")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row per frame")
 
@@ -57,7 +60,11 @@ def run(args: argparse.Namespace) -> int:
     if args.exemplar and not args.skip_exemplar:
         raise InputError("--exemplar says which frame --skip-exemplar leaves out; give both")
     skip = (args.exemplar or [0]) if args.skip_exemplar else ()
+    check_outputs({"--json": args.json, "--csv": args.csv}, args.predicted, args.truth, Path(args.flow))
     clips = find_clips(args.predicted, args.truth, args.by_order)
+    check_exemplars(skip, clips)
+    for film in (film for _, *films in clips for film in films):
+        tell_of_damage(film, args.strict)
     device = pick_device(args.device)
     estimate = args.flow if args.flow in ("auto", "raft", "classical") else None
     tools = Tools(device, args.download, estimated_flow(estimate or "auto", device))
@@ -65,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as outputs:
         write_json = outputs.enter_context(json_output(args.json))
         write_row = outputs.enter_context(csv_output(args.csv, names))
-        report = evaluate_clips(with_progress(clips, flows), names, skip=skip, tools=tools, on_row=write_row)
+        scored = outputs.enter_context(contextlib.closing(with_progress(clips, flows)))  # the bar ends before an error is said
+        report = evaluate_clips(scored, names, skip=skip, tools=tools, on_row=write_row)
         note_compression(report, clips)
         write_json(report)
     sys.stdout.write(as_table(report, names))
@@ -120,6 +128,14 @@ def check_match(predicted: Film | Folder, truth: Film | Folder, by_order: bool) 
         raise InputError(f"{predicted.path} has {counts[0]} frames and {truth.path} {counts[1]}; both must have the same")
 
 
+def check_exemplars(skip: Sequence[int], clips: Sequence[tuple]) -> None:
+    """Refuse an exemplar that is no frame of any clip: nothing would be left out."""
+    for frame in filter(None, skip):
+        most = max(truth.frames or truth.count() for _, _, truth in clips)
+        if not 0 < frame < most:
+            raise InputError(f"--exemplar {frame}: the frames of {'the longest clip' if len(clips) > 1 else 'the clip'} are 0 to {most - 1}")
+
+
 def refuse_difference(first: Path, ours: set[str], second: Path, theirs: set[str], what: str, mend: str = "") -> None:
     for path, missing, other in ((first, theirs - ours, second), (second, ours - theirs, first)):
         if missing:
@@ -161,8 +177,8 @@ def pick_device(name: str) -> str:
 
     if name != "auto":
         try:
-            torch.zeros(1, device=name)
-        except (RuntimeError, AssertionError) as error:
+            torch.zeros(1, device=name).item()  # "meta" and their like hold no numbers
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise InputError(f"no device {name!r} here ({str(error).splitlines()[0]}); --device cpu always works") from error
         return name
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -176,7 +192,7 @@ def with_progress(clips: Sequence[tuple], flows: Sequence) -> Iterator:
     from colorlab.metrics.score import pairs_of
 
     known = [truth.frames for _, _, truth in clips]
-    with tqdm(total=None if None in known else sum(known), unit="frame", file=sys.stderr, leave=False) as bar:
+    with tqdm(total=None if None in known else sum(known), unit="frame", file=sys.stderr, leave=leave_bar()) as bar:
         def counted(pairs: Iterator) -> Iterator:
             for pair in pairs:
                 yield pair

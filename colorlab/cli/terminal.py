@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from colorlab.errors import InputError
+
+if TYPE_CHECKING:
+    from colorlab.video import Film, Folder
 
 
 def pick_device(name: str) -> str:
@@ -18,10 +23,22 @@ def pick_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).item()  # "meta" and their like hold no numbers
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"--device {name} cannot be used here ({str(error).splitlines()[0][:100]}); leave it out, or say cpu") from error
     return name
+
+
+def leave_bar() -> bool:
+    """Whether a bar stays when it is done: in a log, where what is said next would else be glued to it; not on a terminal."""
+    return not sys.stderr.isatty()
+
+
+def open_standard_streams() -> None:
+    """Give a program that was started with closed standard streams (`>&-`) ones that lead nowhere, before files take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
 
 
 @contextmanager
@@ -48,3 +65,19 @@ def stopped_like_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def tell_of_damage(film: Film | Folder, strict: bool) -> None:
+    """Say in one line how much of a film file is damaged, before hours of work on it; where that is `strict`, as InputError."""
+    from tqdm import tqdm
+
+    if not film.path.is_file():
+        return
+    from colorlab.video.damage import damage_of
+
+    with tqdm(total=film.frames, desc="looking for damage", unit="frame", leave=leave_bar(), delay=2, file=sys.stderr, dynamic_ncols=True) as bar:
+        damage = damage_of(film, bar.update)
+    if damage and strict:
+        raise InputError(f"{damage.said(film)}; copy it again, or leave --strict out to take it as it is")
+    if damage:
+        sys.stderr.write(f"warning: {damage.said(film)}; FFmpeg's guesses stand in their place (--strict refuses such a film)\n")

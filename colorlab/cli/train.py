@@ -9,10 +9,13 @@ import os
 import sys
 import zlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorlab.errors import InputError
+from colorlab.locks import alone
+from colorlab.whole import room_for, write_json
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -39,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--embedded", action="store_true", help="train on the embedded films, which need no download")
     parser.add_argument("--steps", type=positive, metavar="N", help="updates of the weights (default: the recipe's)")
     parser.add_argument("--batch", type=positive, metavar="N", help="windows at a time and process")
-    parser.add_argument("--seed", type=int, help="of the weights to start from and of the data")
+    parser.add_argument("--seed", type=from_zero, help="of the weights to start from and of the data")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
                         help="change a number of the recipe, e.g. --set weights.l1=1 --set size=96,160; --show lists them")
     parser.add_argument("--change", action="append", default=[], metavar="NAME=VALUE", dest="changes",
@@ -47,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--validation", metavar="NAME,NAME", help="clips never to train on (default: a fixed list, or every tenth)")
     parser.add_argument("--validate-every", type=positive, default=500, metavar="STEPS")
     parser.add_argument("--save-every", type=positive, default=200, metavar="STEPS")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that read data (default: all cores but one, at most 16)")
+    parser.add_argument("--workers", type=from_zero, metavar="N", help="processes that read data (default: all cores but one, at most 16)")
     parser.add_argument("--minutes", type=float, metavar="M", help="stop with a checkpoint when so many minutes are over")
     parser.add_argument("--vgg", type=Path, metavar="FILE", help="VGG-19's weights, for a perceptual loss (torchvision's or Caffe's)")
     parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
@@ -55,8 +58,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 up is wanted, got {text!r}")
+    if not text.isdecimal() or len(text) > 18 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 up is wanted, got {text[:40]!r}")
+    return int(text)
+
+
+def from_zero(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"a whole number from 0 up is wanted, got {text[:40]!r}")
     return int(text)
 
 
@@ -69,18 +78,24 @@ def run(args: argparse.Namespace) -> int:
     if args.show:
         sys.stdout.write(shown(recipe))
         return 0
+    if args.minutes is not None and not args.minutes > 0:
+        raise InputError(f"--minutes {args.minutes:g}: give how many, above 0")
+    if args.out.exists() and not args.out.is_dir():
+        raise InputError(f"--out {args.out} is a file; give a folder, new or of a run to go on with")
     windows, validation, about = data(args, recipe)
     vgg = trained_vgg(args.vgg) if args.vgg else None
     changes = {name: literal(value) for name, value in pairs(args.changes).items()}
     model = load(args.method, args.preset, args.weights, seed=recipe.seed, **changes)
-    if args.out.exists() and not args.out.is_dir():
-        raise InputError(f"--out {args.out} is a file; give a folder, new or of a run to go on with")
-    if os.environ.get("RANK", "0") == "0" and not (args.out / "checkpoint.pt").exists():
-        write_about(args, recipe, model.config, about)
     identity = {"method": args.method, "network": repr(model.config), "data": fingerprint(about)}
     settings = Settings(workers=default_workers() if args.workers is None else args.workers, save_every=args.save_every,
                         validate_every=args.validate_every, validation=validation, minutes=args.minutes, cpu=args.cpu, vgg=vgg)
-    record = train(model, args.method, recipe, windows, args.out, settings, identity)
+    first = os.environ.get("RANK", "0") == "0"
+    if first:
+        args.out.mkdir(parents=True, exist_ok=True)
+    with alone(args.out / ".lock", args.out, "wait for it, or give another --out") if first else nullcontext(), room_for(args.out):
+        if first and not (args.out / "checkpoint.pt").exists():
+            write_about(args, recipe, model.config, about)
+        record = train(model, args.method, recipe, windows, args.out, settings, identity)
     _, scores = record.column("psnr")
     done = record.lines[-1]["step"] if record.lines else 0
     said = f"; validation PSNR {scores[-1]:.2f} dB" if scores else ""
@@ -92,10 +107,13 @@ def run(args: argparse.Namespace) -> int:
 
 def chosen_recipe(args: argparse.Namespace) -> Recipe:
     from colorlab.train import changed, recipe_for
+    from colorlab.train.recipes import check_recipe
 
     recipe = changed(recipe_for(args.method, args.recipe or args.preset), pairs(args.settings))
     given = {"steps": args.steps, "batch": args.batch, "seed": args.seed}
-    return dataclasses.replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    recipe = dataclasses.replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    check_recipe(recipe)
+    return recipe
 
 
 def data(args: argparse.Namespace, recipe: Recipe) -> tuple[Dataset, Sequence[Path], dict]:
@@ -127,11 +145,10 @@ def write_about(args: argparse.Namespace, recipe: Recipe, config: object, about:
     from colorlab import __version__
     from colorlab.train import described
 
-    args.out.mkdir(parents=True, exist_ok=True)
     content = {"method": args.method, "preset": args.preset, "start": str(args.weights), "recipe": described(recipe),
                "network": repr(config), "data": about, "command": ["colorlab", *sys.argv[1:]],
                "versions": {"colorlab": __version__, "torch": torch.__version__}}
-    (args.out / "run.json").write_text(json.dumps(content, indent=1))
+    write_json(args.out / "run.json", content, indent=1)
 
 
 def fingerprint(about: dict) -> str:
@@ -158,7 +175,7 @@ def literal(text: str) -> object:
 
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 

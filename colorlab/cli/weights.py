@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from colorlab import weights as checkpoints
+from colorlab.cli.terminal import leave_bar
 from colorlab.errors import InputError
 from colorlab.methods import METHODS, PRESETS, load
 
@@ -48,7 +49,7 @@ def _fetch(args: argparse.Namespace) -> str:
         raise InputError(f"{path} is there already; remove it to fetch it again")
     if args.sha256 is not None and not re.fullmatch("[0-9a-fA-F]{8,64}", args.sha256):
         raise InputError(f"--sha256 takes 8 to 64 hexadecimal digits, got {args.sha256!r}")
-    with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=False, desc=path.name) as bar:
+    with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=leave_bar(), desc=path.name) as bar:
         def show(done: int, total: int | None) -> None:
             bar.total = total
             bar.update(done - bar.n)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -12,26 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from colorlab.errors import InputError
+from colorlab.places import cache_folder
+from colorlab.whole import whole
 
-
-def cache_folder() -> Path:
-    """COLORLAB_CACHE where that is set; data/cache of a checkout; else the user's own cache folder."""
-    if chosen := os.environ.get("COLORLAB_CACHE"):
-        return Path(chosen)
-    checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "pyproject.toml").is_file():
-        return checkout / "data" / "cache"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "colorlab"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "colorlab"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "colorlab"
+__all__ = ["cache_folder", "recall", "store"]
 
 
 def store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Keep arrays in a compressed .npz. Where the folder cannot be written they are simply not kept."""
-    from colorlab.video.whole import whole  # here, because it brings PyAV along, which these films do not need
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as temporary:

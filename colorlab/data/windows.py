@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -22,7 +22,8 @@ from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.data.cache import cache_folder
 from colorlab.data.moving import moving_photograph
 from colorlab.errors import InputError
-from colorlab.video.folder import FILMS, PICTURES, natural
+from colorlab.places import can_write, private_folder
+from colorlab.video.folder import FILMS, FORMATS, PICTURES, natural
 
 STRANGERS = 8  # one loose reference in so many shows something else altogether
 FILM_SIDE = 480  # short side at which frames of films are kept
@@ -198,11 +199,12 @@ def frame_files(path: Path) -> tuple[Path, ...]:
 def _unpacked(film: Path) -> Path:
     """A folder in the cache with the frames of a film, made on the first call for this film as it is now."""
     from colorlab.video import read_video
-    from colorlab.video.whole import whole
+    from colorlab.whole import whole
 
     facts = film.stat()
     key = zlib.crc32(f"{film.resolve()} {facts.st_size} {facts.st_mtime_ns} {FILM_SIDE}".encode())
-    home = cache_folder() / "films" / f"{film.stem}-{key:08x}"
+    kept = cache_folder() if can_write(cache_folder()) else private_folder("cache")  # without a cache training costs a little more, no more
+    home = kept / "films" / f"{film.stem}-{key:08x}"
     if home.is_dir():
         return home
     try:
@@ -246,7 +248,7 @@ def read_crop(path: Path, box: tuple[float, float, float, float], size: tuple[in
         scaled = tuple(min(edge * ratio[i % 2], image.size[i % 2]) for i, edge in enumerate(box))
         try:
             return np.array(image.convert("RGB").resize((W, H), Image.Resampling.BICUBIC, box=scaled, reducing_gap=3.0))
-        except (OSError, SyntaxError, ValueError) as error:
+        except Exception as error:  # of damaged bytes Pillow's readers make what they make
             raise InputError(f"{path} is damaged or cut short ({error}); copy it again or take it out") from error
 
 
@@ -259,10 +261,10 @@ def _whole_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
 
 def _opened(path: Path) -> Image.Image:
     try:
-        return Image.open(path)
+        return Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
         raise InputError(f"{path} has disappeared since training began; put it back or start again without it") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except Exception as error:  # of a damaged header Pillow's readers make what they make
         raise InputError(f"{path} is not a picture that can be read ({error}); copy it again or take it out") from error
 
 

@@ -16,6 +16,7 @@ run once more from its run.json.
 | `parameters.py`  | what a notebook may be given, and whether a value fits                     |
 | `provenance.py`  | what a result depends on: sources, code, weights, versions                 |
 | `record.py`      | what a notebook says about itself while it runs                            |
+| `schema.py`      | what a record must hold before anything is made of it                      |
 | `usage.py`       | peak memory and device, noted from inside the kernel                       |
 | `kernels.py`     | kernels that do not hear one another; a failed start tried again           |
 | `worker.py`      | the process in which one notebook runs                                     |

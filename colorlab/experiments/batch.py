@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable
 from colorlab.experiments import provenance
 from colorlab.experiments.jobs import Job, plan
 from colorlab.experiments.page import write_page
-from colorlab.experiments.runner import Run, done_before, execute, remove_leftovers
+from colorlab.experiments.runner import Run, check_place, done_before, execute, remove_leftovers
 
 # What brings a page up to date: the runs that have ended, by folder, and the others' names, each "waiting" or "running".
 Show = Callable[[dict[Path, Run], dict[str, str]], None]
@@ -56,6 +56,8 @@ class Batch:
         self.show = show or (lambda runs, pending: write_page(out, pending))
         self.runs = {} if fresh else {job.folder: Run(job, record, resumed=True) for job in jobs if (record := done_before(job))}
         self.due = [job for job in jobs if job.folder not in self.runs]
+        for job in self.due:
+            check_place(job)
         self.states = {job.name: "waiting" for job in self.due}
         self.cells = dict.fromkeys(self.states, 0)
         self.workers: set[subprocess.Popen] = set()

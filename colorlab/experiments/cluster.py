@@ -44,6 +44,7 @@ from colorlab.experiments.batch import Batch, Show
 from colorlab.experiments.jobs import Job
 from colorlab.experiments.parameters import load_notebook, one_line
 from colorlab.experiments.runner import Run, done_before, execute, remove_leftovers
+from colorlab.whole import read_json
 
 SEEN_WITHIN = 90  # seconds in which a folder made on one machine shows on another; network file systems keep old listings
 
@@ -74,10 +75,14 @@ def connect(address: str) -> Any:
     except ImportError:
         raise InputError("--cluster needs Dask, which is not installed here; pip install 'colorlab[cluster]'") from None
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong there is raised here, and told once
+    if Path(address).is_file():
+        told = read_json(Path(address))
+        if not isinstance(told, dict) or not isinstance(told.get("address"), str):
+            raise InputError(f"{address} holds no scheduler's address; give the file that `dask scheduler --scheduler-file` wrote, or tcp://host:8786")
     place = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
         return Client(**place, set_as_default=False)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise InputError(f"no Dask scheduler answers at {address} ({one_line(error)}); start one with `dask scheduler` and give "
                          "the address that it prints, as in tcp://host:8786") from None
 

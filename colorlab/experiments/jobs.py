@@ -8,6 +8,7 @@ from typing import Any, Iterable
 from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.parameters import check_values, load_notebook
+from colorlab.places import checkout
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def find_notebooks(paths: Iterable[str | Path]) -> list[Path]:
             inside = sorted(path.parent.glob(path.name))
         if not inside:
             raise InputError(f"no notebooks (.ipynb) in {path}")
+        if not path.exists() and checkout() is None and "*" not in path.name:
+            raise InputError(f"{path} is not there; notebooks come with a clone of the project, not with the installed package: give their path")
         found += [notebook.absolute() for notebook in inside]
     return list(dict.fromkeys(found))
 

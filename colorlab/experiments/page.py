@@ -1,13 +1,14 @@
 """`index.html`: every run of a folder with its state, time, numbers, pictures and links. It needs no network and no server."""
 
 import html
-import json
 import math
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from colorlab.experiments.record import write_text
+
+from colorlab.experiments.schema import read_metrics, read_run
+from colorlab.whole import write_text
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #777; --good: #2a8f4f; --bad: #c8402f; }
@@ -26,7 +27,8 @@ def write_page(out: Path, pending: dict[str, str]) -> None:
 
     pending: names of runs that are "waiting" or "running".
     """
-    runs = [(path.parent.name, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(out.glob("[!.]*/run.json"))]
+    found = [(path.parent.name, read_run(path)) for path in sorted(out.glob("[!.]*/run.json"))]
+    runs = [(name, record) for name, record in found if record is not None]  # others keep their own run.json, as `colorlab train` does
     cards = [card(out / name, name, record) for name, record in runs if name not in pending]
     cards += [f'<article><h2>{html.escape(name)}</h2><p class="{state}">{state}</p></article>' for name, state in pending.items()]
     counts = summary([record for name, record in runs if name not in pending], pending)
@@ -60,7 +62,7 @@ def card(folder: Path, name: str, record: dict[str, Any]) -> str:
                        for picture in sorted(folder.glob("picture-*.png")))
     error = record["error"]
     failed = f"<pre>{html.escape(' '.join(filter(None, (error['cell'], error['line'], error['message']))))}</pre>" if error else ""
-    return (f'<article><h2>{title} <span class="{record["status"]}">{record["status"]}</span></h2>'
+    return (f'<article><h2>{title} <span class="{html.escape(record["status"])}">{html.escape(record["status"])}</span></h2>'
             f'<p class="facts">{html.escape(facts)} · {links}</p>'
             f"{parameters(record['given'])}{failed}{metrics(folder / 'metrics.json')}{pictures}</article>")
 
@@ -72,7 +74,7 @@ def parameters(given: dict[str, Any]) -> str:
 
 def metrics(file: Path) -> str:
     """The recorded numbers and words as a small table; lists and dicts stay in metrics.json."""
-    recorded = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    recorded = read_metrics(file)
     rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(shown(value))}</td></tr>"
                    for name, value in recorded.items() if not isinstance(value, (list, dict)))
     return f"<table>{rows}</table>" if rows else ""

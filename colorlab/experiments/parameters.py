@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from colorlab.errors import InputError
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+LARGEST = 1 << 1000  # an int beyond this is no float either
 PLAIN = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "tuple": tuple, "dict": dict}
 
 
@@ -70,7 +71,7 @@ def load_notebook(path: str | Path) -> list[Cell]:
         if book["nbformat"] != 4:
             raise ValueError(f"nbformat {book['nbformat']}, 4 is wanted")
         return [Cell(cell["cell_type"], "".join(cell["source"]), tuple(cell["metadata"].get("tags", ()))) for cell in book["cells"]]
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as a notebook ({one_line(error)}); open and save it in JupyterLab") from None
 
 
@@ -80,6 +81,8 @@ def parse_cell(source: str, notebook: str) -> dict[str, Parameter]:
         statements = ast.parse(source).body
     except SyntaxError as error:
         raise InputError(f"the parameters cell of {notebook} is not plain Python (line {error.lineno}: {error.msg})") from None
+    except (ValueError, MemoryError, RecursionError) as error:
+        raise InputError(f"the parameters cell of {notebook} is not plain Python ({one_line(error)})") from None
     comments = {token.start[0]: token.string.lstrip("# ").rstrip()
                 for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type == tokenize.COMMENT}
     found = {}
@@ -92,23 +95,38 @@ def parse_cell(source: str, notebook: str) -> dict[str, Parameter]:
             continue
         if isinstance(target, ast.Name):
             default, literal = literal_or_text(ast.unparse(statement.value))
-            kind = kind_of_annotation(annotation) if annotation else kind_of_value(default) if literal else Kind("any")
+            kind = kind_of_annotation(annotation) if annotation is not None else kind_of_value(default) if literal else Kind("any")
             found[target.id] = Parameter(target.id, kind, default, comments.get(statement.end_lineno, ""))
     return found
 
 
 def literal_or_text(text: str) -> tuple[Any, bool]:
-    """(the value, True) where `text` is a Python literal, (`text`, False) otherwise."""
+    """(the value, True) where `text` is a Python literal that a run's record can hold, (`text`, False) otherwise."""
     try:
-        return ast.literal_eval(text), True
-    except (ValueError, SyntaxError):
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text, False
+    return (value, True) if is_plain(value) else (text, False)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether JSON holds a value and gives it back: numbers, text, lists and dicts with text for names; no bytes, sets or complex numbers."""
+    if isinstance(value, (list, tuple)):
+        return all(map(is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and is_plain(inner) for name, inner in value.items())
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def kind_of_annotation(node: ast.expr) -> Kind:
     """`float | None`, `Optional[int]`, `list[str]`, `Literal["a", "b"]`; "any" for what stands outside these."""
     if isinstance(node, ast.Constant):
-        return Kind("None") if node.value is None else kind_of_annotation(ast.parse(str(node.value), mode="eval").body)
+        if node.value is None:
+            return Kind("None")
+        try:
+            return kind_of_annotation(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else Kind("any")
+        except (SyntaxError, ValueError):
+            return Kind("any")
     if isinstance(node, ast.Name):
         return Kind("str") if node.id == "Path" else Kind(node.id if node.id in PLAIN else "any")
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -117,7 +135,8 @@ def kind_of_annotation(node: ast.expr) -> Kind:
         outer = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if outer == "Literal":
-            return Kind("literal", tuple(ast.literal_eval(item) for item in items))
+            values = [literal_or_text(ast.unparse(item)) for item in items]
+            return Kind("literal", tuple(value for value, _ in values)) if all(literal for _, literal in values) else Kind("any")
         inner = tuple(kind_of_annotation(item) for item in items if not (isinstance(item, ast.Constant) and item.value is ...))
         if outer in ("Optional", "Union"):
             return Kind("union", inner + ((Kind("None"),) if outer == "Optional" else ()))
@@ -174,7 +193,10 @@ def parse_text(text: str, kind: Kind) -> Any:
     if kind.name == "literal":
         return next((allowed for allowed in kind.inner if str(allowed) == text), text)
     if kind.name == "int":
-        return int(text) if text.strip().lstrip("+-").isdecimal() else text
+        try:
+            return int(text) if "_" not in text else text
+        except ValueError:
+            return text
     if kind.name == "float":
         try:
             return float(text)
@@ -189,8 +211,9 @@ def check_value(value: Any, parameter: Parameter, notebook: str = "the notebook"
     Raises InputError when it does not fit the parameter.
     """
     value = str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
-    if not fits(value, parameter.kind):
-        raise InputError(f"{parameter.name} of {notebook} is {parameter.kind} (default {parameter.default!r}), got {value!r}")
+    if not fits(value, parameter.kind) or not is_plain(value) or (isinstance(value, int) and abs(value) > LARGEST):
+        got = value if len(shown := repr(value)) <= 80 else shown[:77] + "..."
+        raise InputError(f"{parameter.name} of {notebook} is {parameter.kind} (default {parameter.default!r}), got {got!r}")
     return float(value) if parameter.kind.name == "float" else value
 
 

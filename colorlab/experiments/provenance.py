@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from colorlab.experiments.parameters import Cell
+from colorlab.places import PACKAGE, checkpoints_folder
 
-PACKAGE = Path(__file__).resolve().parent.parent
-CHECKPOINTS = PACKAGE.parent / "data" / "checkpoints"
 # Variables that change numbers; a run that is to be repeated needs them as they were.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES")
 
@@ -25,8 +24,9 @@ def notebook_hash(cells: list[Cell]) -> str:
 
 
 def code_hash() -> str:
-    """Hash of the package's sources and of the course weights that stand beside it."""
-    files = sorted(PACKAGE.rglob("*.py")) + (sorted(CHECKPOINTS.iterdir()) if CHECKPOINTS.is_dir() else [])
+    """Hash of the package's sources and of the course weights that it takes, wherever COLORLAB_CHECKPOINTS has them."""
+    weights = checkpoints_folder()
+    files = sorted(PACKAGE.rglob("*.py")) + (sorted(weights.iterdir()) if weights.is_dir() else [])
     return digest([[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files if file.is_file()])
 
 

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from colorlab.whole import write_json
+
 MEASURED = ("second", "memory")  # a name that holds one of these tells of the machine: no repetition gives it again
 RUN_FOLDER = "COLORLAB_RUN_FOLDER"  # set for the kernel of a run; absent when a person works in the notebook
 
@@ -22,8 +24,8 @@ def record(**values: Any) -> None:
     plain = {name: as_plain(value, name) for name, value in values.items()}
     if folder := os.environ.get(RUN_FOLDER):
         path = Path(folder, "metrics.json")
-        known = json.loads(path.read_text()) if path.exists() else {}
-        write_json(path, known | plain)
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        write_json(path, known | plain, indent=2)
 
 
 def as_plain(value: Any, name: str) -> Any:
@@ -38,15 +40,3 @@ def as_plain(value: Any, name: str) -> Any:
         return {str(key): as_plain(item, name) for key, item in value.items()}
     raise TypeError(f"record({name}=...) takes numbers, strings, lists and dicts, got {type(value).__name__}; "
                     "record what you measured on it")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON that is under its name whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that is under its name whole or not at all, line ends as they stand in `text`."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8", newline="")
-    os.replace(partial, path)

@@ -1,7 +1,6 @@
 """Notebooks executed in place, clean enough to commit: what a reader on the web sees and what nbval compares with."""
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any, Iterable
@@ -9,6 +8,7 @@ from typing import Any, Iterable
 from colorlab.errors import InputError
 from colorlab.experiments.batch import run
 from colorlab.experiments.jobs import find_notebooks
+from colorlab.whole import write_text
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT = ("tags", "jupyter", "nbgrader", "slideshow", "editable", "deletable")  # of a cell's metadata
@@ -30,9 +30,7 @@ def refresh(notebooks: Iterable[str | Path], jobs: int | None = None, progress: 
             executed = json.loads((done.job.folder / done.job.notebook.name).read_text(encoding="utf-8"))
             clean.append((done.job.notebook, cleaned(executed, done.job.notebook.name)))
         for path, notebook in clean:
-            partial = path.with_name(f".{path.name}.partial")
-            partial.write_text(json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            os.replace(partial, path)
+            write_text(path, json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
     return paths
 
 

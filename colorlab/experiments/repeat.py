@@ -11,12 +11,13 @@ from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.batch import run_jobs
 from colorlab.experiments.jobs import Job, make_job
-from colorlab.experiments.parameters import check_values, load_notebook, one_line
+from colorlab.experiments.parameters import check_values, load_notebook
 from colorlab.experiments.record import MEASURED
 from colorlab.experiments.runner import Run
+from colorlab.experiments.schema import problem_of, read_metrics
+from colorlab.whole import read_json
 
 INJECTED = "injected-parameters"  # papermill's tag for the cell it adds
-WANTED = ("notebook", "notebook_hash", "given", "versions", "code_hash", "environment", "machine", "device")
 
 
 class Repetition(NamedTuple):
@@ -55,25 +56,25 @@ def repetition(run_json: str | Path, out: str | Path | None = None) -> Iterator[
         if not notebook.parent.is_dir():
             raise InputError(f"{notebook.parent}, where the run worked, is gone; put the notebook there again")
         given = check_values(then["given"], source or notebook)
-        job = make_job(notebook, given, out, provenance.code_hash(), source, then["environment"])
+        job = make_job(notebook, given, out, provenance.code_hash(), source, variables(then["environment"]))
         if job.folder == folder:
             raise InputError(f"the repetition would take the place of {folder} itself; give another --out")
-        metrics = folder / "metrics.json"
-        recorded = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {}
-        yield Repetition(then, recorded, job, tuple(differences(then, job)))
+        yield Repetition(then, read_metrics(folder / "metrics.json"), job, tuple(differences(then, job)))
 
 
 def read_record(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise InputError(f"{file} is not there; give the run.json of a run, or the run's folder")
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        missing = [name for name in WANTED if name not in record]
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{file} cannot be read as the record of a run ({one_line(error)}); give a run.json") from None
-    if not isinstance(record, dict) or missing:
-        raise InputError(f"{file} is no record of a run (it has no {missing[0] if missing else 'names'}); give a run.json")
+    if (record := read_json(file)) is None:
+        raise InputError(f"{file} cannot be read as the record of a run: it is damaged or no JSON; give a run.json")
+    if problem := problem_of(record):
+        raise InputError(f"{file} is no record of a run ({problem}); give a run.json")
     return record
+
+
+def variables(environment: dict[str, Any]) -> dict[str, str]:
+    """Of a record's variables those that may change numbers, and no other: a record may come from anyone, and others could run code."""
+    return {name: environment[name] for name in provenance.VARIABLES if isinstance(environment.get(name), str) and "\0" not in environment[name]}
 
 
 def kept_source(then: dict[str, Any], folder: Path, temporary: Path) -> Path | None:

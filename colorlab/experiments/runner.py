@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.jobs import Job
 from colorlab.experiments.parameters import load_notebook, read_parameters
-from colorlab.experiments.record import write_json
+from colorlab.experiments.schema import read_metrics, read_run
+from colorlab.places import can_write, home, private_folder
+from colorlab.whole import lives, write_json
 
 PARTIAL = ".partial"  # folders of this name are runs that are not whole yet
 
@@ -50,17 +53,22 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """What the notebook recorded; empty where it never came to run."""
-        file = self.job.folder / "metrics.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return read_metrics(self.job.folder / "metrics.json")
 
 
 def done_before(job: Job) -> dict[str, Any] | None:
     """The run.json of a finished run with the same notebook, parameters, code and versions, if there is one."""
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-        record = json.loads((job.folder / "run.json").read_text(encoding="utf-8"))
-        if record["status"] == "finished" and record["fingerprint"] == job.fingerprint:
-            return record
-    return None
+    record = read_run(job.folder / "run.json")
+    return record if record and record["status"] == "finished" and record["fingerprint"] == job.fingerprint else None
+
+
+def check_place(job: Job) -> None:
+    """Raise InputError where a run would take the place of something that is no run, such as a network in training."""
+    folder = job.folder
+    if not folder.exists() or (folder.is_dir() and (read_run(folder / "run.json") or not any(folder.iterdir())
+                                                    or (folder / job.notebook.name).is_file())):
+        return
+    raise InputError(f"{folder} holds something that is no run of a notebook; give another --out, or move it away")
 
 
 def execute(job: Job, threads: int | None = None, progress: Callable[[int], None] = lambda cells: None,
@@ -79,7 +87,7 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
         if not error or not (partial / "log.txt").stat().st_size:
             (partial / "log.txt").unlink()  # of a finished run it holds how its kernel was shut down
         if not (partial / "metrics.json").exists():
-            write_json(partial / "metrics.json", {})
+            write_json(partial / "metrics.json", {}, indent=2)
         defaults = {name: parameter.default for name, parameter in read_parameters(job.file).items()}
         record = {
             "status": "failed" if error else "finished", "error": error,
@@ -93,7 +101,7 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
                             if name in provenance.VARIABLES},
             "code_hash": provenance.code_hash(), "fingerprint": job.fingerprint,
         }
-        write_json(partial / "run.json", record)
+        write_json(partial / "run.json", record, indent=2)
     return Run(job, record)
 
 
@@ -121,16 +129,6 @@ def remove_leftovers(out: Path) -> None:
         owner = left.name.removeprefix(f"{PARTIAL}-{platform.node()}-").split("-")[0]
         if owner.isdecimal() and not lives(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def lives(process: int) -> bool:
-    """Whether a process of this id is at work; one that is dead and only waits to be asked for its exit code is not."""
-    import psutil
-
-    try:
-        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[int], None],
@@ -172,4 +170,14 @@ def environment(threads: int | None, variables: dict[str, str] | None = None) ->
     seen = chosen | os.environ
     if variables is not None:
         seen = {name: value for name, value in seen.items() if name not in provenance.VARIABLES} | variables
-    return seen | {"PYTHONPATH": os.pathsep.join(paths)}
+    return seen | homes() | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def homes() -> dict[str, str]:
+    """Where Jupyter, IPython and matplotlib may write, where the home folder cannot be written; and colorlab's own folders, as seen from here."""
+    own = {name: str(Path(os.environ[name]).absolute()) for name in ("COLORLAB_CHECKPOINTS", "COLORLAB_CACHE") if os.environ.get(name)}
+    if can_write(home()):
+        return own
+    places = {"IPYTHONDIR": "ipython", "JUPYTER_CONFIG_DIR": "jupyter", "JUPYTER_DATA_DIR": "jupyter-data",
+              "JUPYTER_RUNTIME_DIR": "jupyter-runtime", "MPLCONFIGDIR": "matplotlib"}
+    return own | {name: str(private_folder(place)) for name, place in places.items() if name not in os.environ}

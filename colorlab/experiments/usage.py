@@ -8,7 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from colorlab.experiments.record import RUN_FOLDER, write_json
+from colorlab.experiments.record import RUN_FOLDER
+from colorlab.whole import write_json
 
 
 def load_ipython_extension(shell) -> None:

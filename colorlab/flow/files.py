@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from colorlab.errors import InputError
+from colorlab.whole import whole
 
 MAGIC = np.float32(202021.25)  # reads "PIEH" as bytes
 
@@ -27,6 +27,8 @@ def read_flo(path: str | Path) -> Tensor:
     if W < 1 or H < 1 or len(raw) != 12 + 8 * W * H:
         raise InputError(f"{path} is damaged: a {W} x {H} flow has {12 + 8 * W * H} bytes, the file {len(raw)}")
     field = np.frombuffer(raw, "<f4", 2 * W * H, offset=12).reshape(H, W, 2)
+    if not np.isfinite(field).all():
+        raise InputError(f"{path} is damaged: it holds motion that is no number; make or fetch it again")
     return torch.from_numpy(field.astype(np.float32)).permute(2, 0, 1).contiguous()
 
 
@@ -36,10 +38,5 @@ def write_flo(path: str | Path, flow: Tensor) -> None:
         raise ValueError(f"write_flo wants one flow (2, H, W), got {tuple(flow.shape)}; take flow[0] of a batch")
     H, W = flow.shape[-2:]
     field = flow.detach().permute(1, 2, 0).to("cpu", torch.float32).numpy().astype("<f4")
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(MAGIC.astype("<f4").tobytes() + np.array([W, H], "<i4").tobytes() + field.tobytes())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(Path(path)) as temporary:
+        temporary.write_bytes(MAGIC.astype("<f4").tobytes() + np.array([W, H], "<i4").tobytes() + field.tobytes())

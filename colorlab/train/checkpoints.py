@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from colorlab.errors import InputError
+from colorlab.whole import whole
 
 
 def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:
@@ -19,26 +18,20 @@ def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:
 
     Raises InputError where the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        with open(temporary, "wb") as file:
-            torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch says RuntimeError where a write fell short
+        with whole(path) as temporary:
+            torch.save(dict(content), temporary)
+    except (InputError, OSError, RuntimeError) as error:
         kept = f"the one before it is whole at {path}" if path.exists() else "there is none yet"
         raise InputError(f"the checkpoint of step {content['step']} could not be written ({_first_line(error)}); {kept}. Make room on the "
                          "disk, then give the same command again to go on") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> dict:
     """What was saved, on the CPU. Holds no code; InputError for a file that is not whole."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged pickle makes torch's reader stumble in every way there is
         raise InputError(f"{path} is no checkpoint of a training run ({_first_line(error)}); remove it to start again") from error
 
 
@@ -54,17 +47,14 @@ def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, obj
     """The network alone, as `colorlab.load(weights=path)` takes it; `note` stands in the file's header, as JSON."""
     from safetensors.torch import save_file
 
-    temporary = path.with_name(f".{path.name}.part")
     try:
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-        save_file(tensors, temporary, metadata={"colorlab": json.dumps(note)})  # one entry: several would come in any order
-        os.replace(temporary, path)
+        with whole(path) as temporary:
+            save_file(tensors, temporary, metadata={"colorlab": json.dumps(note)})  # one entry: several would come in any order
     except Exception as error:  # safetensors has an error type of its own, derived from nothing more special
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
             raise InputError(f"the weights could not be written to {path} ({_first_line(error)})") from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _first_line(error: Exception) -> str:

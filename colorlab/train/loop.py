@@ -30,6 +30,7 @@ from colorlab.train.recipes import Recipe
 from colorlab.train.record import Record, strip
 from colorlab.train.run import Run, Settings, averaged, content, new_accelerator, prepared, restore, set_rates, update_average
 from colorlab.train.split import clip_name
+from colorlab.whole import whole
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -49,9 +50,7 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
     if accelerator.is_main_process and out:
         out.mkdir(parents=True, exist_ok=True)
     if path and path.is_file():
-        stored = load_checkpoint(path)
-        check_same(path, stored["identity"], run.identity)
-        restore(accelerator, run, stored)
+        _take_up(path, accelerator, run)
     record = Record(out if accelerator.is_main_process else None, run.step)
     order = StepOrder(run.step, recipe.steps, recipe.accumulate, recipe.batch, accelerator.process_index, accelerator.num_processes)
     batches = loader(windows, order, settings.workers, pin=accelerator.device.type == "cuda")
@@ -64,6 +63,18 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
     network.load_state_dict(state)
     network.eval()
     return record
+
+
+def _take_up(path: Path, accelerator: object, run: Run) -> None:
+    """Go on from a checkpoint; InputError for one of other settings, and for a file of something else."""
+    stored = load_checkpoint(path)
+    try:
+        check_same(path, stored["identity"], run.identity)
+        restore(accelerator, run, stored)
+    except InputError:
+        raise
+    except Exception as error:  # a file of anything may hold anything
+        raise InputError(f"{path} is no checkpoint of this training run ({' '.join(str(error).split())[:100]}); remove it to start again") from error
 
 
 def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batches: Iterator[Batch], settings: Settings, record: Record,
@@ -155,7 +166,8 @@ def _validate(run: Run, method: str, settings: Settings, record: Record, out: Pa
     record.add(step=run.step, psnr=mean["psnr"], colorfulness=mean["colorfulness"])
     if out:
         (out / "pictures").mkdir(exist_ok=True)
-        strip(rows).save(out / "pictures" / f"step_{run.step:06d}.jpg", quality=88)
+        with whole(out / "pictures" / f"step_{run.step:06d}.jpg") as temporary:
+            strip(rows).save(temporary, quality=88)
 
 
 def _watched(run: Run, settings: Settings) -> None:

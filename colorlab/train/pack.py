@@ -17,7 +17,7 @@ from tqdm import tqdm
 from colorlab.data.windows import frame_files, picture_size, read_crop, survey
 from colorlab.errors import InputError
 from colorlab.train.split import clip_name
-from colorlab.video.whole import whole
+from colorlab.whole import whole
 
 
 def pack(folders: Sequence[Path], out: Path, short_side: int = 160, quality: int = 90) -> int:

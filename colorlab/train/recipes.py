@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from colorlab.errors import InputError
 from colorlab.train.schedules import Cosine, Halving, Linear, Schedule, Steps
@@ -134,13 +134,50 @@ def changed(recipe: Recipe, settings: dict[str, str]) -> Recipe:
             raise InputError(f"a recipe has no number called {name}; it has {', '.join(described(recipe))}")
         value = _parsed(name, text, getattr(part, inner or outer))
         recipe = replace(recipe, **{outer: replace(part, **{inner: value}) if inner else value})
+    check_recipe(recipe)
     return recipe
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise InputError for a number with which no training is possible."""
+    choices = {name: get_args(kind) for name, kind in get_type_hints(Recipe).items() if get_origin(kind) is Literal}
+    for name, allowed in choices.items():
+        if getattr(recipe, name) not in allowed:
+            raise InputError(f"{name} is one of {', '.join(allowed)}, not {getattr(recipe, name)!r}")
+    strides = [(share, steps) for share, steps in recipe.strides] if all(_is_pair(item) for item in recipe.strides) else []
+    wanted = {
+        "steps": (recipe.steps >= 1, "1 or more"), "batch": (recipe.batch >= 1, "1 or more"), "accumulate": (recipe.accumulate >= 1, "1 or more"),
+        "frames": (recipe.frames >= 2, "2 or more: a reference and what it colours"),
+        "size": (len(recipe.size) == 2 and all(isinstance(n, int) and n >= 16 for n in recipe.size), "two whole numbers of pixels, 16 or more"),
+        "strides": (bool(strides) and all(0 <= share <= 1 and steps and min(steps) >= 1 for share, steps in strides),
+                    "pairs of a share of the training and the steps from then on, as in ((0.0, (1, 2)),)"),
+        "zoom": (0 < recipe.zoom <= 1, "above 0, at most 1"), "photographs": (0 <= recipe.photographs <= 1, "from 0 to 1"),
+        "lightness_noise": (0 <= recipe.lightness_noise < float("inf"), "0 or more"),
+        "betas": (len(recipe.betas) == 2 and all(isinstance(b, float) and 0 <= b < 1 for b in recipe.betas), "two numbers from 0, below 1"),
+        "weight_decay": (0 <= recipe.weight_decay < float("inf"), "0 or more"),
+        "rates": (bool(recipe.rates) and all(_is_pair(item) and isinstance(item[0], str) and isinstance(item[1], float) and 0 <= item[1] < 1e3
+                                             for item in recipe.rates), "pairs of a name and a rate, as in (('', 0.001),)"),
+        "clip": (recipe.clip is None or (isinstance(recipe.clip, (int, float)) and recipe.clip > 0), "above 0, or None"),
+        "discriminator_rate": (0 <= recipe.discriminator_rate < 1e3, "0 or more"),
+        "discriminator_width": (recipe.discriminator_width >= 1, "1 or more"),
+        "average": (0 <= recipe.average < 1, "from 0, below 1"), "seed": (0 <= recipe.seed < 1 << 63, "from 0, below 2^63"),
+    }
+    wanted |= {f"{part}.{f.name}": (0 <= getattr(getattr(recipe, part), f.name) < float("inf"), "0 or more")
+               for part in ("weights", "reference") for f in dataclasses.fields(LossWeights)}
+    for name, (good, range_) in wanted.items():
+        if not good:
+            value = described(recipe)[name]
+            raise InputError(f"{name} is {value if len(value) < 80 else value[:77] + '...'}; it has to be {range_}")
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, tuple) and len(item) == 2
 
 
 def _parsed(name: str, text: str, before: object) -> object:
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         value = text
     if isinstance(before, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

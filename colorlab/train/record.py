@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from colorlab.whole import whole, write_text
 
 
 class Record:
@@ -22,9 +23,7 @@ class Record:
         if self.path and self.path.is_file():
             self.lines = [line for line in map(_parsed, self.path.read_text().splitlines()) if line and line["step"] <= from_step]
             text = "".join(json.dumps(line) + "\n" for line in self.lines)
-            temporary = self.path.with_suffix(".part")
-            temporary.write_text(text)
-            os.replace(temporary, self.path)
+            write_text(self.path, text)
 
     def add(self, **values: float | str) -> None:
         self.lines.append(values)
@@ -53,7 +52,8 @@ class Record:
         left.legend(frameon=False, fontsize=8)
         right.plot(*self.column("psnr"), marker="o", markersize=3)
         right.set(xlabel="step", title="validation PSNR (dB)")
-        figure.savefig(self.path.with_name("losses.png"))
+        with whole(self.path.with_name("losses.png")) as temporary:
+            figure.savefig(temporary)
 
 
 def _parsed(line: str) -> dict | None:

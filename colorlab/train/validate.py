@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from colorlab.errors import InputError
 from colorlab.train import measure
 from colorlab.train.measure import SHORT_SIDE, Score, mean_score, read_clip, score
 from colorlab.train.split import clip_name, split
+from colorlab.whole import check_writable, write_json
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, clip by clip")
     args = parser.parse_args(arguments)
     try:
+        if args.json:
+            check_writable(args.json)
         clips = chosen_clips(args.data, args.clips)
         changes = {name: literal(value) for name, value in pairs(args.changes).items()}
         report = {}
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(as_table(method, scores))
         if args.json:
             definition = " ".join(measure.__doc__.split("The definition: ")[1].split())
-            args.json.write_text(json.dumps({"definition": definition, **report}, indent=1))
+            write_json(args.json, {"definition": definition, **report}, indent=1)
     except (InputError, OSError) as error:
         sys.stderr.write(f"validate: {' '.join(str(error).split())}\n")
         return 2

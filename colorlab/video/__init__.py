@@ -23,7 +23,7 @@ import numpy as np
 
 from colorlab.errors import InputError
 from colorlab.video.folder import Folder, films_in, read_image, write_folder, write_image
-from colorlab.video.whole import check_writable, whole
+from colorlab.whole import check_writable, whole
 
 if TYPE_CHECKING:
     from colorlab.video.film import Film, Stamp

@@ -15,7 +15,7 @@ from av.video.reformatter import VideoReformatter
 from colorlab.errors import InputError
 from colorlab.video.film import ANY_TAGS, Film, Stamp, open_film, picture_stream
 from colorlab.video.pixels import BT709, RGB, Colors, guessed_matrix, rgb_to_frame
-from colorlab.video.whole import check_writable, whole
+from colorlab.whole import check_writable, whole
 
 # suffix -> container, encoder and its settings: a quality at which the eye sees no loss, for any length of film
 # Without mbtree: where a side is no multiple of 16 it makes other bytes on each run (seen with FFmpeg 8's x264).
@@ -144,6 +144,7 @@ class Copied:
         sources = [s for s in self.input.streams if s.index in self.streams and s.type != "attachment"]
         self.packets = self.input.demux(sources) if sources else iter(())
         self.pending: av.Packet | None = next(self.packets, None)
+        self.earliest: dict[int, int] = {}  # when the next packet of each stream can be decoded
 
     def _added(self, stream: av.stream.Stream, suffix: str, path: Path) -> av.stream.Stream:
         try:
@@ -162,9 +163,18 @@ class Copied:
             if packet.dts is not None:  # the empty packet that ends each stream has none
                 if float(packet.dts * packet.time_base) > seconds:
                     return
+                self._in_order(packet)
                 packet.stream = self.streams[packet.stream.index]
                 self.output.mux(packet)
             self.pending = next(self.packets, None)
+
+    def _in_order(self, packet: av.Packet) -> None:
+        """Move a packet that would be decoded before the last of its stream behind that, as FFmpeg does: no container takes it otherwise."""
+        earliest = self.earliest.get(packet.stream.index, packet.dts)
+        packet.dts = max(packet.dts, earliest)
+        if packet.pts is not None and packet.stream.type != "subtitle":
+            packet.pts = max(packet.pts, packet.dts)
+        self.earliest[packet.stream.index] = packet.dts + (packet.stream.type != "subtitle")
 
     def __enter__(self) -> Copied:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -17,6 +18,9 @@ from colorlab.errors import InputError
 from colorlab.video.pixels import MATRICES, Colors, Turn, colors_of, frame_to_rgb, turn_of
 
 NOT_FILMS = {"image2", "tty", "bin", "xbin", "adf", "idf", "ico"}  # FFmpeg "plays" pictures and text too
+# Not opened at all: lists that lead to other files or addresses, and what reads a device.
+LEAD_ELSEWHERE = {"hls", "dash", "webm_dash_manifest", "concat", "sdp", "rtsp", "rtp", "imf", "lavfi", "applehttp", "sap", "bluray", "dvdvideo", "vapoursynth", "avisynth"}
+FILM_FORMATS = ",".join(sorted({name for listed in av.formats_available for name in listed.split(",")} - LEAD_ELSEWHERE))
 # Tags of old files are not always UTF-8. PyAV 19 passes their bytes through by itself; before, it must be told, or it stops.
 ANY_TAGS = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 
@@ -149,8 +153,8 @@ class Film:
             yield from frames
 
     def _damaged(self, n: int) -> str:
-        return (f"{self.path} is damaged or cut short near frame {n}; copy it again, or keep what can be read: "
-                f"ffmpeg -i {self.path} -c copy rescued.mkv")
+        return (f"{self.path} is damaged or cut short near frame {n}; copy it again, or keep what can be decoded: "
+                f"ffmpeg -i {self.path} -c:v ffv1 -c:a copy rescued.mkv")
 
 
 def open_film(path: Path) -> av.container.InputContainer:
@@ -160,7 +164,7 @@ def open_film(path: Path) -> av.container.InputContainer:
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); copy it again")
     try:
-        container = av.open(f"file:{path}", **ANY_TAGS)  # "file:", as a name may hold a colon
+        container = av.open(f"file:{path}", options={"format_whitelist": FILM_FORMATS}, **ANY_TAGS)  # "file:", as a name may hold a colon
     except PermissionError as error:
         raise InputError(f"no permission to read {path}") from error
     except av.FFmpegError as error:
@@ -185,8 +189,14 @@ def _stated_end(container: av.container.InputContainer, stream: av.VideoStream) 
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
     if "matroska" in kind:
         if "DURATION" in stream.metadata:
-            hours, minutes, seconds = stream.metadata["DURATION"].split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            return _seconds(stream.metadata["DURATION"])
         if container.duration is not None and len(container.streams) == 1:
             return container.duration / av.time_base
     return None
+
+
+def _seconds(clock: str) -> float | None:
+    """"01:02:03.5" in seconds; None for what is no time, which any program may have written there."""
+    if not (found := re.fullmatch(r"(\d{1,6}):(\d{1,2}):(\d{1,2}(?:\.\d*)?)", clock.strip())):
+        return None
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])

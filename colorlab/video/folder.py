@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from colorlab.errors import InputError
-from colorlab.video.whole import check_writable, whole
+from colorlab.whole import check_writable, whole
 
 PICTURES = (".png", ".jpg", ".jpeg")
+# Formats of pictures that are read, whatever a file's name says: others start programs (PostScript), or fetch.
+FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
 FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".ts", ".wmv", ".flv")
 
 
@@ -91,7 +96,7 @@ def read_image(path: str | Path, alpha: bool = False) -> np.ndarray:
                 levels = (np.asarray(upright, np.float64) / 257).round().clip(0, 255).astype(np.uint8)
                 return np.repeat(levels[..., None], 3, axis=-1)
             return np.array(upright.convert("RGBA" if alpha and _transparent(upright) else "RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
+        except Exception as error:  # of damaged bytes Pillow's readers make what they make
             raise InputError(f"{path} is damaged or cut short ({error}); copy it again") from error
 
 
@@ -121,8 +126,15 @@ def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] 
     return written
 
 
-def save_picture(path: Path, rgb: np.ndarray) -> None:
-    Image.fromarray(rgb).save(path, **({"compress_level": 3} if path.suffix.lower() == ".png" else {"quality": 95, "subsampling": 0}))
+def save_picture(path: Path, rgb: np.ndarray, texts: Mapping[str, str] = MappingProxyType({})) -> None:
+    """A picture under its final name, not necessarily whole if that is interrupted. texts: what else a PNG says of itself."""
+    if path.suffix.lower() != ".png":
+        Image.fromarray(rgb).save(path, quality=95, subsampling=0)
+        return
+    said = PngInfo()
+    for name, text in texts.items():
+        said.add_text(name, text)
+    Image.fromarray(rgb).save(path, compress_level=3, pnginfo=said)
 
 
 def _upright_size(path: Path) -> tuple[int, int]:
@@ -146,12 +158,17 @@ def _transparent(image: Image.Image) -> bool:
 
 def _opened(path: Path) -> Image.Image:
     try:
-        return Image.open(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a photograph may be that large; twice as large is refused
+            return Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
         raise InputError(f"there is no picture {path}") from error
     except IsADirectoryError as error:
         raise InputError(f"{path} is a folder, not a picture") from error
     except PermissionError as error:
         raise InputError(f"no permission to read {path}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} says that it has more than {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels; scale it down, or copy it again if "
+                         "it is damaged") from error
+    except Exception as error:  # of a damaged header Pillow's readers make what they make
         raise InputError(f"{path} is not a picture that can be read: it is empty, cut short or something else") from error

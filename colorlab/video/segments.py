@@ -16,14 +16,15 @@ import av
 from colorlab.errors import InputError
 from colorlab.video.encode import Encoder, stamps_of
 from colorlab.video.film import Film, open_film, picture_stream
-from colorlab.video.whole import whole
+from colorlab.whole import whole
 
 
-def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate: Fraction, copied: bool = True) -> int:
+def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate: Fraction, copied: bool = True,
+                  frames: int | None = None) -> int:
     """Make one film of segments, in order; returns its number of frames. The film appears when it is whole.
 
     like, rate: as for `write_film`. copied: whether sound, subtitles, titles and chapters of `like` come along. Only the packets of one
-    segment are held at a time. Raises InputError where a segment is damaged.
+    segment are held at a time. Raises InputError where a segment is damaged, or where they do not hold as many `frames` as they should.
     """
     delay = max(_delay(_packets(segment)) for segment in segments)
     with open_film(segments[0]) as first:
@@ -33,6 +34,8 @@ def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate:
     with whole(path) as temporary, Encoder(temporary, shape, like, rate, iter(()), copied) as output:
         for number, packet in enumerate(_stamped(segments, like, rate, delay), start=1):
             output.pass_on(packet)
+        if frames is not None and number != frames:
+            raise InputError(f"cannot write {path}: its segments hold {number} frames of {frames}; give the same command again, which makes them anew")
     return number
 
 

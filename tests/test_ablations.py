@@ -9,6 +9,7 @@ import torch
 
 from colorlab.ablations import TABLES, Retrieval, build, different, millions, take_over, thumbnail
 from colorlab.methods import configure, network_and_config
+from colorlab.metrics import METRICS
 
 ROWS = [(name, row) for name, table in TABLES.items() for row in table.rows]
 each_row = pytest.mark.parametrize("name, row", ROWS, ids=[f"{name}: {row.name}" for name, row in ROWS])
@@ -47,6 +48,22 @@ def test_a_row_changes_fields_that_there_are_and_to_something_else(name, row):
 @each_row
 def test_every_column_is_quoted_or_the_row_is_ours(name, row):
     assert len(row.quoted) in (0, len(TABLES[name].columns))
+
+
+def test_lstvcs_tables_are_quoted_whole():
+    """Five metrics on two data sets, and the time a frame takes in Table 3; numbers picked from the paper's pages."""
+    ablation, blocks = TABLES["lstvc 2"], TABLES["lstvc 3"]
+    for table in (ablation, blocks):
+        assert {f"{metric} {films}" for metric in ("FID", "LPIPS", "PSNR", "COLOR", "WE") for films in ("DAVIS", "Videvo")} <= set(table.columns)
+    quoted = lambda table, row, column: table.rows[row].quoted[table.columns.index(column)]
+    assert (quoted(ablation, 0, "WE Videvo"), quoted(ablation, 2, "COLOR Videvo"), quoted(ablation, 3, "FID Videvo")) == (1.815, 11.74, 59.77)
+    assert (quoted(blocks, 0, "FID DAVIS"), quoted(blocks, 4, "s/frame Videvo"), quoted(blocks, 5, "WE Videvo")) == (54.64, 0.0575, 1.598)
+    assert (quoted(blocks, 1, "s/frame DAVIS"), quoted(blocks, 5, "LPIPS Videvo"), quoted(blocks, 3, "COLOR DAVIS")) == (0.0743, 0.0771, 14.38)
+
+
+def test_what_stands_in_a_papers_columns_is_a_metric_of_ours():
+    assert {name for table in TABLES.values() for name in table.measures} <= set(METRICS)
+    assert {"fid", "lpips_lstvc_code", "fid_ntire_scorer"} <= {name for table in TABLES.values() for name in table.measures}
 
 
 SMALL = [(name, row) for name, row in CHANGED if not name.startswith("cavc 4") and row.changes.get("block_size") in (None, 4)]

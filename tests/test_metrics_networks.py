@@ -46,6 +46,18 @@ def test_a_missing_network_is_named_with_its_place_and_the_others_run(metric, fi
     assert f"/{file}" in report["definitions"][metric] and str(own_folder) in report["definitions"][metric]
 
 
+def test_what_is_missing_is_said_without_a_folder_of_this_machine(own_folder):
+    assert metrics.missing("psnr") == "" and "233 MB" in metrics.missing("lpips") and str(own_folder) not in metrics.missing("lpips")
+    metrics.FILES["alex"].path.write_bytes(b"x")
+    assert metrics.missing("lpips") == "" and metrics.missing("lpips_vgg") != ""
+
+
+def test_every_metric_that_looks_through_a_network_says_which(own_folder):
+    """Where no file is there, it is these that cannot be had."""
+    found = metrics.evaluate(PRED[:5], GT[:5], tuple(metrics.METRICS))
+    assert {name for name in metrics.METRICS if found[name] is None} == {name for name in metrics.METRICS if metrics.missing(name)}
+
+
 def test_nothing_is_fetched_unless_asked_for(monkeypatch):
     asked = []
 

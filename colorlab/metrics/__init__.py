@@ -18,7 +18,7 @@ from colorlab.metrics.i3d import I3D, I3DFeatures
 from colorlab.metrics.meters import Tools
 from colorlab.metrics.networks import FILES, InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance, ntire_input
 from colorlab.metrics.score import Clip, evaluate, evaluate_clips
-from colorlab.metrics.table import METRICS, STANDARD, Metric
+from colorlab.metrics.table import METRICS, STANDARD, Metric, missing
 from colorlab.metrics.warping import (
     PairFlow, estimated_flow, given_flow, masked_error, warp_error, warp_error_ab, warp_error_lai,
 )
@@ -27,7 +27,7 @@ __all__ = [
     "FILES", "I3D", "METRICS", "PSNR_CEILING", "STANDARD", "Clip", "ColorConsistency", "I3DFeatures", "InceptionFeatures",
     "Metric", "Moments", "NTIREInceptionFeatures", "PairFlow", "PerceptualDistance", "Tools", "cdc", "color_histograms",
     "colorfulness", "colorfulness_absolute", "colorfulness_lab", "estimated_flow", "evaluate", "evaluate_clips",
-    "frechet_distance", "given_flow", "jensen_shannon", "masked_error", "mean_psnr", "mean_squared_error", "moments",
+    "frechet_distance", "given_flow", "jensen_shannon", "masked_error", "mean_psnr", "mean_squared_error", "missing", "moments",
     "ntire_input", "psnr", "psnr_of_error", "psnr_wrapped_uint8", "ssim", "ssim_gaussian", "warp_error", "warp_error_ab",
     "warp_error_lai",
 ]

@@ -40,7 +40,7 @@ class Table:
     columns: tuple[str, ...]  # of what is quoted
     rows: tuple[Row, ...]
     remark: str
-    measures: tuple[str, ...] = ()  # of `colorlab.metrics`: what stands in the paper's own columns, by the definition that fits them best
+    measures: tuple[str, ...] = ()  # of `colorlab.metrics`: what stands in the paper's columns, by the definition that fits them best
     without: Mapping[str, object] = field(default_factory=dict)  # fields of the config that keep what is ours out of every row
 
     @property
@@ -83,18 +83,20 @@ TABLES = {
         "LSTVC, Table 2: without individual components", "lstvc", LSTVC_COLUMNS, (
             Row("w/o transformer, linkage", (54.10, 0.0632, 31.39, 14.18, 2.684, 60.90, 0.0795, 30.18, 11.41, 1.815), {"transformer": False},
                 ("encoder", "colorization.middle", "linkage")),
-            Row("w/o double head", (56.12, 0.0651, 31.38, 14.24, 2.495, 60.73, 0.0798, 30.16, 11.33, 1.504), {"second_head": False}, ("heads", "colorization.down")),
+            Row("w/o double head", (56.12, 0.0651, 31.38, 14.24, 2.495, 60.73, 0.0798, 30.16, 11.33, 1.504), {"second_head": False},
+                ("heads", "colorization.down")),
             Row("w/o linkage", (54.55, 0.0620, 31.77, 14.46, 2.537, 59.79, 0.0771, 30.50, 11.74, 1.618), {"linkage": False}, ("linkage",)),
             Row("full architecture", (54.52, 0.0621, 31.77, 14.37, 2.486, 59.77, 0.0770, 30.50, 11.65, 1.599))),
         "How each row was trained is not said. WE has no unit; its size fits Lai et al.'s error times 1000. The lowest WE of the paper's "
-        "Table 1 belongs to its most faded method. COLOR of the full row on Videvo is 11.65 here and 11.66 there.", LSTVC_MEASURES, {"rolling": False, "register": None, "block_size": 3}),
+        "Table 1 belongs to its most faded method. COLOR of the full row on Videvo is 11.65 here and 11.66 there.",
+        LSTVC_MEASURES, {"rolling": False, "register": None, "block_size": 3}),
     "lstvc 3": Table(
         "LSTVC, Table 3: frames in a block", "lstvc", (*LSTVC_COLUMNS_WITH_TIME, "GFLOP, counted"), (
-            Row("N = 1", (54.64, 0.0621, 31.77, 14.35, 2.485, 0.1001, 59.71, 0.0769, 30.51, 11.66, 1.600, 0.0993, 1009.0), {"block_size": 1}),
-            Row("N = 2", (54.54, 0.0621, 31.77, 14.37, 2.485, 0.0743, 59.79, 0.0770, 30.51, 11.66, 1.600, 0.0704, 861.0), {"block_size": 2}),
+            Row("N = 1", (54.64, 0.0621, 31.77, 14.35, 2.485, 0.1001, 59.71, 0.0769, 30.51, 11.66, 1.6, 0.0993, 1009.0), {"block_size": 1}),
+            Row("N = 2", (54.54, 0.0621, 31.77, 14.37, 2.485, 0.0743, 59.79, 0.0770, 30.51, 11.66, 1.6, 0.0704, 861.0), {"block_size": 2}),
             Row("N = 3", (54.52, 0.0621, 31.77, 14.37, 2.486, 0.0706, 59.77, 0.0770, 30.50, 11.65, 1.599, 0.0630, 827.0)),
-            Row("N = 4", (54.65, 0.0621, 31.77, 14.38, 2.487, 0.0730, 59.74, 0.0770, 30.50, 11.66, 1.600, 0.0630, 822.0), {"block_size": 4}),
-            Row("N = 5", (54.63, 0.0621, 31.77, 14.38, 2.492, 0.0774, 59.77, 0.0770, 30.50, 11.67, 1.600, 0.0575, 828.0), {"block_size": 5}),
+            Row("N = 4", (54.65, 0.0621, 31.77, 14.38, 2.487, 0.0730, 59.74, 0.0770, 30.50, 11.66, 1.6, 0.0630, 822.0), {"block_size": 4}),
+            Row("N = 5", (54.63, 0.0621, 31.77, 14.38, 2.492, 0.0774, 59.77, 0.0770, 30.50, 11.67, 1.6, 0.0575, 828.0), {"block_size": 5}),
             Row("N = 6", (54.61, 0.0621, 31.77, 14.38, 2.492, 0.0840, 59.67, 0.0771, 30.49, 11.67, 1.598, 0.0631, 840.0), {"block_size": 6})),
         "One network, trained with N = 2. Its seconds are an RTX 3090's. The last column is no quotation: what our network of the "
         "paper's size has to compute a frame at 216 x 384, counted by tests/bench/bench_lstvc.py --work.", LSTVC_MEASURES,
@@ -115,8 +117,8 @@ TABLES = {
         "ColorMNet, Table 3: stacking and memory, time and memory", "colormnet", ("memory, % of stacking", "times as fast"), (
             Row("w/ stacking", (100.0, 1.0), {"propagation": "stacking"}, ("propagation",)),
             Row("ours: MFP", (7.8, 14.0))),
-        "Maximum GPU memory and average running time; the text gives the ratios alone, \"nearly 14\" times, for NVCC2023's validation set. Size "
-        "and length are §4.2's: 300 frames of 960 x 536 on an RTX A6000.", without={"register": None}),
+        "Maximum GPU memory and average running time; the text gives the ratios alone, \"nearly 14\" times, for NVCC2023's validation "
+        "set. Size and length are §4.2's: 300 frames of 960 x 536 on an RTX A6000.", without={"register": None}),
     "tcavc 2": Table(
         "TCAVC, Table 2: semantic correspondence", "tcavc", ("FID DAVIS", "CDC DAVIS", "s/frame", "M parameters"), (
             Row("image colorization alone", (41.12, 0.005045, 0.4648, 32.80), {"semantic_correspondence": False}, ("propagation",)),

@@ -52,13 +52,13 @@ def test_every_column_is_quoted_or_the_row_is_ours(name, row):
 
 def test_lstvcs_tables_are_quoted_whole():
     """Five metrics on two data sets, and the time a frame takes in Table 3; numbers picked from the paper's pages."""
-    ablation, blocks = TABLES["lstvc 2"], TABLES["lstvc 3"]
-    for table in (ablation, blocks):
-        assert {f"{metric} {films}" for metric in ("FID", "LPIPS", "PSNR", "COLOR", "WE") for films in ("DAVIS", "Videvo")} <= set(table.columns)
-    quoted = lambda table, row, column: table.rows[row].quoted[table.columns.index(column)]
-    assert (quoted(ablation, 0, "WE Videvo"), quoted(ablation, 2, "COLOR Videvo"), quoted(ablation, 3, "FID Videvo")) == (1.815, 11.74, 59.77)
-    assert (quoted(blocks, 0, "FID DAVIS"), quoted(blocks, 4, "s/frame Videvo"), quoted(blocks, 5, "WE Videvo")) == (54.64, 0.0575, 1.598)
-    assert (quoted(blocks, 1, "s/frame DAVIS"), quoted(blocks, 5, "LPIPS Videvo"), quoted(blocks, 3, "COLOR DAVIS")) == (0.0743, 0.0771, 14.38)
+    wanted = {f"{metric} {films}" for metric in ("FID", "LPIPS", "PSNR", "COLOR", "WE") for films in ("DAVIS", "Videvo")}
+    assert wanted <= set(TABLES["lstvc 2"].columns) and wanted | {"s/frame DAVIS", "s/frame Videvo"} <= set(TABLES["lstvc 3"].columns)
+    for name, row, column, printed in (("lstvc 2", 0, "WE Videvo", 1.815), ("lstvc 2", 2, "COLOR Videvo", 11.74),
+                                       ("lstvc 2", 3, "FID Videvo", 59.77), ("lstvc 3", 0, "FID DAVIS", 54.64),
+                                       ("lstvc 3", 4, "s/frame Videvo", 0.0575), ("lstvc 3", 5, "WE Videvo", 1.598),
+                                       ("lstvc 3", 5, "LPIPS Videvo", 0.0771), ("lstvc 3", 3, "COLOR DAVIS", 14.38)):
+        assert TABLES[name].rows[row].quoted[TABLES[name].columns.index(column)] == printed
 
 
 def test_what_stands_in_a_papers_columns_is_a_metric_of_ours():

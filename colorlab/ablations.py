@@ -118,7 +118,8 @@ TABLES = {
             Row("w/ stacking", (100.0, 1.0), {"propagation": "stacking"}, ("propagation",)),
             Row("ours: MFP", (7.8, 14.0))),
         "Maximum GPU memory and average running time; the text gives the ratios alone, \"nearly 14\" times, for NVCC2023's validation "
-        "set. Size and length are §4.2's: 300 frames of 960 x 536 on an RTX A6000.", without={"register": None}),
+        "set. Size and length are §4.2's: 300 frames of 960 x 536 on an RTX A6000. The authors' script runs in float16, "
+        "our networks in float32 unless their `precision` says otherwise.", without={"register": None}),
     "tcavc 2": Table(
         "TCAVC, Table 2: semantic correspondence", "tcavc", ("FID DAVIS", "CDC DAVIS", "s/frame", "M parameters"), (
             Row("image colorization alone", (41.12, 0.005045, 0.4648, 32.80), {"semantic_correspondence": False}, ("propagation",)),

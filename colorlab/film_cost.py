@@ -40,24 +40,25 @@ class FilmCost(NamedTuple):
 def film_cost(model: nn.Module, frames: Tensor, count: int) -> FilmCost:
     """Colour `count` frames one at a time, the first of them given in colour.
 
-    model: its state says `nbytes`; frames: Lab (F, 3, H, W) on its device, shown there and back again where more are wanted. Two frames
-    are coloured beforehand, so that what is set up at a first use counts for nobody.
+    model: its state says `nbytes`; frames: Lab (F, 3, H, W), shown there and back again where more are wanted. They go to the model's
+    device one at a time, so that the film itself takes none of its memory. Two frames are coloured beforehand: what is set up at a first use
+    counts for nobody.
     """
     device = device_of(model)
-    _colored(model, frames, min(2, count))
+    _colored(model, frames, min(2, count), device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    seconds, held, state = _colored(model, frames, count)
+    seconds, held, state = _colored(model, frames, count, device)
     peak = torch.cuda.max_memory_allocated(device) / MEBIBYTE if device.type == "cuda" else None
     return FilmCost(seconds, held, peak, state)
 
 
-def _colored(model: nn.Module, frames: Tensor, count: int) -> tuple[list[float], list[float], object]:
+def _colored(model: nn.Module, frames: Tensor, count: int, device: torch.device) -> tuple[list[float], list[float], object]:
     """Seconds and MB held, for each frame, and the last state."""
     turning = [*range(len(frames)), *range(len(frames) - 2, 0, -1)]
-    state, seconds, held = model.start([(0, frames[:1])]), [], []
+    state, seconds, held = model.start([(0, frames[:1].to(device))]), [], []
     for number in range(count):
-        l = frames[turning[number % len(turning)], None, :1]
+        l = frames[turning[number % len(turning)], None, :1].to(device)
         began = time.perf_counter()
         ab, state = model.step(l, state)
         ab.cpu()  # on a GPU this waits until they are there

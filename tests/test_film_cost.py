@@ -56,5 +56,5 @@ def test_stacking_holds_more_with_every_frame_and_memory_does_not():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="a GPU's memory is measured on a GPU")
 def test_on_a_gpu_the_peak_is_more_than_what_is_held():
     table = TABLES["colormnet 3"]
-    cost = film_cost(build(table, table.full, "tiny").to("cuda"), torch.rand(4, 3, 32, 32, device="cuda") * 50, 12)
+    cost = film_cost(build(table, table.full, "tiny").to("cuda"), torch.rand(4, 3, 32, 32) * 50, 12)
     assert cost.peak > max(cost.held)

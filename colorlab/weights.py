@@ -7,6 +7,7 @@ shapes; it has not been run against the real ones.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import pickle
@@ -153,6 +154,7 @@ def read_state(path: Path, flatten: Callable[[Mapping], Mapping] | None = None) 
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
             return load_file(path)
+        torch.serialization.add_safe_globals([argparse.Namespace])  # of options: VisTR's program keeps its own beside the weights
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not a checkpoint that can be read safely ({_first_line(error)})") from error

@@ -1,6 +1,7 @@
 """The files that LSTVC's and TCAVC's training begins with: read by their names, and put where they fit."""
 
 import json
+from argparse import Namespace
 from functools import lru_cache
 
 import pytest
@@ -74,7 +75,7 @@ def test_each_file_fits_the_papers_network_in_name_and_shape(whose, shapes):
 def test_both_files_fill_their_parts_and_nothing_else(method, prefix, tmp_path):
     fresh, model = colorlab.load(method, "tiny"), colorlab.load(method, "tiny")
     config = getattr(model, "propagation", model).config
-    files = {"vistr.pth": {"model": numbers(vistr(config.width, config.inner), 1), "epoch": 17},
+    files = {"vistr.pth": {"model": numbers(vistr(config.width, config.inner), 1), "epoch": 17, "args": Namespace(lr=1e-4)},
              "colornet.pth": numbers(deep_exemplar(config.color_width), 2)}
     for name, content in files.items():
         torch.save(content, tmp_path / name)

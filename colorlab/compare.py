@@ -33,8 +33,7 @@ from colorlab.metrics.warping import FlowOf
 from colorlab.train.measure import paints_its_own, read_clip
 from colorlab.train.split import clip_name
 
-NEEDS_A_NETWORK = ("lpips", "fid", "fvd")  # what their names begin with
-OFFLINE = tuple(name for name in METRICS if not name.startswith(NEEDS_A_NETWORK))
+OFFLINE = tuple(name for name, metric in METRICS.items() if not metric.needs)  # those that look through no network
 MEBIBYTE = 2**20
 
 

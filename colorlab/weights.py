@@ -7,6 +7,7 @@ shapes; it has not been run against the real ones.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -103,9 +104,34 @@ def load_state(model: nn.Module, method: str, path: Path) -> None:
     model.load_state_dict(_converted(path, method, model.state_dict()))
 
 
+def load_initial(model: nn.Module, method: str, path: Path) -> str:
+    """Begin with a pretrained file of another network that a paper began with: what it fits is filled, the rest stays.
+
+    The method's `initial` module knows the files; each is recognised by its names. Returns what was done, in a line. Raises InputError for
+    a method that began with none, another file, and one whose names or shapes do not fit.
+    """
+    initial = _module_of(method, "initial")
+    if initial is None:
+        raise InputError(f"{method} begins with no other network's file; leave --initial out")
+    state = {name.removeprefix("vistr."): value for name, value in read_state(path).items()}
+    whose, names = next(((whose, names) for whose, (sign, names) in initial.FILES.items() if sign in state), ("", ()))
+    if not whose:
+        raise InputError(f"{path} is none of the files that {method} begins with: {initial.SOURCES}")
+    own = model.state_dict()
+    places = {name: (theirs, ours) for theirs, ours in names for name in own
+              if _begins(name, ours) and not name.endswith(initial.WITHOUT_SOURCE)}
+    expected = {theirs + name[len(ours):]: own[name] for name, (theirs, ours) in places.items()}
+    if not expected or (problems := _mismatches({name: state[name] for name in expected if name in state}, expected)):
+        raise InputError(f"{path} is {whose}'s and does not fit this {method} network: "
+                         f"{problems if expected else 'it has no such part'}; it fits preset='paper'")
+    model.load_state_dict({name: state[places[name][0] + name[len(places[name][1]):]] if name in places else value
+                           for name, value in own.items()})
+    return f"{whose}: {len(places)} of {len(own)} tensors from {path.name}"
+
+
 def _converted(path: Path, method: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A checkpoint's tensors under our names; InputError where they are not the expected names and shapes."""
-    released = _released_module(method)
+    released = _module_of(method, "released")
     state = read_state(path, getattr(released, "flatten", None))
     if released is not None and not set(expected) <= set(state):
         state = released.convert(state) if hasattr(released, "convert") else rename(state, released.NAMES, released.UNUSED)
@@ -147,7 +173,8 @@ def _read(path: Path) -> object:
             return load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a file that is refused or read; torch's doubts about it are no help
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals([argparse.Namespace]):  # of options: VisTR's program keeps its own beside the weights
+                return torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise InputError(f"no permission to read {path}") from error
     except Exception as error:  # a damaged pickle makes torch's reader stumble in every way there is
@@ -208,9 +235,9 @@ def _mismatches(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
     return "; ".join(said)
 
 
-def _released_module(method: str) -> object | None:
+def _module_of(method: str, name: str) -> object | None:
     try:
-        return importlib.import_module(f"colorlab.papers.{method}.released")
+        return importlib.import_module(f"colorlab.papers.{method}.{name}")
     except ModuleNotFoundError:
         return None
 

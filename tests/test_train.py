@@ -19,10 +19,12 @@ from PIL import Image
 
 import colorlab
 from colorlab.cli import main
+from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.data import survey
+from colorlab.datasets import DATA_SETS
 from colorlab.errors import InputError
-from colorlab.train import (ClipWindows, Cosine, EmbeddedWindows, Halving, Linear, LossWeights, Settings, Steps, changed, clip_name,
-                            estimated_motion, groups, recipe_for, split, train)
+from colorlab.train import (ClipWindows, Cosine, EmbeddedWindows, Halving, Linear, LossWeights, Phase, PhasedWindows, Settings, Steps,
+                            changed, clip_name, estimated_motion, groups, recipe_for, split, train)
 from colorlab.train.batches import StepOrder, collate
 from colorlab.train.checkpoints import load_checkpoint, save_checkpoint
 from colorlab.train.recipes import COURSE, PAPER
@@ -137,6 +139,57 @@ def test_strides_change_as_training_goes_on(footage):
     first, second = windows.phases
     assert torch.equal(windows[4].frames, first[4].frames) and torch.equal(windows[5].frames, second[5].frames)
     assert not torch.equal(first[5].frames, second[5].frames)
+
+
+def test_a_phase_sees_the_data_set_that_is_its_own(footage):
+    recipe = tiny("cavc", steps=10, batch=1, frames=2, photographs=0.0, phases=(Phase("one", 0.0), Phase("two", 0.3), Phase("three", 0.8)))
+    clips = survey(footage).clips
+    windows = PhasedWindows(recipe, [ClipWindows(recipe, [clip], ()) for clip in clips])
+    seen = [clip_name(Path(windows[index].source)) for index in range(10)]
+    assert seen == [name for clip, count in zip(clips, (3, 5, 2)) for name in [clip_name(clip)] * count]
+    with pytest.raises(InputError, match="3 phases"):
+        PhasedWindows(recipe, [ClipWindows(recipe, clips, ())])
+
+
+def test_cavc_is_trained_on_davis_and_then_on_ldv_as_whole_frames():
+    recipe = recipe_for("cavc", "paper")
+    assert [phase.data for phase in recipe.phases] == ["davis2017/train", "ldv/train"]
+    davis = 100 * DATA_SETS["davis2017"].splits["train"].frames / recipe.batch  # steps of a hundred epochs
+    assert abs(recipe.phases[1].share * recipe.steps / davis - 1) < 0.01
+    assert (recipe.framing, recipe.size, recipe.flip) == ("squash", (256, 256), False)
+
+
+def test_lstvcs_frames_are_neither_cropped_at_random_nor_mirrored(tmp_path):
+    ramp = np.repeat(np.arange(48, dtype=np.uint8)[None, :, None], 3, -1).repeat(27, 0)
+    clip = write_frames(tmp_path / "clip", [ramp] * 3)
+    recipe = replace(recipe_for("lstvc", "paper"), size=(27, 48), frames=2, steps=6)
+    windows = ClipWindows(recipe, [clip], ())
+    expected = rgb_to_lab(frames_to_rgb(ramp))
+    assert all(torch.equal(frame, expected) for index in range(6) for frame in windows[index].frames)
+
+
+def test_tcavc_trains_on_no_photograph_that_its_paper_drops(tmp_path):
+    varied = np.random.default_rng(0).integers(0, 256, (260, 260, 3), dtype=np.uint8)
+    for name, picture in {"varied": varied, "grey": varied[..., 0], "small": varied[:100], "flat": np.full_like(varied, 7)}.items():
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    photographs = sorted(tmp_path.iterdir())
+    recipe = replace(recipe_for("tcavc", "paper"), size=(32, 48), frames=2, steps=8)
+    sources = lambda recipe: {Path(ClipWindows(recipe, (), photographs)[index].source).stem for index in range(8)}
+    assert sources(recipe) == {"varied"} and len(sources(replace(recipe, pictures="all"))) == 4
+
+
+def test_colormnets_windows_run_backwards_with_their_motion():
+    """A window's flow still leads from each frame to the next."""
+    from colorlab import losses
+
+    recipe = tiny("colormnet", size=(64, 96), frames=3, reversed=True)
+    windows = EmbeddedWindows(recipe, scenes=("layers",), films=1, film_frames=3)
+    forwards = EmbeddedWindows(replace(recipe, reversed=False), scenes=("layers",), films=1, film_frames=3)
+    turned = next(window for index in range(8) if not torch.equal((window := windows[index]).frames, forwards[index].frames))
+    assert torch.equal(turned.frames.flip(0), forwards[0].frames)
+    moved_off = lambda flow: losses.temporal(turned.frames[None, :, 1:], flow[None], turned.visible[None])
+    assert moved_off(turned.flow) < 0.5 * moved_off(-turned.flow)
+    assert recipe_for("colormnet", "paper").reversed
 
 
 def test_embedded_windows_bring_the_motion_of_their_frames():
@@ -393,12 +446,27 @@ def test_a_run_leaves_weights_curves_pictures_and_how_it_was_made(footage, tmp_p
     (["--data", "nowhere"], "no folder nowhere"),
     (["--embedded", "--set", "weights.l3=1"], "no number called weights.l3"),
     (["--embedded", "--set", "weights.perceptual=1"], "VGG-19"),
+    (["--embedded", "--initial", "nowhere.pth"], "no checkpoint at nowhere.pth"),
+    (["--embedded", "--then", "x"], "say what to train on"),
+    (["--data", "data", "--then", "data"], "this recipe has one phase and the data of 2"),
     (["--embedded", "--change", "nothing=1"], "no setting nothing")))
 def test_what_cannot_be_trained_is_one_line_and_two(arguments, said, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert main(["train", "--method", "lstvc", "--preset", "tiny", "--out", str(tmp_path / "out"), "--cpu", *arguments]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+def test_a_command_trains_on_one_folder_and_then_on_another(footage, tmp_path, capsys):
+    out = tmp_path / "out"
+    first, second = footage / "layers", footage / "rotation"
+    phases = "phases=()"
+    arguments = ["train", "--method", "cavc", "--preset", "tiny", "--recipe", "paper", "--data", str(first), "--then", str(second),
+                 "--out", str(out), "--cpu", "--steps", "2", "--set", "size=32,48", "--workers", "0"]
+    assert main([*arguments, "--set", phases]) == 2 and "the data of 2" in capsys.readouterr().err
+    assert main(arguments) == 0
+    about = json.loads((out / "run.json").read_text())
+    assert about["data"]["training"] == {"davis2017/train": ["layers"], "ldv/train": ["rotation"]}
 
 
 def test_show_prints_the_recipe(capsys, tmp_path):

@@ -34,11 +34,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--method", choices=METHODS, required=True)
     parser.add_argument("--data", type=Path, nargs="+", default=[], metavar="FOLDER",
                         help="folders with clips (folders of numbered frames, films) and loose photographs below them")
+    parser.add_argument("--then", type=Path, nargs="+", action="append", default=[], metavar="FOLDER",
+                        help="the data of a recipe's next phase (cavc's paper recipe: DAVIS with --data, LDV with --then)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--preset", choices=("paper", "course", "tiny"), default="course", help="network and recipe (default: course)")
     parser.add_argument("--recipe", choices=("paper", "course", "laptop", "tiny"),
                         help="how to train it (default: the preset's own); laptop: the course networks without a GPU, about an hour")
     parser.add_argument("--weights", default="none", help="what to start from: none, imagenet (backbones), course, released, or a path")
+    parser.add_argument("--initial", type=Path, action="append", default=[], metavar="FILE",
+                        help="another network's file that the paper begins with, beside --weights (lstvc, tcavc: VisTR, Deep Exemplar)")
     parser.add_argument("--embedded", action="store_true", help="train on the embedded films, which need no download")
     parser.add_argument("--steps", type=positive, metavar="N", help="updates of the weights (default: the recipe's)")
     parser.add_argument("--batch", type=positive, metavar="N", help="windows at a time and process")
@@ -73,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from colorlab.methods import load
     from colorlab.modules.vgg import trained_vgg
     from colorlab.train import Settings, train
+    from colorlab.weights import load_initial
 
     recipe = chosen_recipe(args)
     if args.show:
@@ -86,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     vgg = trained_vgg(args.vgg) if args.vgg else None
     changes = {name: literal(value) for name, value in pairs(args.changes).items()}
     model = load(args.method, args.preset, args.weights, seed=recipe.seed, **changes)
+    about |= {"initial": [load_initial(model, args.method, path) for path in args.initial]} if args.initial else {}
     identity = {"method": args.method, "network": repr(model.config), "data": fingerprint(about)}
     settings = Settings(workers=default_workers() if args.workers is None else args.workers, save_every=args.save_every,
                         validate_every=args.validate_every, validation=validation, minutes=args.minutes, cpu=args.cpu, vgg=vgg)
@@ -119,23 +125,28 @@ def chosen_recipe(args: argparse.Namespace) -> Recipe:
 def data(args: argparse.Namespace, recipe: Recipe) -> tuple[Dataset, Sequence[Path], dict]:
     """What to train on, the validation clips, and both in words for run.json."""
     from colorlab.data import survey
-    from colorlab.train import ClipWindows, EmbeddedWindows, clip_name, split
+    from colorlab.train import ClipWindows, EmbeddedWindows, PhasedWindows, clip_name, split
+    from colorlab.train.phases import check_phases
 
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if args.embedded == bool(args.data):
+    if args.embedded == bool(args.data) or (args.embedded and args.then):
         raise InputError("say what to train on: --data FOLDER ... for clips and photographs, or --embedded for the films that come along")
     if args.embedded:
         length = recipe.steps * recipe.accumulate * recipe.batch * processes
         return EmbeddedWindows(recipe, length=length), (), {"training": "embedded films"}
-    found = survey(*args.data)
+    check_phases(recipe, 1 + len(args.then))
+    phases = [survey(*folders) for folders in (args.data, *args.then)]
+    names = [clip_name(path) for found in phases for path in found.clips]
     held_out = args.validation.split(",") if args.validation else None
-    names = [clip_name(path) for path in found.clips]
     if missing := [name for name in held_out or () if name not in names]:
         raise InputError(f"--validation names {', '.join(missing)}, but there are only {', '.join(names[:12])}{' ...' * (len(names) > 12)}")
-    training, validation = split(found.clips, held_out)
-    about = {"training": sorted(map(clip_name, training)), "validation": sorted(map(clip_name, validation)),
-             "photographs": len(found.photographs)}
-    return ClipWindows(recipe, training, found.photographs, processes), validation, about
+    sides = [split(found.clips, held_out) for found in phases]
+    windows = [ClipWindows(recipe, training, found.photographs, processes) for (training, _), found in zip(sides, phases)]
+    validation = [path for _, held in sides for path in held]
+    trained = [sorted(map(clip_name, training)) for training, _ in sides]
+    about = {"training": dict(zip((phase.data for phase in recipe.phases), trained)) if recipe.phases else trained[0],
+             "validation": sorted(map(clip_name, validation)), "photographs": sum(len(found.photographs) for found in phases)}
+    return PhasedWindows(recipe, windows, processes) if recipe.phases else windows[0], validation, about
 
 
 def write_about(args: argparse.Namespace, recipe: Recipe, config: object, about: dict) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -26,6 +26,7 @@ from colorlab.places import can_write, private_folder
 from colorlab.video.folder import FILMS, FORMATS, PICTURES, natural
 
 STRANGERS = 8  # one loose reference in so many shows something else altogether
+FRAMINGS = ("crop", "cover", "squash")
 FILM_SIDE = 480  # short side at which frames of films are kept
 
 
@@ -34,7 +35,7 @@ class Window(NamedTuple):
 
     frames: Tensor  # (T, 3, H, W) Lab or RGB in [0, 1]
     source: str     # the clip's folder, the film or the photograph
-    first: int      # index of the first frame in it
+    first: int      # index of its earliest frame in it
     reference: Tensor | None = None  # (3, H, W) a loose reference for them, where one was asked for
 
 
@@ -54,13 +55,16 @@ class ClipDataset(Dataset[Window]):
     photographs: picture files that are set in motion; `share` of the windows come from them where there are both.
     frames, size: T and (H, W). strides: steps between frames to choose from, in frames; those too long for a clip are
     left out, and one that is too short even for a step of 1 is played back and forth.
-    zoom: the smallest share of the picture that a crop may show. flip: mirror half of the windows.
+    framing: "crop", a random box of the window's shape, whose sides are at least `zoom` of the picture's; "cover", the largest such box, in
+    the middle; "squash", the whole picture, out of shape. flip: mirror half of the windows; reverse: play half of those of clips backwards.
+    keep: which photographs serve, asked of each when its turn comes; where one does not, the next in turn that does takes its place.
     space: "lab", as the networks take it, or "rgb" in [0, 1]. Raises InputError for missing, empty or damaged files.
     """
 
     def __init__(self, clips: Sequence[str | Path] = (), photographs: Sequence[str | Path] = (), *, frames: int = 4,
                  size: tuple[int, int] = (128, 224), strides: Sequence[int] = (1,), zoom: float = 0.5, flip: bool = True,
-                 share: float = 0.5, length: int = 1000, seed: int = 0, space: Literal["lab", "rgb"] = "lab"):
+                 share: float = 0.5, length: int = 1000, seed: int = 0, space: Literal["lab", "rgb"] = "lab",
+                 framing: Literal["crop", "cover", "squash"] = "crop", reverse: bool = False, keep: Callable[[Path], bool] | None = None):
         self.clips, self.photographs = tuple(map(Path, clips)), tuple(map(Path, photographs))
         if not self.clips and not self.photographs:
             raise InputError("there is nothing to train on: no clips and no photographs were given")
@@ -69,9 +73,12 @@ class ClipDataset(Dataset[Window]):
         if frames < 1 or min(size) < 1 or not 0 < zoom <= 1 or not strides or min(strides) < 1:
             raise ValueError(f"a window wants frames >= 1, a size of pixels, strides >= 1 and 0 < zoom <= 1, got {frames}, {size}, "
                              f"{strides}, {zoom}")
+        if framing not in FRAMINGS:
+            raise InputError(f"no framing called {framing!r}; there are {', '.join(FRAMINGS)}")
         self.share = share if self.clips and self.photographs else float(not self.clips)
         self.frames, self.size, self.strides, self.zoom, self.flip = frames, size, tuple(strides), zoom, flip
         self.length, self.seed, self.space = length, seed, space
+        self.framing, self.reverse, self.keep = framing, reverse, keep
 
     def __len__(self) -> int:
         return self.length
@@ -123,16 +130,25 @@ class ClipDataset(Dataset[Window]):
         chosen = [files[_back_and_forth(first + k * stride, len(files))] for k in range(self.frames)]
         box, mirrored = self._crop(picture_size(chosen[0]), rng), bool(self.flip and rng.random() < 0.5)
         frames = torch.from_numpy(np.stack([read_crop(file, box, self.size) for file in chosen]))
-        rgb = frames_to_rgb(frames)
+        rgb = frames_to_rgb(frames.flip(0) if self.reverse and rng.random() < 0.5 else frames)
         return (rgb.flip(-1) if mirrored else rgb), path, first
 
     def _photograph(self, turn: int, rng: np.random.Generator) -> tuple[Tensor, Path, int]:
-        path = self._in_turn(self.photographs, turn)
-        passer = self.photographs[rng.integers(len(self.photographs))] if rng.random() < 0.4 else None
+        path = self._kept(turn)
+        passer = self._kept(int(rng.integers(len(self.photographs)))) if rng.random() < 0.4 else None
         photo, other = (frames_to_rgb(_whole_picture(p, self.size)) if p else None for p in (path, passer))
         if self.flip and rng.random() < 0.5:
             photo = photo.flip(-1)
         return moving_photograph(photo, self.frames, self.size, rng, passer=other), path, 0
+
+    def _kept(self, turn: int) -> Path:
+        """The photograph whose turn it is, or the next of its round that serves."""
+        count = len(self.photographs)
+        for later in range(count):
+            path = self._in_turn(self.photographs, turn - turn % count + (turn + later) % count)
+            if self.keep is None or self.keep(path):
+                return path
+        raise InputError(f"{self.keep.__name__} keeps none of the {count} photographs that there are to train on")
 
     def _in_turn(self, paths: tuple[Path, ...], turn: int) -> Path:
         """All paths in an order of their own for every round."""
@@ -140,9 +156,14 @@ class ClipDataset(Dataset[Window]):
         return paths[order[turn % len(paths)]]
 
     def _crop(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[float, float, float, float]:
-        """A box (left, top, right, bottom) of the window's shape somewhere in a picture (h, w)."""
+        """The box (left, top, right, bottom) of a picture (h, w) that the window shows."""
         (h, w), (H, W) = size, self.size
-        scale = min(h / H, w / W) * rng.uniform(self.zoom, 1)
+        if self.framing == "squash":
+            return 0.0, 0.0, w, h
+        scale = min(h / H, w / W)
+        if self.framing == "cover":
+            return (w - W * scale) / 2, (h - H * scale) / 2, min(w, (w + W * scale) / 2), min(h, (h + H * scale) / 2)
+        scale *= rng.uniform(self.zoom, 1)
         left, top = rng.uniform(0, w - W * scale), rng.uniform(0, h - H * scale)
         return left, top, min(w, left + W * scale), min(h, top + H * scale)
 

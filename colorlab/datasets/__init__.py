@@ -9,9 +9,9 @@ Nothing is downloaded here: data/README.md says where each set comes from and on
 
 from colorlab.datasets.catalogue import DATA_SETS, DataSet, Split
 from colorlab.datasets.grey import lightness, opencv_grey
-from colorlab.datasets.images import images, kept_by_tcavc
+from colorlab.datasets.images import file_kept_by_tcavc, images, kept_by_tcavc
 from colorlab.datasets.reading import Check, check, clips
 from colorlab.datasets.unpack import unpack
 
-__all__ = ["DATA_SETS", "Check", "DataSet", "Split", "check", "clips", "images", "kept_by_tcavc", "lightness", "opencv_grey",
-           "unpack"]
+__all__ = ["DATA_SETS", "Check", "DataSet", "Split", "check", "clips", "file_kept_by_tcavc", "images", "kept_by_tcavc", "lightness",
+           "opencv_grey", "unpack"]

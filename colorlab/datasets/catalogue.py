@@ -94,7 +94,7 @@ DATA_SETS: dict[str, DataSet] = {
                          "UVOv1.0/uvo_videos_dense_frames/{clip}", "uvo_videos_dense_frames/{clip}")),
          "sparse": Split(("UVOv1.0/uvo_videos_sparse/{clip}.mp4", "uvo_videos_sparse/{clip}.mp4",
                           "UVOv1.0/uvo_videos_sparse_frames/{clip}", "uvo_videos_sparse_frames/{clip}"))},
-        used_by="CAVC (pre-training)",
+        used_by="CAVC (trained on it apart, and tested: Table 2)",
         source="https://sites.google.com/view/unidentified-video-object/dataset: uvo_videos_dense.zip, uvo_videos_sparse.zip",
         terms="annotations CC BY 4.0; films remain their owners'",
         note="CAVC's 5,000 and 250 clips are an unpublished choice: take the first by name and say so"),
@@ -103,7 +103,7 @@ DATA_SETS: dict[str, DataSet] = {
         {"train": Split(("train/{clip}",), count=1000), "val": Split(("val/{clip}",), count=1000)},
         used_by="TCAVC (stage 1)", source="https://www.image-net.org (an account is needed); torchvision unpacks it",
         terms="non-commercial research", kind="images",
-        note="TCAVC drops grey, small and flat pictures: kept_by_tcavc"),
+        note="TCAVC drops grey, small and flat pictures (kept_by_tcavc), and so does its paper recipe"),
     "reds": DataSet(
         "REDS (sharp)", "reds",
         {"train": Split(("train/train_sharp/{clip}", "train_sharp/{clip}"), tuple(f"{n:03d}" for n in range(240)), 240,

@@ -8,6 +8,7 @@ Numbers of this field do not compare across papers: the same name stands for dif
 compute something else than they say. Every number here comes with the one line that defines it (METRICS).
 """
 
+from colorlab.metrics.backbone import EfficientNetCells, EfficientNetDistance
 from colorlab.metrics.colors import colorfulness, colorfulness_absolute, colorfulness_lab
 from colorlab.metrics.consistency import ColorConsistency, cdc, color_histograms, jensen_shannon
 from colorlab.metrics.frames import (
@@ -18,16 +19,16 @@ from colorlab.metrics.i3d import I3D, I3DFeatures
 from colorlab.metrics.meters import Tools
 from colorlab.metrics.networks import FILES, InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance, ntire_input
 from colorlab.metrics.score import Clip, evaluate, evaluate_clips
-from colorlab.metrics.table import METRICS, STANDARD, Metric
+from colorlab.metrics.table import METRICS, STANDARD, Metric, missing
 from colorlab.metrics.warping import (
     PairFlow, estimated_flow, given_flow, masked_error, warp_error, warp_error_ab, warp_error_lai,
 )
 
 __all__ = [
-    "FILES", "I3D", "METRICS", "PSNR_CEILING", "STANDARD", "Clip", "ColorConsistency", "I3DFeatures", "InceptionFeatures",
-    "Metric", "Moments", "NTIREInceptionFeatures", "PairFlow", "PerceptualDistance", "Tools", "cdc", "color_histograms",
-    "colorfulness", "colorfulness_absolute", "colorfulness_lab", "estimated_flow", "evaluate", "evaluate_clips",
-    "frechet_distance", "given_flow", "jensen_shannon", "masked_error", "mean_psnr", "mean_squared_error", "moments",
+    "FILES", "I3D", "METRICS", "PSNR_CEILING", "STANDARD", "Clip", "ColorConsistency", "EfficientNetCells", "EfficientNetDistance",
+    "I3DFeatures", "InceptionFeatures", "Metric", "Moments", "NTIREInceptionFeatures", "PairFlow", "PerceptualDistance", "Tools", "cdc",
+    "color_histograms", "colorfulness", "colorfulness_absolute", "colorfulness_lab", "estimated_flow", "evaluate", "evaluate_clips",
+    "frechet_distance", "given_flow", "jensen_shannon", "masked_error", "mean_psnr", "mean_squared_error", "missing", "moments",
     "ntire_input", "psnr", "psnr_of_error", "psnr_wrapped_uint8", "ssim", "ssim_gaussian", "warp_error", "warp_error_ab",
     "warp_error_lai",
 ]

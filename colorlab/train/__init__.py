@@ -12,6 +12,7 @@
 
 from colorlab.train.batches import Batch, ClipWindows, EmbeddedWindows, Motion, estimated_motion
 from colorlab.train.loop import train
+from colorlab.train.phases import Phase, PhasedWindows
 from colorlab.train.recipes import RECIPES, LossWeights, Recipe, changed, described, recipe_for
 from colorlab.train.record import Record
 from colorlab.train.run import Settings, groups
@@ -19,5 +20,5 @@ from colorlab.train.schedules import Cosine, Halving, Linear, Steps
 from colorlab.train.split import COURSE_VALIDATION, clip_name, split
 
 __all__ = ["COURSE_VALIDATION", "RECIPES", "Batch", "ClipWindows", "Cosine", "EmbeddedWindows", "Halving", "Linear", "LossWeights",
-           "Motion", "Recipe", "Record", "Settings", "Steps", "changed", "clip_name", "described", "estimated_motion", "groups",
-           "recipe_for", "split", "train"]
+           "Motion", "Phase", "PhasedWindows", "Recipe", "Record", "Settings", "Steps", "changed", "clip_name", "described",
+           "estimated_motion", "groups", "recipe_for", "split", "train"]

@@ -20,9 +20,13 @@ from torch.utils.data import DataLoader, Dataset
 from colorlab.color import frames_to_rgb, lab_to_rgb, rgb_to_lab
 from colorlab.data.embedded import CLIPS, Clip, embedded_clip
 from colorlab.data.windows import ClipDataset, Window
+from colorlab.datasets.images import file_kept_by_tcavc
 from colorlab.errors import InputError
 from colorlab.flow import estimate_flow, reliable_ruder
 from colorlab.train.recipes import Recipe
+
+
+PICTURES = {"all": None, "tcavc": file_kept_by_tcavc}  # which photographs serve
 
 
 class Motion(NamedTuple):
@@ -65,9 +69,12 @@ class ClipWindows(Dataset):
     def __init__(self, recipe: Recipe, clips: Sequence[Path], photographs: Sequence[Path], processes: int = 1):
         length = recipe.steps * recipe.accumulate * processes * recipe.batch
         self.loose, self.batch = recipe.loose, recipe.batch
+        if recipe.pictures not in PICTURES:
+            raise InputError(f"no choice of photographs called {recipe.pictures!r}; there are {', '.join(PICTURES)}")
         self.starts = [int(share * length) for share, _ in recipe.strides]
         self.phases = [ClipDataset(clips, photographs, frames=recipe.frames, size=recipe.size, strides=strides, zoom=recipe.zoom,
-                                   share=recipe.photographs, length=length, seed=recipe.seed) for _, strides in recipe.strides]
+                                   share=recipe.photographs, length=length, seed=recipe.seed, framing=recipe.framing, flip=recipe.flip,
+                                   reverse=recipe.reversed, keep=PICTURES[recipe.pictures]) for _, strides in recipe.strides]
 
     def __len__(self) -> int:
         return len(self.phases[0])
@@ -99,9 +106,11 @@ class EmbeddedWindows(Dataset):
         first = int(rng.integers(len(clip.frames) - self.recipe.frames + 1))
         part = slice(first, first + self.recipe.frames)
         pairs = slice(first, first + self.recipe.frames - 1)
-        lab = rgb_to_lab(frames_to_rgb(clip.frames[part]))
-        visible = torch.from_numpy(clip.reliable_forward[pairs]).float()[:, None]
-        return Moving(lab, scene, first, torch.from_numpy(clip.forward[pairs]), visible)
+        frames, flow, visible = clip.frames[part], clip.forward[pairs], clip.reliable_forward[pairs]
+        if self.recipe.reversed and rng.random() < 0.5:
+            frames, flow, visible = (np.ascontiguousarray(x[::-1]) for x in (frames, clip.backward[pairs], clip.reliable_backward[pairs]))
+        lab = rgb_to_lab(frames_to_rgb(frames))
+        return Moving(lab, scene, first, torch.from_numpy(flow), torch.from_numpy(visible).float()[:, None])
 
 
 @lru_cache(maxsize=64)

@@ -44,7 +44,9 @@ was measured on this network. A choice that shapes the result, and why:
 - *Reference:* the paper does not say which frame it is. Any picture serves. Several are blended: see `blend`. A film's own frame
   given as reference is recoloured like every other frame, not copied.
 
-Paper's training: AdamW, 1e-4 falling linearly to 1e-6, 256 x 256; its loss is not given, and L1 on RGB is what we take.
+Paper's training (§4.3): AdamW, 1e-4 falling linearly to 1e-6, 256 x 256; DAVIS for 100 epochs, then LDV for 10, and UVO apart for 10. Its loss
+is not given, and L1 on RGB is what we take. "Overall, both phases of training were conducted over 300,000 epochs" cannot be, beside 110
+epochs: we read 300,000 iterations, DAVIS's the first 0.35 of them (`train.recipes`, its `phases`).
 """
 
 from __future__ import annotations

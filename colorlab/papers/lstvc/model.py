@@ -33,6 +33,8 @@ one can have and only it has the 148.21 M parameters that the paper states.
 - `tokens` leave the encoder detached: it learns through its convolutions. The linkage's own layers do learn through the state.
 - N = 3 is the paper's best on DAVIS and the released script's. Counted here, at 216 x 384, a frame takes 1009 GFLOP at N = 1, 861 at 2, 827 at 3,
   822 at 4, 828 at 5, 840 at 6 (`tests/bench/bench_lstvc.py --work`): beyond 3 a block gains nothing but memory.
+- The transformers begin with VisTR's weights (§4). `colorlab train --initial FILE` reads VisTR's checkpoint (`initial.py`); it was not at hand
+  here, so nothing of ours has begun with it, and which of its layers goes where is our reading.
 
 The course preset is `rolling`: the frame coloured last is matched beside the references, as TCAVC's Eq. 4 has it guide the next one, so that
 what came into view in it keeps its colour. And it does `register`: a matched place, known to a cell, is made exact by lightness and the

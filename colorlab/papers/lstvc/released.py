@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_TRANSFORMER = (("self_attn", "attention"), ("linear1", "linear1"), ("linear2", "linear2"), ("norm1", "norm1"), ("norm2", "norm2"))
+TRANSFORMER = (("self_attn", "attention"), ("linear1", "linear1"), ("linear2", "linear2"), ("norm1", "norm1"), ("norm2", "norm2"))
 
 # The colour network: released name -> ours. TCAVC's first stage has the same but for the first layer and the middle.
 WAY_DOWN = (
@@ -33,7 +33,7 @@ def under(released: str, ours: str, names: tuple[tuple[str, str], ...]) -> tuple
 
 
 _BLOCK = (
-    *under("", "layer.", _TRANSFORMER),
+    *under("", "layer.", TRANSFORMER),
     ("conv.1", "branch.conv1"), ("conv.5", "branch.conv2"), ("conv.9", "branch.conv3"),
     ("fuse_cnn2trans.0", "cnn_to_tokens"), ("fuse_trans2cnn.0", "tokens_to_cnn"),
 )
@@ -48,14 +48,14 @@ NAMES: tuple[tuple[str, str], ...] = (
     ("encoder.backbone.0.body", "backbone"),
     ("encoder.transformer.encoder.project2cnn", "project.to_cnn"),
     ("encoder.transformer.encoder.project2trans", "project.to_tokens"),
-    *under("encoder.transformer.encoder.interlayer_request.", "linkage.query_layer.", _TRANSFORMER),
-    *under("inter_save.", "linkage.store_layer.", _TRANSFORMER),
+    *under("encoder.transformer.encoder.interlayer_request.", "linkage.query_layer.", TRANSFORMER),
+    *under("inter_save.", "linkage.store_layer.", TRANSFORMER),
     *(pair for k in range(4) for pair in under(f"encoder.transformer.encoder.layers.{k}.", f"encoder.blocks.{k}.", _BLOCK)),
     *under("decoder.warper.", "", _WARPER),
     ("decoder.decoder.conv_start", "colorization.down.conv1_1"),
     *under("decoder.decoder.", "colorization.down.", WAY_DOWN),
     *under("decoder.decoder.", "colorization.middle.", MIDDLE),
-    *(pair for k in range(3) for pair in under(f"decoder.decoder.vc_layer{k}.", f"colorization.middle.{k}.layer.", _TRANSFORMER)),
+    *(pair for k in range(3) for pair in under(f"decoder.decoder.vc_layer{k}.", f"colorization.middle.{k}.layer.", TRANSFORMER)),
     *((f"decoder.decoder.fuse_cnn2trans{k + 1}", f"colorization.middle.{k}.cnn_to_tokens") for k in range(3)),
     *((f"decoder.decoder.fuse_trans2cnn{k + 1}", f"colorization.middle.{k}.tokens_to_cnn") for k in range(3)),
     *under("decoder.decoder.", "colorization.up.", WAY_UP),

@@ -26,6 +26,9 @@ the reference of an exemplar-based network (stage 2), so that frames far apart s
 - `vividness` multiplies the ab that stage 1 paints; the paper's is 1. Unsure, a network paints between the possible colours, and the course's,
   which has seen 500 photographs, is unsure of all: on validation clips its pictures have half the truth's colourfulness, and with 2
   about all of it, for 1.7 dB of PSNR.
+- "The pretrained models in [13, 33] are used to initialize the parameters" (§4): Deep Exemplar's and VisTR's. `colorlab train --initial FILE`
+  reads them into the second stage (`initial.py`), of which the text speaks there; they were not at hand here, so nothing of ours has begun
+  with them. Deep Exemplar's colour network has seven inputs and does not fit stage 1's eight.
 - The text's "group convolutions" are the three strided depthwise ones.
 """
 

@@ -4,6 +4,7 @@
 # make refresh execute the notebooks and write their outputs into them, clean enough to commit
 # make labs    make a course's labs from the notebooks: labs/student, labs/instructor, labs/nbgrader
 # make browser click in notebooks and upload a film with a real browser, some minutes; needs Chromium or Chrome
+# make gpu     all that only a GPU can show, in eight minutes: numbers against the CPU, speed, memory, training; leaves runs/gpu/gpu.md
 # make setup   only set up
 #
 # Needed beforehand: Python 3.11 or newer, and make. Choices, as in `make run PYTHON=python3.13 JOBS=4`:
@@ -26,7 +27,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --progress-bar o
 # One thread for each of the processes side by side: results do not hang on how many there are, and none waits for the others.
 ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: run test lab refresh labs browser setup constraints clean
+.PHONY: run test lab refresh labs browser gpu setup constraints clean
 .DEFAULT_GOAL := run
 
 run: $(STAMP)
@@ -50,6 +51,10 @@ labs: $(STAMP)
 browser: $(STAMP)
 	$(BIN)/python -c "import playwright" 2>/dev/null || $(PIP) $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)") -e ".[browser]"
 	$(ONE_THREAD) $(BIN)/python -m pytest -q tests/browser
+
+# DEVICE=cpu SMALL=1 tries the script itself; DATA="FOLDER ..." names clips to train the course networks on in the time that is left.
+gpu: $(STAMP)
+	$(BIN)/python tests/gpu/check.py --device $(or $(DEVICE),cuda) $(if $(SMALL),--small) --out $(OUT)/gpu $(if $(DATA),--data $(DATA))
 
 setup: $(STAMP)
 

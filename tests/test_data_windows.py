@@ -229,3 +229,32 @@ def test_what_is_not_there_is_refused_at_once(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no frames, films or photographs in"):
         survey(tmp_path / "empty")
+
+
+def test_a_loose_reference_is_another_view_of_the_same_clip_or_now_and_then_a_stranger(tmp_path):
+    clips = [write_clip(tmp_path / str(n), counting_clip(20, base=100 * n)) for n in range(2)]
+    data = ClipDataset(clips, frames=2, size=(8, 8), space="rgb", length=200)
+    strangers = moments = 0
+    for index in range(200):
+        window, own = data.with_reference(index), int(data[index].source[-1])
+        assert torch.equal(window.frames, data[index].frames)  # the window itself is the one without a reference
+        level = float(window.reference.mean()) * 255
+        strangers += (level > 70) != bool(own)
+        moments += abs(level - levels(window)[0]) > 0.6
+    assert 5 <= strangers <= 30     # one in eight, half of them of the same clip after all; relit pictures keep their side of 70
+    assert moments > 120            # most show another moment or another light
+
+
+def test_half_of_the_loose_references_are_mirrored(tmp_path):
+    frames = np.zeros((4, 24, 40, 3), np.uint8)
+    frames[:, :, 30:] = 255
+    data = ClipDataset([write_clip(tmp_path / "clip", frames)], frames=2, size=(24, 40), zoom=1.0, space="rgb", length=100)
+    left_is_brighter = [bool(r[..., :20].mean() > r[..., 20:].mean()) for r in (data.with_reference(i).reference for i in range(100))]
+    assert 30 < sum(left_is_brighter) < 70
+
+
+def test_another_light_changes_the_tones_and_not_the_picture(tmp_path):
+    ramp = torch.linspace(0, 1, 64).expand(3, 8, 64)
+    relit = [windows.relit(ramp, np.random.default_rng(seed)) for seed in range(8)]
+    assert all(bool((picture.diff(dim=-1) >= 0).all()) and picture.min() >= 0 and picture.max() <= 1 for picture in relit)
+    assert max(float((picture - ramp).abs().max()) for picture in relit) > 0.1

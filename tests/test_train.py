@@ -16,19 +16,23 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.testing import assert_close
 
 import colorlab
 from colorlab.cli import main
 from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.data import survey
+from colorlab.data.windows import LooseWindow
 from colorlab.datasets import DATA_SETS
 from colorlab.errors import InputError
 from colorlab.train import (ClipWindows, Cosine, EmbeddedWindows, Halving, Linear, LossWeights, Phase, PhasedWindows, Settings, Steps,
                             changed, clip_name, estimated_motion, groups, recipe_for, split, train)
 from colorlab.train.batches import StepOrder, collate
 from colorlab.train.checkpoints import load_checkpoint, save_checkpoint
+from colorlab.train.measure import LOOSE_FRAMES, read_clip, score
+from colorlab.train.objective import Objective
+from colorlab.train.passes import Pass, Prediction
 from colorlab.train.recipes import COURSE, PAPER
-from colorlab.train.measure import read_clip, score
 from colorlab.train.validate import main as validate
 
 METHODS = ("lstvc", "colormnet", "cavc", "tcavc")
@@ -131,6 +135,36 @@ def test_two_processes_read_what_one_with_a_doubled_batch_reads():
     alone = list(StepOrder(2, 5, 3, 4))
     both = [a + b for a, b in zip(StepOrder(2, 5, 3, 2, 0, 2), StepOrder(2, 5, 3, 2, 1, 2))]
     assert both == alone and alone[0][0] == 2 * 3 * 4
+
+
+def test_references_are_loose_for_whole_batches_whichever_process_reads_them(footage):
+    recipe = recipe_for("lstvc", "tiny", steps=4, batch=2, loose=0.5)
+    clips = survey(footage).clips
+    alone, shared = ClipWindows(recipe, clips, ()), ClipWindows(dataclasses.replace(recipe, batch=1), clips, (), processes=2)
+    loose = [isinstance(alone[index], LooseWindow) for index in range(8)]
+    assert loose == [False, False, True, True] * 2
+    assert [isinstance(shared[index], LooseWindow) for index in range(8)] == loose
+    assert collate([alone[2], alone[3]]).reference.shape == (2, 3, *recipe.size) and collate([alone[0], alone[1]]).reference is None
+
+
+@pytest.mark.parametrize("method", ("lstvc", "colormnet", "cavc"))
+def test_with_a_loose_reference_the_first_frame_is_coloured_too(method):
+    lab = torch.rand(1, 4, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 50
+    wrapped = Pass(colorlab.load(method, "tiny").train(), method)
+    given, loose = wrapped(lab, None, 0)["colors"], wrapped(lab, lab[:, 2].flip(-1), 0)["colors"]
+    assert (given.first, given.ab.shape[1], loose.first, loose.ab.shape[1]) == (1, 3, 0, 4)
+    assert_close(loose.truth, lab)
+    assert not torch.equal(wrapped(lab, lab[:, 1], 0)["colors"].ab, loose.ab)
+
+
+def test_the_match_costs_what_the_heads_carry_over_wrongly():
+    recipe = recipe_for("lstvc", "tiny", weights=LossWeights(match=1.0))
+    truth = torch.rand(1, 2, 3, 16, 24, generator=torch.Generator().manual_seed(0))
+    cells = torch.nn.functional.avg_pool2d(truth[0, :, 1:], 4)[None, :, None].expand(-1, -1, 2, -1, -1, -1)
+    right = Prediction(torch.zeros(1, 2, 2, 16, 24), truth, 0, matched=cells)
+    wrong = right._replace(matched=cells + torch.tensor([1.0, 3.0]).view(1, 1, 2, 1, 1, 1))
+    cost = [float(Objective(recipe).terms({"colors": found}, None, torch.nn.ModuleDict())["match"][1]) for found in (right, wrong)]
+    assert cost == pytest.approx([0.0, 2.0], abs=1e-6)
 
 
 def test_strides_change_as_training_goes_on(footage):
@@ -498,6 +532,15 @@ def test_psnr_leaves_out_the_first_frame_and_averages_decibels():
     assert found.psnr < psnr(predicted[0], film[0])
 
 
+def test_a_loose_reference_is_the_last_frame_mirrored_and_all_frames_count(monkeypatch):
+    clip = [np.full((16, 24, 3), 10 * n, np.uint8) for n in range(20)]
+    clip[-1] = np.random.default_rng(0).integers(0, 255, (16, 24, 3), np.uint8)
+    given = []
+    monkeypatch.setattr("colorlab.train.measure.colorize", lambda frames, references, model, device: given.append(references) or frames)
+    found, predicted = score("clip", clip, colorlab.load("copy"), reference="loose")
+    assert np.array_equal(given[0], clip[-1][:, ::-1]) and len(predicted) == found.frames == LOOSE_FRAMES
+
+
 def test_tcavc_is_measured_without_a_reference(monkeypatch):
     model, given = colorlab.load("tcavc", "tiny"), []
     start = model.start
@@ -517,6 +560,9 @@ def test_the_command_measures_the_validation_clips(footage, tmp_path, capsys):
     assert validate(["--data", str(footage), "--method", "copy", "--clips", "layers,rotation", "--json", str(tmp_path / "v.json")]) == 0
     report = json.loads((tmp_path / "v.json").read_text())
     assert [row["clip"] for row in report["copy"]["clips"]] == ["layers", "rotation"] and "mean" in capsys.readouterr().out
+    assert validate(["--data", str(footage), "--method", "lstvc", "--preset", "tiny", "--clips", "layers", "--reference", "loose",
+                     "--change", "block_size=1", "--json", str(tmp_path / "v.json")]) == 0
+    assert json.loads((tmp_path / "v.json").read_text())["lstvc"]["mean"]["psnr"] > 0
     assert validate(["--data", str(footage), "--method", "copy", "--clips", "nothing"]) == 2
 
 

@@ -36,7 +36,15 @@ class Window(NamedTuple):
     frames: Tensor  # (T, 3, H, W) Lab or RGB in [0, 1]
     source: str     # the clip's folder, the film or the photograph
     first: int      # index of its earliest frame in it
-    reference: Tensor | None = None  # (3, H, W) a loose reference for them, where one was asked for
+
+
+class LooseWindow(NamedTuple):
+    """A window with a picture that has colours for it, though it is none of its frames."""
+
+    frames: Tensor     # as in `Window`
+    source: str
+    first: int
+    reference: Tensor  # (3, H, W)
 
 
 class Found(NamedTuple):
@@ -87,7 +95,7 @@ class ClipDataset(Dataset[Window]):
         rgb, source, first = self._window(index)
         return Window(self._in_space(rgb), str(source), first)
 
-    def with_reference(self, index: int) -> Window:
+    def with_reference(self, index: int) -> LooseWindow:
         """The same window with a loose reference: another moment of its clip or another view of its photograph, cropped anew, often
         mirrored, often in another light; one time in STRANGERS a picture that has nothing to do with it."""
         rgb, source, first = self._window(index)
@@ -95,7 +103,7 @@ class ClipDataset(Dataset[Window]):
         if rng.random() < 1 / STRANGERS:
             clips = source in self.clips
             source = (self.clips if clips else self.photographs)[rng.integers(len(self.clips if clips else self.photographs))]
-        return Window(self._in_space(rgb), str(source), first, self._in_space(self._loose(source, rng)))
+        return LooseWindow(self._in_space(rgb), str(source), first, self._in_space(self._loose(source, rng)))
 
     def _in_space(self, rgb: Tensor) -> Tensor:
         return rgb_to_lab(rgb) if self.space == "lab" else rgb

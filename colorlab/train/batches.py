@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from colorlab.color import frames_to_rgb, lab_to_rgb, rgb_to_lab
 from colorlab.data.embedded import CLIPS, Clip, embedded_clip
-from colorlab.data.windows import ClipDataset, Window
+from colorlab.data.windows import ClipDataset, LooseWindow, Window
 from colorlab.datasets.images import file_kept_by_tcavc
 from colorlab.errors import InputError
 from colorlab.flow import estimate_flow, reliable_ruder
@@ -63,12 +63,12 @@ class Batch(NamedTuple):
 class ClipWindows(Dataset):
     """Windows out of clips and photographs as a recipe wants them, its steps between frames changing as training goes on.
 
-    Whether references are loose is the same for all windows of a batch.
+    Whether references are loose is the same for all windows of a batch, of all processes together.
     """
 
     def __init__(self, recipe: Recipe, clips: Sequence[Path], photographs: Sequence[Path], processes: int = 1):
         length = recipe.steps * recipe.accumulate * processes * recipe.batch
-        self.loose, self.batch = recipe.loose, recipe.batch
+        self.loose, self.together = recipe.loose, recipe.batch * processes
         if recipe.pictures not in PICTURES:
             raise InputError(f"no choice of photographs called {recipe.pictures!r}; there are {', '.join(PICTURES)}")
         self.starts = [int(share * length) for share, _ in recipe.strides]
@@ -79,9 +79,9 @@ class ClipWindows(Dataset):
     def __len__(self) -> int:
         return len(self.phases[0])
 
-    def __getitem__(self, index: int) -> Window:
+    def __getitem__(self, index: int) -> Window | LooseWindow:
         phase = max(k for k, start in enumerate(self.starts) if index >= start)
-        batch = index // self.batch
+        batch = index // self.together
         loose = int((batch + 1) * self.loose) > int(batch * self.loose)
         return self.phases[phase].with_reference(index) if loose else self.phases[phase][index]
 
@@ -175,14 +175,14 @@ class Guarded(Dataset):
     def __init__(self, windows: Dataset):
         self.windows = windows
 
-    def __getitem__(self, index: int) -> Window | Moving | Failure:
+    def __getitem__(self, index: int) -> Window | LooseWindow | Moving | Failure:
         try:
             return self.windows[index]
         except InputError as error:
             return Failure(str(error))
 
 
-def collate(windows: list[Window | Moving | Failure]) -> Batch | Failure:
+def collate(windows: list[Window | LooseWindow | Moving | Failure]) -> Batch | Failure:
     """Windows side by side. Where only some know their motion, the others' counts as nowhere visible."""
     if failed := next((window for window in windows if isinstance(window, Failure)), None):
         return failed
@@ -192,6 +192,6 @@ def collate(windows: list[Window | Moving | Failure]) -> Batch | Failure:
         unknown = lab.new_zeros(lab.shape[1] - 1, 3, *lab.shape[-2:]).split((2, 1), dim=1)
         known = [(w.flow, w.visible) if isinstance(w, Moving) else unknown for w in windows]
         motion = Motion(*(torch.stack(parts) for parts in zip(*known)))
-    loose = [window.reference for window in windows if isinstance(window, Window) and window.reference is not None]
+    loose = [window.reference for window in windows if isinstance(window, LooseWindow)]
     return Batch(lab, motion, tuple(f"{window.source} from frame {window.first}" for window in windows),
                  torch.stack(loose) if len(loose) == len(windows) else None)

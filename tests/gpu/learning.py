@@ -1,4 +1,5 @@
-"""Part 3: gradients against the CPU, the judges' turn and the temporal loss among them; a training step's time by each recipe; then training.
+"""Part 3: gradients against the CPU, the judges' turn and the temporal loss among them; a training step's time by each recipe; then, with
+--data, the course networks are trained one after another in the time that is left, and their weights are among the results.
 
 Paper recipes run without the perceptual loss (VGG-19's weights are not to be had offline) and with given motion (nor are RAFT's).
 """
@@ -8,20 +9,22 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from numerics import mode
 from report import Report
 
 import colorlab
+from colorlab.data import survey
 from colorlab.modules.discriminator import PatchDiscriminator
-from colorlab.train import EmbeddedWindows, Recipe, Settings, recipe_for, train
+from colorlab.train import ClipWindows, EmbeddedWindows, Recipe, Settings, recipe_for, split, train
 from colorlab.train.batches import Batch, collate
 from colorlab.train.objective import Objective, Trial
 from colorlab.train.passes import Pass
 from colorlab.train.recipes import LossWeights
 
-METHODS = ("cavc", "lstvc", "colormnet", "tcavc")
+METHODS = ("lstvc", "colormnet", "cavc", "tcavc")
 
 
 def run(report: Report, args: argparse.Namespace) -> None:
@@ -30,6 +33,32 @@ def run(report: Report, args: argparse.Namespace) -> None:
     for method in METHODS:
         if report.left() > 25:
             report.add("a step", **step_time(method, report, args.small))
+    for left, method in zip((4, 3, 2, 1), METHODS):
+        if args.data and report.left() > 30 * left:
+            report.add("training", **course(report, method, args.data, (report.left() - 15) / left, args.small))
+
+
+def course(report: Report, method: str, folders: list[Path], seconds: float, small: bool) -> dict[str, object]:
+    """Train one course network for so long, on a schedule that ends then: its steps are counted from the time of the first ones."""
+    found = survey(*folders)
+    clips, validation = split(found.clips)
+    changes = {"semantic_correspondence": False} if method == "tcavc" else {"register": None} if method in ("lstvc", "colormnet") else {}
+    recipe = recipe_for(method, "tiny" if small else "course")
+    settings = Settings(progress=False, log_every=1, cpu=report.device.type == "cpu", workers=0 if small else 12)
+    began = time.monotonic()
+    trial = replace(recipe, steps=4 if small else 20)
+    record = train(_network(method, small, changes), method, trial, ClipWindows(trial, clips, found.photographs), None, settings)
+    each = sorted(record.column("seconds")[1])[trial.steps // 2]
+    recipe = replace(recipe, steps=max(1, int(0.9 * (seconds - (time.monotonic() - began)) / each)))
+    settings = replace(settings, log_every=10, validation=validation, validate_every=recipe.steps, save_every=recipe.steps)
+    record = train(_network(method, small, changes), method, recipe, ClipWindows(recipe, clips, found.photographs), report.folder / method,
+                   settings)
+    _, scores = record.column("psnr")
+    return {"method": method, "steps": recipe.steps, "seconds a step": each, "PSNR on validation clips": scores[-1] if scores else float("nan")}
+
+
+def _network(method: str, small: bool, changes: dict[str, object]) -> torch.nn.Module:
+    return colorlab.load(method, "tiny" if small else "course", **changes)
 
 
 def gradients(method: str, device: torch.device) -> dict[str, float]:

@@ -215,7 +215,7 @@ class ColorMNet(nn.Module):
             return far, carried, None, state
         if self.carry is not None:
             share = self.carry.share(far, near, carried, near_carried, look.image[:, :1])
-            carried = torch.lerp(carried, near_carried, share.to(carried.dtype))
+            carried = torch.lerp(carried, near_carried.to(carried.dtype), share.to(carried.dtype))  # on CUDA autocast makes the two of different precision
         return far + near, carried, nearby, state
 
     def share(self, look: Look, state: State, row: int, column: int) -> float:

@@ -75,7 +75,7 @@ class TCAVCConfig:
 
     @classmethod
     def course(cls) -> TCAVCConfig:
-        return cls(vividness=1.0, colorizer="imagenet", stage2=LSTVCConfig.course())
+        return cls(vividness=1.7, colorizer="imagenet", stage2=LSTVCConfig.course())
 
     @classmethod
     def tiny(cls) -> TCAVCConfig:

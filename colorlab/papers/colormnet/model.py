@@ -37,12 +37,14 @@ Where we leave the code:
 - Every exemplar is kept for good, all of them counting as one of the N_s frames; the code protects the first alone. Where the
   first exemplar belongs to a later frame, it also serves as a foreign exemplar until the film reaches it.
 - An exemplar of another size is resized in Lab, antialiased; the code resizes 8-bit RGB.
+- The course preset's guide is EfficientNet-Lite0 of ImageNet, frozen, in DINOv2's place (`backbones="imagenet"`), and a small CNN that is trained is
+  its local branch, in ResNet-50's. Convolutions need no table of positions.
 - The course preset carries colour beside the values (`carry_chroma`), so that an untrained network already copies the colour of
   the best match; the released network has no such path. Its similarities are divided by 16 (`temperature`): at 1 its keys grow until
   each pixel reads one entry alone, and no gradient tells them where else to look.
 - The course preset does `register` (`modules.registration`): beside its colour each entry carries the place that it came from, in each of
   the exemplars. What is read of that, and of the place in the last stored frame, is made exact by lightness, and colour is read there at
-  full size: not a copy of a copy, however long the film.
+  full size: not a copy of a copy, however long the film. What the decoder adds is for colours that are carried, not for those.
 - Nothing is rounded to 8 bits, and no autocast is on unless `precision` asks for it (the authors' figures are float16 ones).
 """
 

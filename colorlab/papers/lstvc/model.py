@@ -36,9 +36,13 @@ one can have and only it has the 148.21 M parameters that the paper states.
 - The transformers begin with VisTR's weights (§4). `colorlab train --initial FILE` reads VisTR's checkpoint (`initial.py`); it was not at hand
   here, so nothing of ours has begun with it, and which of its layers goes where is our reading.
 
-The course preset is `rolling`: the frame coloured last is matched beside the references, as TCAVC's Eq. 4 has it guide the next one, so that
-what came into view in it keeps its colour. And it does `register`: a matched place, known to a cell, is made exact by lightness and the
-colour read there at full size (`modules.registration`), so that carrying colour on for a hundred frames does not blur it.
+The course preset stands on frozen ImageNet features, as the paper's ResNet-101 starts from ImageNet (`backbone="imagenet"`: EfficientNet-Lite0 of the
+film enlarged twice, beside a small ResNet that is trained). A reference enters as its lightness there, so that equal things have equal features. The
+heads bring over each cell's mean colour and not the top left of its sixteen pixels, and the subnet says in a third channel how far it trusts them.
+The preset is `rolling`: the frame coloured last is matched beside the references, as TCAVC's Eq. 4 has it guide the next one, so that
+what came into view in it keeps its colour; its features are those by which it was coloured. And it does `register`: a matched place, known to a cell,
+is made exact by lightness and the colour read there at full size (`modules.registration`), so that carrying colour on for a hundred frames does not
+blur it.
 
 What is ours: features of a reference are made once per film, not once per block, and its colours are not painted again (same
 numbers). Several references stand side by side where the paper has one: the warp's softmax runs over all their cells. A frame that is

@@ -43,12 +43,13 @@ def read_clip(path: Path, short_side: int = SHORT_SIDE, frames: int | None = Non
     return [read_crop(file, (0, 0, width, height), size) for file in files]
 
 
-def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str | None = None) -> tuple[Score, list[np.ndarray]]:
+def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str | None = None, precision: str = "float32"
+          ) -> tuple[Score, list[np.ndarray]]:
     """Colour a clip of at least two frames from its first one (by itself, where the method makes its own reference) and compare."""
     if len(truth) < 2:
         raise InputError(f"{name} has one frame; at least two are needed, the first is the reference")
     references = None if paints_its_own(model) else [(0, truth[0])]
-    predicted = list(colorize(truth, references, model, device=device))
+    predicted = list(colorize(truth, references, model, device=device, precision=precision))
     rest = range(1, len(truth))
     steady = len(truth) >= 5
     return Score(name, len(truth), mean_psnr(psnr(predicted[t], truth[t]) for t in rest),

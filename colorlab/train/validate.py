@@ -13,6 +13,7 @@ from pathlib import Path
 
 from colorlab.data.windows import survey
 from colorlab.errors import InputError
+from colorlab.precision import PRECISIONS
 from colorlab.train import measure
 from colorlab.train.measure import SHORT_SIDE, Score, mean_score, read_clip, score
 from colorlab.train.split import clip_name, split
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, help="only so many of each clip")
     parser.add_argument("--short-side", type=int, default=SHORT_SIDE)
     parser.add_argument("--device", help="where networks run (default: a GPU if there is one)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="in what networks compute (default: float32)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, clip by clip")
     args = parser.parse_args(arguments)
     try:
@@ -40,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for method in args.method:
             learned = method not in ("copy", "flow")
             model = load(method, args.preset, args.weights if learned else "none")
-            scores = [score(clip_name(path), read_clip(path, args.short_side, args.frames), model, args.device or a_device(learned))[0]
+            scores = [score(clip_name(path), read_clip(path, args.short_side, args.frames), model, args.device or a_device(learned),
+                            args.precision)[0]
                       for path in clips]
             report[method] = {"mean": mean_score(scores), "clips": [s._asdict() for s in scores]}
             sys.stdout.write(as_table(method, scores))

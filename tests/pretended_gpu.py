@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -23,15 +24,14 @@ WAITS = {aten._local_scalar_dense.default, aten.nonzero.default, aten.bincount.d
 
 
 class Traffic(TorchDispatchMode):
-    """Counts of operations; of copies between host and device and of waits for the device, by where in colorlab they come from."""
+    """Counts of copies between host and device and of waits for the device, by where in colorlab they come from; of what is made, by dtype."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.operations, self.copies, self.waits = 0, Counter(), Counter()
+        self.copies, self.waits, self.made = Counter(), Counter(), Counter()
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        self.operations += 1
         masks = [index for index in args[1] if index is not None and index.dtype == torch.bool] if op is aten.index.Tensor else []
         if (op in WAITS or masks) and any(isinstance(leaf, Tensor) and leaf.device == GPU for leaf in tree_leaves((args, kwargs))):
             self.waits[_where(op)] += 1
@@ -39,6 +39,7 @@ class Traffic(TorchDispatchMode):
         if answer is not None:
             return answer
         found = op(*args, **kwargs)
+        self.made[getattr(found, "dtype", None)] += 1
         source = args[1] if op is aten.copy_.default else args[0] if op is aten._to_copy.default else found
         if isinstance(source, Tensor) and isinstance(found, Tensor) and source.device != found.device:
             self.copies[_where(op)] += 1
@@ -71,7 +72,9 @@ def _where(op) -> str:
 def pretended(*modules: nn.Module) -> Iterator[None]:
     """Inside, these modules lie on the pretended GPU, and so does what is made there with `device=GPU`. They are lost afterwards."""
     before = torch.__future__.get_overwrite_module_params_on_conversion()
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    autocasts = (mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),  # it would be off without a real one
+                 mock.patch("torch.cuda.is_bf16_supported", lambda *_: True))
+    with autocasts[0], autocasts[1], FakeTensorMode(allow_non_fake_inputs=True):
         torch.__future__.set_overwrite_module_params_on_conversion(True)
         try:
             for module in modules:

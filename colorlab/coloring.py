@@ -20,6 +20,7 @@ from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_t
 from colorlab.errors import InputError
 from colorlab.guidance import Cuts, Guidance, Picture, Pictures, check_picture, guide, network_size
 from colorlab.modules.resizing import resized
+from colorlab.precision import computed_in
 
 SMALLEST = 16  # pixels: networks see a sixteenth of a side
 
@@ -41,7 +42,7 @@ class Block(NamedTuple):
 
 
 def colorize(frames: Iterable[Picture], references: Pictures, model: nn.Module, size: int | None = None,
-             device: str | torch.device | None = None, cuts: Cuts = None) -> Iterator[Picture]:
+             device: str | torch.device | None = None, cuts: Cuts = None, precision: str = "float32") -> Iterator[Picture]:
     """Colour a film of any length; yields uint8 (H, W, 3) RGB frames as light as those that came in.
 
     frames: uint8 (H, W, 3) RGB, all of one size; only their lightness is used. A model that works in blocks is handed
@@ -54,6 +55,7 @@ def colorize(frames: Iterable[Picture], references: Pictures, model: nn.Module, 
     device: where the network runs; the model is moved there. None: where it is.
     cuts: the frames with which new scenes begin, or "auto" to find them, for which the film is gone through twice. At a cut the
         model starts anew, with the scene's own references.
+    precision: one of `precision.PRECISIONS`: in what the network computes.
 
     Where a predicted colour does not exist in sRGB at its lightness, it is made paler, never lighter or darker.
     Raises InputError for frames, references, cuts or a size that cannot be used.
@@ -61,12 +63,12 @@ def colorize(frames: Iterable[Picture], references: Pictures, model: nn.Module, 
     check_size(size)
     guidance = guide(frames, references, cuts)
     device = torch.device(device) if device is not None else device_of(model)
-    blocks = colored_blocks(iter(frames), guidance, model.to(device), size, device)
+    blocks = colored_blocks(iter(frames), guidance, model.to(device), size, device, precision=precision)
     return (frame for block in blocks for frame in block.frames)
 
 
 def colored_blocks(frames: Iterator[Picture], guidance: Guidance, model: nn.Module, size: int | None, device: torch.device,
-                   place: Place = Place(), confident: bool = False) -> Iterator[Block]:
+                   place: Place = Place(), confident: bool = False, precision: str = "float32") -> Iterator[Block]:
     """Colour the frames from `place` on, a block at a time; no block reaches over a cut. The model is on the device.
 
     frames: those from `place.frame` on. confident: say how sure each pixel is (confidence.py).
@@ -79,7 +81,7 @@ def colored_blocks(frames: Iterator[Picture], guidance: Guidance, model: nn.Modu
             if (height, width) != film_size:
                 raise InputError(f"frame {number} is {width}x{height}, those before it are {film_size[1]}x{film_size[0]}; a film has one size")
         # Not around the loop: between two blocks of a generator, the caller's own code runs.
-        with torch.inference_mode():
+        with torch.inference_mode(), computed_in(precision, device.type):
             state = place.state
             if place.frame == 0 or place.frame in guidance.cuts:
                 state = guidance.start(place.frame, block[0], model, size, device)

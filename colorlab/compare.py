@@ -77,25 +77,26 @@ def films_below(folder: str | Path, frames: int, short_side: int) -> list[Film]:
     return [Film(clip_name(path), read_clip(path, short_side, frames)) for path in found]
 
 
-def run(model: nn.Module, films: Sequence[Film], memory: bool = True) -> Result:
+def run(model: nn.Module, films: Sequence[Film], memory: bool = True, precision: str = "float32") -> Result:
     """Colour every film from its own first frame; a method that paints its own reference (tcavc) is given none.
 
-    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for it.
+    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for it. precision: of
+    `precision.PRECISIONS`, in what the network computes.
     """
     device = device_of(model)
-    for _ in _colored(model, films[0], films[0].frames[:2]):  # what is imported at a first use counts for nobody
+    for _ in _colored(model, films[0], films[0].frames[:2], precision):  # what is imported at a first use counts for nobody
         pass
-    peak = peak_memory(model, films[0]) / MEBIBYTE if memory else None
+    peak = peak_memory(model, films[0], precision) / MEBIBYTE if memory else None
     colored, began = {}, time.perf_counter()
     for film in films:
-        colored[film.name] = list(_colored(model, film))
+        colored[film.name] = list(_colored(model, film, precision=precision))
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     frames = sum(len(film.frames) for film in films)
     return Result(colored, (time.perf_counter() - began) / frames, peak)
 
 
-def peak_memory(model: nn.Module, film: Film) -> float:
+def peak_memory(model: nn.Module, film: Film, precision: str = "float32") -> float:
     """Bytes that a model and the colouring of a film hold at most, the network's weights among them.
 
     On a GPU the allocator says so. On a CPU these are the tensors alive at one time plus the most that NumPy and Python held: the
@@ -104,7 +105,7 @@ def peak_memory(model: nn.Module, film: Film) -> float:
     device = device_of(model)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        for _ in _colored(model, film):
+        for _ in _colored(model, film, precision=precision):
             pass
         return torch.cuda.max_memory_allocated(device)
     weights = sum(tensor.untyped_storage().nbytes() for tensor in (*model.parameters(), *model.buffers()))
@@ -113,7 +114,7 @@ def peak_memory(model: nn.Module, film: Film) -> float:
     tracemalloc.start()
     try:
         with TensorMemory() as tensors:
-            for _ in _colored(model, film):
+            for _ in _colored(model, film, precision=precision):
                 pass
         return weights + tensors.peak + tracemalloc.get_traced_memory()[1]
     finally:
@@ -242,6 +243,6 @@ def _shown(value: object) -> str:
     return "-" if value is None else number(value) if isinstance(value, float) else str(value)
 
 
-def _colored(model: nn.Module, film: Film, frames: Sequence[np.ndarray] | None = None):
+def _colored(model: nn.Module, film: Film, frames: Sequence[np.ndarray] | None = None, precision: str = "float32"):
     references = None if paints_its_own(model) else [(0, film.frames[0])]
-    return colorize(film.frames if frames is None else frames, references, model)
+    return colorize(film.frames if frames is None else frames, references, model, precision=precision)

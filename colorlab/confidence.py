@@ -26,7 +26,7 @@ from colorlab.modules.resizing import resized
 from colorlab.papers.cavc import CAVC
 from colorlab.papers.cavc.state import State, as_channels
 from colorlab.papers.colormnet import ColorMNet
-from colorlab.papers.colormnet.readout import SLAB, similarity
+from colorlab.papers.colormnet.readout import pixels_at_once, similarity
 from colorlab.papers.lstvc import LSTVC
 from colorlab.papers.tcavc import TCAVC
 from colorlab.papers.tcavc.model import TCAVCState
@@ -108,7 +108,7 @@ def _seen_before(model: ColorMNet, l: Tensor, state: object) -> Tensor:
     cells = []
     for memory, key, selection in zip(state.held, query.key, query.selection):
         e, key, selection = memory.entries, key.flatten(1).mT, selection.flatten(1).mT       # (h * w, C)
-        slabs = zip(*(part.split(max(1, SLAB // memory.size)) for part in (key, selection)))
+        slabs = zip(*(part.split(pixels_at_once(e.key)) for part in (key, selection)))
         best = torch.cat([similarity(e.key, e.shrinkage, k, s).amax(-1) for k, s in slabs])  # (h * w,), never positive
         cells.append((best / key.shape[1] ** 0.5).exp().clamp(max=1).view(1, h, w))
     sure = F.interpolate(torch.stack(cells), scale_factor=float(model.stride), mode="bilinear")

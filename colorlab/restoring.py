@@ -73,6 +73,7 @@ class Job:
     rate: Fraction | float = 24.0     # where the film is a folder and the output is not
     confidence: Path | None = None    # where the map of how sure each pixel is goes: a film or a folder, as the output
     segment: int = SEGMENT
+    precision: str = "float32"        # in what the network computes
 
     @property
     def folder(self) -> Path:
@@ -83,6 +84,7 @@ class Job:
         """All that the result depends on."""
         own = {"input": file_identity(self.film), "model": model_identity(self.model), "size": str(self.size), "device": self.device.type,
                "rate": str(self.rate), "confidence": str(self.confidence), "segment": str(self.segment),
+               "precision": self.precision,
                "versions": f"colorlab {colorlab.__version__}, torch {torch.__version__}"}
         return own | dict(self.settings)
 
@@ -185,7 +187,8 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
 
     try:
         with closing(ahead(job.film.frames_from(place.frame), DECODED_AHEAD)) as frames, behind(keep, COLORED_BEHIND) as hand_on:
-            for block in colored_blocks(frames, guidance, job.model.to(job.device), job.size, job.device, place, job.confidence is not None):
+            for block in colored_blocks(frames, guidance, job.model.to(job.device), job.size, job.device, place, job.confidence is not None,
+                                        job.precision):
                 hand_on(block)
         if place.frame > begun:
             _end_segments(job, tracks, number + 1, place)

@@ -536,7 +536,7 @@ def test_a_loose_reference_is_the_last_frame_mirrored_and_all_frames_count(monke
     clip = [np.full((16, 24, 3), 10 * n, np.uint8) for n in range(20)]
     clip[-1] = np.random.default_rng(0).integers(0, 255, (16, 24, 3), np.uint8)
     given = []
-    monkeypatch.setattr("colorlab.train.measure.colorize", lambda frames, references, model, device: given.append(references) or frames)
+    monkeypatch.setattr("colorlab.train.measure.colorize", lambda frames, references, model, device, precision: given.append(references) or frames)
     found, predicted = score("clip", clip, colorlab.load("copy"), reference="loose")
     assert np.array_equal(given[0], clip[-1][:, ::-1]) and len(predicted) == found.frames == LOOSE_FRAMES
 

@@ -14,6 +14,7 @@ from colorlab.cli.references import (Named, check_frames, check_reference_use, p
 from colorlab.cli.terminal import leave_bar, pick_device, progress, tell_of_damage
 from colorlab.errors import InputError
 from colorlab.methods import METHODS, PRESETS, load
+from colorlab.precision import PRECISIONS
 from colorlab.whole import read_json, write_json
 
 if TYPE_CHECKING:  # --help waits for no library
@@ -45,6 +46,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                                                         "released for paper)")
     parser.add_argument("--size", metavar="N", type=int, help="short side in pixels at which the network sees the film (default: full size)")
     parser.add_argument("--device", metavar="D", default="auto", help="auto (default), cpu, cuda, cuda:1, mps ...")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32",
+                        help="in what the network computes: float32 (default), or, quicker on a GPU, tf32, bf16 or fp16")
     parser.add_argument("--rate", metavar="N", type=float, default=24.0, help="frames per second, where IN is a folder and OUT a film (default: 24)")
     parser.add_argument("--cuts", metavar="CUTS", default="auto",
                         help="where scenes begin: auto (default) finds them, none, or frames such as 12,57. Colour does not reach over a cut")
@@ -186,7 +189,8 @@ def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[
     from colorlab.restoring import Job
 
     settings = {"method": args.method, "weights": weights_of(args), "references": references_identity(named), "cuts": args.cuts}
-    job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment)
+    job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment,
+              precision=args.precision)
     assert job.description  # looked at now: what the film is at the end is compared with what it was
     return job
 

@@ -23,6 +23,7 @@ from colorlab.data.windows import ClipDataset, LooseWindow, Window
 from colorlab.datasets.images import file_kept_by_tcavc
 from colorlab.errors import InputError
 from colorlab.flow import estimate_flow, reliable_ruder
+from colorlab.flow.estimate import raft_file
 from colorlab.train.recipes import Recipe
 
 
@@ -119,7 +120,13 @@ def _film(scene: str, frames: int, height: int, width: int, seed: int) -> Clip:
 
 
 def estimated_motion(lab: Tensor, how: str) -> Motion:
-    """Flow and reliability of neighbouring frames: lab (B, T, 3, H, W); how: "auto", "raft" or "classical", on the device of `lab`."""
+    """Flow and reliability of neighbouring frames: lab (B, T, 3, H, W); how: "auto", "raft" or "classical", on the device of `lab`.
+
+    Raises InputError where "auto" would let a GPU wait for the classical flow, which a processor computes: whoever wants that says so.
+    """
+    if how == "auto" and lab.device.type != "cpu" and not raft_file().is_file():
+        raise InputError("the temporal loss needs flow, RAFT's weights are not here, and a GPU would wait seconds a step for the processor's: "
+                         "get them (colorlab weights fetch raft), take windows that know their motion (motion=given), or say motion=classical")
     with torch.no_grad():
         rgb = lab_to_rgb(lab)
         a, b = rgb[:, :-1].flatten(0, 1), rgb[:, 1:].flatten(0, 1)

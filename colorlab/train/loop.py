@@ -118,7 +118,6 @@ def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Bat
             terms = run.objective.terms(predictions, motion, run.judges)
             loss = sum(weight * value for weight, value in terms.values())
             values = {name: value.detach() for name, (_, value) in terms.items()} | {"loss": loss.detach()}
-            _check_finite(values, run.step + 1, recipe, batch)
             accelerator.backward(loss / len(parts))
         if run.trial is not None:
             with nullcontext() if syncing else accelerator.no_sync(run.trial):
@@ -126,6 +125,7 @@ def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Bat
                 values["judges"] = judged.detach()
                 accelerator.backward(judged / len(parts))
         sums = {name: sums.get(name, 0) + value / len(parts) for name, value in values.items()}
+    _check_finite(sums, run.step + 1, recipe, parts)
     for optimizer, module in ((run.optimizer, run.train), (run.judge_optimizer, run.trial)):
         if optimizer is not None:
             if recipe.clip is not None:
@@ -136,11 +136,11 @@ def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Bat
     return sums
 
 
-def _check_finite(values: dict[str, Tensor], step: int, recipe: Recipe, batch: Batch) -> None:
-    if not bool(torch.isfinite(values["loss"])):  # one look per step: each makes a GPU wait
+def _check_finite(values: dict[str, Tensor], step: int, recipe: Recipe, parts: Sequence[Batch]) -> None:
+    if not bool(torch.isfinite(values["loss"])):  # one look per step, before the weights change: each makes a GPU wait
         broken = [name for name, value in values.items() if not bool(torch.isfinite(value))]
         raise InputError(f"the loss of step {step} is not finite ({', '.join(broken)}); the last checkpoint is whole. Look at the windows "
-                         f"of this step ({'; '.join(batch.sources[:3])}), at the curve before it in metrics.jsonl, and try a lower rate, a "
+                         f"of this step ({'; '.join([source for batch in parts for source in batch.sources][:3])}), at the curve before it in metrics.jsonl, and try a lower rate, a "
                          f"norm to clip the gradient at (now {recipe.clip}) or more precision (now {recipe.precision})")
 
 

@@ -46,7 +46,7 @@ def read_clip(path: Path, short_side: int = SHORT_SIDE, frames: int | None = Non
 
 
 def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str | None = None,
-          reference: Literal["first", "loose"] = "first") -> tuple[Score, list[np.ndarray]]:
+          precision: str = "float32", reference: Literal["first", "loose"] = "first") -> tuple[Score, list[np.ndarray]]:
     """Colour a clip of at least two frames from its first one, or from a loose reference (by itself, where the method makes its own), and
     compare."""
     if len(truth) < 2:
@@ -54,7 +54,7 @@ def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str 
     references, given = [(0, truth[0])], 1
     if reference == "loose":
         references, given, truth = np.ascontiguousarray(truth[-1][:, ::-1]), 0, truth[:LOOSE_FRAMES]
-    predicted = list(colorize(truth, None if paints_its_own(model) else references, model, device=device))
+    predicted = list(colorize(truth, None if paints_its_own(model) else references, model, device=device, precision=precision))
     rest = range(given, len(truth))
     steady = len(truth) >= 5
     return Score(name, len(truth), mean_psnr(psnr(predicted[t], truth[t]) for t in rest),

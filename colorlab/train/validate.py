@@ -12,6 +12,7 @@ from pathlib import Path
 
 from colorlab.data.windows import survey
 from colorlab.errors import InputError
+from colorlab.precision import PRECISIONS
 from colorlab.train import measure
 from colorlab.train.measure import SHORT_SIDE, Score, mean_score, read_clip, score
 from colorlab.train.split import clip_name, split
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, help="only so many of each clip")
     parser.add_argument("--short-side", type=int, default=SHORT_SIDE)
     parser.add_argument("--device", help="where networks run (default: a GPU if there is one)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="in what networks compute (default: float32)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, clip by clip")
     args = parser.parse_args(arguments)
     try:
@@ -49,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             learned = method not in ("copy", "flow")
             model = load(method, args.preset, args.weights if learned else "none", **(changes if learned else {}))
             device = args.device or a_device(learned)
-            scores = [score(clip_name(path), read_clip(path, args.short_side, args.frames), model, device, args.reference)[0]
+            scores = [score(clip_name(path), read_clip(path, args.short_side, args.frames), model, device, args.precision,
+                            args.reference)[0]
                       for path in clips]
             report[method] = {"mean": mean_score(scores), "clips": [s._asdict() for s in scores]}
             sys.stdout.write(as_table(method, scores))

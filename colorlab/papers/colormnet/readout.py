@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SLAB = 1 << 21  # similarities held at a time: 8 MB, less than a processor's cache
+# Similarities held at a time: on a CPU 8 MB, less than its cache; a GPU wants few launches, and at 536 x 960
+# a frame is one slab of 256 MB.
+SLAB_CPU, SLAB_GPU = 1 << 21, 1 << 26
 
 
 class Reading(NamedTuple):
@@ -73,8 +75,13 @@ def _similarity_in_slabs(key: Tensor, shrinkage: Tensor, query: Tensor, selectio
     """The rows of `similarity`, a slab of pixels at a time."""
     with torch.autocast(key.device.type, enabled=False):
         entries = _entries(key, shrinkage).mT
-        for pixels in _pixels(query, selection).split(max(1, SLAB // len(key))):
+        for pixels in _pixels(query, selection).split(pixels_at_once(key)):
             yield pixels @ entries
+
+
+def pixels_at_once(key: Tensor) -> int:
+    """How many pixels are compared with all entries, key (M, Ck), at a time."""
+    return max(1, (SLAB_CPU if key.device.type == "cpu" else SLAB_GPU) // len(key))
 
 
 def _top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:

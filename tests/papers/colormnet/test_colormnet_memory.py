@@ -49,7 +49,7 @@ def test_the_best_are_found_exactly(M, k):
 def test_reading_in_slabs_changes_nothing(monkeypatch):
     arguments = random(50, 4), random(50, seed=1) ** 2 + 1, random(50, 6, seed=2), random(23, 4, seed=3), random(23, 4, seed=4).sigmoid()
     whole = read_top(*arguments, 5), read_all(*arguments)
-    monkeypatch.setattr(readout, "SLAB", 130)  # two pixels at a time
+    monkeypatch.setattr(readout, "SLAB_CPU", 130)  # two pixels at a time
     for ours, theirs in zip((read_top(*arguments, 5), read_all(*arguments)), whole):
         assert_close(ours.value, theirs.value)
         assert_close(ours.received, theirs.received)

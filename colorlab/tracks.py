@@ -17,6 +17,7 @@ import numpy as np
 from colorlab.video import Film, Folder, is_folder_name
 from colorlab.video.encode import Encoder, check_streams, stamps_of
 from colorlab.video.folder import save_picture
+from colorlab.video.names import check_names
 from colorlab.video.segments import join_segments
 
 
@@ -79,6 +80,8 @@ class FolderTrack:
 
     def __init__(self, folder: Path, output: Path, like: Film | Folder):
         self.folder, self.output, self.like = folder, output, like
+        if isinstance(like, Folder):
+            check_names(like.files, lambda file: file.stem, "would be one file, {name}.png, on the disk of the output; rename one of them", folder)
         (folder / "frames").mkdir(exist_ok=True)
 
     def go_on(self, segments: int, frames: int) -> None:

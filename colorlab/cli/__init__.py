@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 
 from colorlab.errors import InputError
 
 COMMANDS = ("colorize", "evaluate", "train", "run", "sweep", "data", "weights", "doctor")
+FILE_NAMED_LIKE_AN_OPTION = re.compile(r"-[^=]*\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|ogv|ts|wmv|flv|png|jpe?g|json|csv)", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = given[:1] if given[:1] and given[0] in COMMANDS else COMMANDS  # one command needs the imports of no other
     for name in asked:
         importlib.import_module(f"colorlab.cli.{name}").add_parser(subparsers)
+    if (dashed := next((text for text in given if FILE_NAMED_LIKE_AN_OPTION.fullmatch(text)), None)) is not None:
+        return _fail(f"{dashed} looks like an option; if it is a file, write ./{dashed}", 2)
     args = parser.parse_args(given)
     try:
         return int(importlib.import_module(f"colorlab.cli.{args.command}").run(args) or 0)

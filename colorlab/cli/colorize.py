@@ -109,6 +109,7 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
         if not folder.parent.is_dir():
             raise InputError(f"cannot write {folder}: the folder {folder.parent} does not exist; make it first")
         folder.mkdir(exist_ok=True)
+    check_batch(args, films)
     record = args.output / DONE
     done, failed = _read(record), 0
     models = Models(args)
@@ -126,6 +127,17 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
         return 0
     sys.stderr.write(f"colorlab: {failed} of {len(tasks)} films could not be coloured\n")
     return 2
+
+
+def check_batch(args: argparse.Namespace, films: list[Path]) -> None:
+    """Raise InputError where two films of a folder would get one output, one contact sheet or, by {name}, one reference."""
+    from colorlab.video.names import check_names
+
+    check_names(films, lambda film: _in_folder(args.output, film).name, "would both become {name}; rename one of them", args.output)
+    if args.preview is not None:
+        check_names(films, lambda film: film.stem, "would both get the contact sheet {name}.preview.jpg; rename one of them", args.output)
+    if any("{name}" in text for text in args.references):
+        check_names(films, lambda film: film.stem, "are both {name} in --reference; rename one of them and its picture", args.output)
 
 
 def color_film(args: argparse.Namespace, task: Task, models: Models | None, done: dict[str, str] | None = None) -> int:

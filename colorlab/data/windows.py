@@ -21,7 +21,8 @@ from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.data.cache import cache_folder
 from colorlab.data.moving import moving_photograph
 from colorlab.errors import InputError
-from colorlab.video.folder import FILMS, PICTURES, natural
+from colorlab.video.folder import FILMS, ONE_FRAME, PICTURES, natural
+from colorlab.video.names import check_names
 
 FILM_SIDE = 480  # short side at which frames of films are kept
 
@@ -154,9 +155,10 @@ def frame_files(path: Path) -> tuple[Path, ...]:
     """The frames of a clip as picture files, in order; a film's are unpacked into the cache first."""
     folder = path if path.is_dir() else _unpacked(path)
     files = sorted((f for f in folder.iterdir() if f.suffix.lower() in PICTURES and not f.name.startswith(".")),
-                   key=lambda f: natural(f.name))
+                   key=lambda f: (natural(f.name), f.name))
     if not files:
         raise InputError(f"no JPEG or PNG frames in {path}; give folders that hold the frames of one clip each")
+    check_names(files, lambda file: file.stem, ONE_FRAME)
     return tuple(files)
 
 

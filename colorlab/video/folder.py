@@ -11,10 +11,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from colorlab.errors import InputError
+from colorlab.video.names import check_names
 from colorlab.video.whole import check_writable, whole
 
 PICTURES = (".png", ".jpg", ".jpeg")
 FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".ts", ".wmv", ".flv")
+ONE_FRAME = "are both the frame {name}; take one of the two out of the folder, or rename it"
 
 
 class Folder:
@@ -35,7 +37,8 @@ class Folder:
         except PermissionError as error:
             raise InputError(f"no permission to read the folder {path}") from error
         found = [f for f in entries if _is_picture(f)]
-        self.files = tuple(sorted(found, key=lambda f: natural(f.name)))
+        self.files = tuple(sorted(found, key=lambda f: (natural(f.name), f.name)))
+        check_names(self.files, lambda file: file.stem, ONE_FRAME)
         if not self.files:
             raise InputError(f"the folder {path} holds no PNG or JPEG frames; give the folder that holds them, or a film")
         self.size = _upright_size(self.files[0])
@@ -107,6 +110,8 @@ def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] 
     names: without suffix, one for each frame, as in the folder that they came from; 00000, 00001 ... after those end.
     """
     check_writable(path)
+    names = None if names is None else list(names)
+    check_names(map(Path, names or ()), str, "would be one file, {name}.png, on this disk; rename one of them", path.parent)
     given, written, size = iter(names or ()), 0, None
     with whole(path) as folder:
         folder.mkdir()

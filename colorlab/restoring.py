@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
+import numpy as np
 import torch
 from torch import nn
 
@@ -41,6 +43,7 @@ from colorlab.pipeline import ahead, behind
 from colorlab.states import load_state, save_state
 from colorlab.tracks import open_track
 from colorlab.video import Film, Folder
+from colorlab.video.shots import Shot
 
 SEGMENT = 96        # frames, the shortest segment; about as far apart as a player's jumps may be
 DECODED_AHEAD = 8   # frames
@@ -67,6 +70,8 @@ class Job:
     rate: Fraction | float = 24.0     # where the film is a folder and the output is not
     confidence: Path | None = None    # where the map of how sure each pixel is goes: a film or a folder, as the output
     segment: int = SEGMENT
+    saturation: float = 1.0
+    lossless: bool = False            # FFV1 in Matroska
 
     @property
     def folder(self) -> Path:
@@ -76,7 +81,7 @@ class Job:
     def description(self) -> dict[str, str]:
         """All that the result depends on."""
         own = {"input": file_identity(self.film), "model": model_identity(self.model), "size": str(self.size), "device": self.device.type,
-               "rate": str(self.rate), "confidence": str(self.confidence), "segment": str(self.segment),
+               "rate": str(self.rate), "confidence": str(self.confidence), "segment": str(self.segment), "saturation": str(self.saturation), "lossless": str(self.lossless), "fields": self.film.fields,
                "versions": f"colorlab {colorlab.__version__}, torch {torch.__version__}"}
         return own | dict(self.settings)
 
@@ -126,18 +131,25 @@ def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lam
 
 def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callable[[int], None]) -> int:
     """Write the segments that are missing, then the output."""
-    tracks = [open_track(job.folder / "picture", job.output, job.film, job.rate, copied=True)]
+    tracks = [open_track(job.folder / "picture", job.output, job.film, job.rate, copied=True, lossless=job.lossless)]
     if job.confidence is not None:
         tracks.append(open_track(job.folder / "confidence", job.confidence, job.film, job.rate, copied=False))
     for track in tracks:
         track.go_on(done.segments, done.frames)
     place = load_state(job._states()[-1], job.device) if done.segments else Place()
     begun, number = place.frame, done.segments
+    sources: deque[Shot] = deque()  # of the frames that are being coloured or wait to be written
+
+    def pictures(shots: Iterator[Shot]) -> Iterator[np.ndarray]:
+        for shot in shots:
+            sources.append(shot)
+            yield shot.rgb
 
     def keep(block: Block) -> None:
         nonlocal place, begun, number
-        for track, pictures in zip(tracks, (block.frames, block.confidence)):
-            track.write(pictures)
+        tracks[0].write(block.frames, [sources.popleft() for _ in block.frames])
+        for track in tracks[1:]:
+            track.write(block.confidence)
         place = block.after
         on_frames(len(block.frames))
         if place.frame - begun >= job.segment:
@@ -145,8 +157,9 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
             _end_segments(job, tracks, number, place)
 
     try:
-        with closing(ahead(job.film.frames_from(place.frame), DECODED_AHEAD)) as frames, behind(keep, COLORED_BEHIND) as hand_on:
-            for block in colored_blocks(frames, guidance, job.model.to(job.device), job.size, job.device, place, job.confidence is not None):
+        with closing(ahead(job.film.shots_from(place.frame), DECODED_AHEAD)) as shots, behind(keep, COLORED_BEHIND) as hand_on:
+            for block in colored_blocks(pictures(shots), guidance, job.model.to(job.device), job.size, job.device, place,
+                                        job.confidence is not None, job.saturation, job.film.fields):
                 hand_on(block)
         if place.frame > begun:
             _end_segments(job, tracks, number + 1, place)

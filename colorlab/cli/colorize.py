@@ -54,6 +54,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                              ".png or .jpg, only that")
     parser.add_argument("--explain", metavar="FRAME,Y,X", help="instead of a film, write a picture of where the colour of this pixel comes from: "
                                                                 "OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
+    parser.add_argument("--saturation", metavar="N", type=float, default=1.0, help="multiply the colour: 0 for none, 1.2 for a little more (default: 1)")
+    parser.add_argument("--deinterlace", action="store_true",
+                        help="make one progressive picture of each frame's two fields (bwdif). Without it an interlaced film is coloured field by "
+                             "field, and stays interlaced")
+    parser.add_argument("--lossless", action="store_true", help="write FFV1, which loses nothing, into an .mkv")
     parser.add_argument("--segment", metavar="N", type=int, default=96, help="frames after which an interrupted run can go on (default: 96)")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True,
                         help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of frames, or of films for a folder of films")
@@ -81,13 +86,14 @@ class Models:
 
 def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked before the work, then do it. InputError is one line on the terminal, exit code 2."""
-    from colorlab.coloring import SMALLEST  # here, as --help needs no torch
+    from colorlab.coloring import SMALLEST, check_saturation  # here, as --help needs no torch
     from colorlab.video import films_in
 
     if args.size is not None and args.size < SMALLEST:
         raise InputError(f"--size {args.size} is too small for a network; give {SMALLEST} or more, or leave it out for full size")
     if not 0 < args.rate <= 1000:
         raise InputError(f"--rate {args.rate:g} is no frame rate; give frames per second, such as 24")
+    check_saturation(args.saturation)
     if args.segment < 1 or (args.preview or 0) < 0:
         raise InputError("--segment and --preview count frames: give 1 or more")
     check_reference_use(args.method, len(args.references))
@@ -156,7 +162,7 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
         check_output(task.confidence, task.input, task.output, *(path for path, _ in named))
         if task.confidence.absolute() == task.output.absolute():
             raise InputError("--confidence and -o name the same file; give two")
-    film = read_video(task.input)
+    film = read_video(task.input, args.deinterlace)
     count = film.count()
     check_frames(named, count)
     cuts = parse_cuts(args.cuts, count)
@@ -186,7 +192,8 @@ def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[
     from colorlab.restoring import Job
 
     settings = {"method": args.method, "weights": weights_of(args), "references": references_identity(named), "cuts": args.cuts}
-    return Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment)
+    return Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment,
+               args.saturation, args.lossless)
 
 
 def find_guidance(film: Film | Folder, references: list | None, cuts: str | tuple[int, ...], job: Job, count: int) -> Guidance:

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from colorlab.errors import InputError
 from colorlab.video.names import check_names
+from colorlab.video.shots import Shot
 from colorlab.video.whole import check_writable, whole
 
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -29,6 +30,7 @@ class Folder:
     path: Path
     size: tuple[int, int]  # (H, W)
     files: tuple[Path, ...]
+    fields = ""            # pictures are progressive
 
     def __init__(self, path: Path):
         self.path = path
@@ -60,6 +62,10 @@ class Folder:
     def frames_from(self, first: int) -> Iterator[np.ndarray]:
         """The frames from number `first` on."""
         return map(read_image, self.files[first:])
+
+    def shots_from(self, first: int) -> Iterator[Shot]:
+        """The same as a film's `shots_from` gives them."""
+        return map(Shot, self.frames_from(first))
 
 
 def films_in(folder: Path) -> list[Path]:

@@ -19,10 +19,11 @@ from colorlab.video.film import Film, open_film, picture_stream
 from colorlab.video.whole import whole
 
 
-def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate: Fraction, copied: bool = True) -> int:
+def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate: Fraction, copied: bool = True,
+                  lossless: bool = False) -> int:
     """Make one film of segments, in order; returns its number of frames. The film appears when it is whole.
 
-    like, rate: as for `write_film`. copied: whether sound, subtitles, titles and chapters of `like` come along. Only the packets of one
+    like, rate: as for `write_film`. lossless: whether the segments are. copied: whether sound, subtitles, titles and chapters of `like` come along. Only the packets of one
     segment are held at a time. Raises InputError where a segment is damaged.
     """
     delay = max(_delay(_packets(segment)) for segment in segments)
@@ -30,7 +31,7 @@ def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate:
         context = picture_stream(first).codec_context
         shape = context.height, context.width, 3
     # The encoder that made the segments is opened for its header, and encodes nothing.
-    with whole(path) as temporary, Encoder(temporary, shape, like, rate, iter(()), copied) as output:
+    with whole(path) as temporary, Encoder(temporary, shape, like, rate, iter(()), copied, lossless=lossless) as output:
         for number, packet in enumerate(_stamped(segments, like, rate, delay), start=1):
             output.pass_on(packet)
     return number

@@ -9,11 +9,13 @@ import argparse
 import importlib
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 
-from colorlab.errors import InputError
+from colorlab.errors import InputError, InputWarning
 
 COMMANDS = ("colorize", "evaluate", "train", "run", "sweep", "data", "weights", "doctor")
+_PYTHONS_OWN = warnings.showwarning
 FILE_NAMED_LIKE_AN_OPTION = re.compile(r"-[^=]*\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|ogv|ts|wmv|flv|png|jpe?g|json|csv)", re.IGNORECASE)
 
 
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (dashed := next((text for text in given if FILE_NAMED_LIKE_AN_OPTION.fullmatch(text)), None)) is not None:
         return _fail(f"{dashed} looks like an option; if it is a file, write ./{dashed}", 2)
     args = parser.parse_args(given)
+    warnings.showwarning = _warn
     try:
         return int(importlib.import_module(f"colorlab.cli.{args.command}").run(args) or 0)
     except InputError as error:
@@ -36,6 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("stopped; nothing half-written was left behind", 130)
     except OSError as error:  # a full disk, a folder that may not be written
         return _fail(error, 1)
+
+
+def _warn(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
+    """One line for what the user should know; Python's own way for the rest."""
+    if issubclass(category, InputWarning):
+        sys.stderr.write(f"colorlab: {message}\n")
+    else:
+        _PYTHONS_OWN(message, category, *where, **more)
 
 
 def _fail(message: object, code: int) -> int:

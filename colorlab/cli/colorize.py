@@ -163,6 +163,8 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
         if task.confidence.absolute() == task.output.absolute():
             raise InputError("--confidence and -o name the same file; give two")
     film = read_video(task.input, args.deinterlace)
+    if not sheet_only:
+        say_left_out(args, task, film)
     count = film.count()
     check_frames(named, count)
     cuts = parse_cuts(args.cuts, count)
@@ -184,6 +186,21 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     if code == 0 and done is not None:
         done[task.output.name] = job.identity
     return code
+
+
+def say_left_out(args: argparse.Namespace, task: Task, film: Film | Folder) -> None:
+    """One line for what the output will lack."""
+    from colorlab.video import is_folder_name
+
+    if task.input.is_dir():
+        return
+    if is_folder_name(task.output):
+        left = ["all but the pictures, of which 8 bits"]
+    else:
+        from colorlab.video.encode import left_out
+        left = left_out(film, task.output.suffix, args.lossless)
+    if left:
+        sys.stderr.write(f"left out of {task.output}: {', '.join(dict.fromkeys(left))}\n")
 
 
 def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[Named], models: Models) -> Job:

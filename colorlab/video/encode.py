@@ -13,6 +13,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from colorlab.errors import InputError
+from colorlab.video.copied import Copied, name_like
+from colorlab.video.extras import left_out as streams_left_out
 from colorlab.video.fields import ORDERS, Filtered, woven
 from colorlab.video.film import ANY_TAGS, Film, Stamp, open_film, picture_stream
 from colorlab.video.luma import keep_luma
@@ -28,9 +30,6 @@ FFV1 = ("ffv1", {"level": "3", "g": "1", "slicecrc": "1"})  # as archives keep f
 DEPTHS = {"libx264": (8, 10), "libvpx-vp9": (8,), "ffv1": (8, 10, 12, 14, 16)}  # bits that an encoder here writes
 LOSSLESS = (".mkv",)
 FORMATS = {".mp4": ("mp4", *X264), ".m4v": ("mp4", *X264), ".mov": ("mov", *X264), ".mkv": ("matroska", *X264), ".webm": ("webm", *VP9)}
-COPIED = ("audio", "subtitle", "attachment")
-FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # of the file, not of the work
-STREAM_TAGS = {"language", "title", "comment", "handler_name"}
 
 
 def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate: Fraction) -> int:
@@ -69,6 +68,8 @@ class Encoder:
         container, codec, options = encoder_for(segment_of or path.suffix, lossless)
         self.fields = like.fields if like else ""
         options = options | interlaced_options(self.fields, codec, like)
+        if like and like.hdr and codec == "libx264":
+            options["x264-params"] += ":" + like.hdr.for_x264()
         self.flags = Filtered(("setfield", self.fields)) if self.fields else None
         self.colors = like_colors(like, height, width)
         self.pix_fmt = like_format(like, height, width, DEPTHS[codec])
@@ -82,7 +83,11 @@ class Encoder:
             self.copied = stack.enter_context(Copied(self.output, path.suffix, like)) if like and copied else None
             if self.copied:
                 name_like(self.stream, self.copied.pictures)
+                if timecode := self.copied.timecode:
+                    self.stream.metadata["timecode"] = timecode
             write_header(self.output, path.suffix, like)
+            if self.copied:
+                self.copied.mux_covers()
             self.stack = stack.pop_all()
 
     def _picture_stream(self, codec: str, options: dict[str, str], height: int, width: int, rate: Fraction,
@@ -168,6 +173,19 @@ def check_streams(path: Path, shape: tuple[int, ...], like: Film | None, rate: F
         path.unlink(missing_ok=True)
 
 
+def left_out(like: Film, suffix: str, lossless: bool) -> list[str]:
+    """What of a film its coloured version will lack, in words; empty where all comes along."""
+    _, codec, _ = encoder_for(suffix, lossless)
+    with open_film(like.path) as container:
+        left = streams_left_out(container, picture_stream(container), suffix, like.rate)
+    if like.hdr and codec != "libx264":
+        left.append("HDR10's mastering display and content light")
+    left += like.marked
+    left += ["transparency"] if like.alpha else []
+    source, written = bits_in(like.pix_fmt), bits_in(like_format(like, *like.size, DEPTHS[codec]))
+    return left + ([f"{source - written} of {source} bits"] if written < source else [])
+
+
 def write_header(output: av.container.OutputContainer, suffix: str, like: Film | None) -> None:
     """Write the header now: a stream that the container cannot hold shows here, before any work."""
     try:
@@ -175,54 +193,6 @@ def write_header(output: av.container.OutputContainer, suffix: str, like: Film |
     except (av.FFmpegError, ValueError) as error:
         streams = f" with the streams of {like.path}" if like else ""
         raise InputError(f"a {suffix} file{streams} cannot be written ({error}); give the output a name in .mkv") from error
-
-
-class Copied:
-    """The sound, subtitles and attachments of `like`, passed on packet for packet; titles and chapters too."""
-
-    def __init__(self, output: av.container.OutputContainer, suffix: str, like: Film):
-        self.output = output
-        self.input = open_film(like.path)
-        self.pictures = picture_stream(self.input)
-        self.streams = {s.index: self._added(s, suffix, like.path) for s in self.input.streams if s.type in COPIED}
-        output.metadata.update({k: v for k, v in self.input.metadata.items() if k.lower() not in FILE_TAGS})
-        output.set_chapters(self.input.chapters())
-        sources = [s for s in self.input.streams if s.index in self.streams and s.type != "attachment"]
-        self.packets = self.input.demux(sources) if sources else iter(())
-        self.pending: av.Packet | None = next(self.packets, None)
-
-    def _added(self, stream: av.stream.Stream, suffix: str, path: Path) -> av.stream.Stream:
-        try:
-            added = self.output.add_stream_from_template(stream)
-        except ValueError as error:
-            codec = stream.codec_context.name if stream.codec_context else "unknown"
-            raise InputError(f"a {suffix} file cannot hold the {stream.type} of {path} ({codec}); give the output a name in .mkv, or in "
-                             f"{path.suffix} like the source") from error
-        name_like(added, stream)
-        return added
-
-    def until(self, seconds: float) -> None:
-        """Pass on the packets that begin before this second of the film."""
-        while self.pending is not None:
-            packet = self.pending
-            if packet.dts is not None:  # the empty packet that ends each stream has none
-                if float(packet.dts * packet.time_base) > seconds:
-                    return
-                packet.stream = self.streams[packet.stream.index]
-                self.output.mux(packet)
-            self.pending = next(self.packets, None)
-
-    def __enter__(self) -> Copied:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.input.close()
-
-
-def name_like(stream: av.stream.Stream, source: av.stream.Stream) -> None:
-    """Give a stream the language, title and default mark of its source."""
-    stream.metadata.update({k: v for k, v in source.metadata.items() if k.lower() in STREAM_TAGS})
-    stream.disposition = source.disposition
 
 
 def like_colors(like: Film | None, height: int, width: int) -> Colors:
@@ -247,9 +217,13 @@ def like_format(like: Film | None, height: int, width: int, depths: tuple[int, .
         sampling = "444"
     else:
         sampling = "422" if fine_y or (like and like.fields and height % 4) else "420"
-    bits = max(component.bits for component in fmt.components)
-    depth = next((depth for depth in depths if depth >= bits), depths[-1])
+    depth = next((depth for depth in depths if depth >= bits_in(fmt.name)), depths[-1])
     return f"yuv{sampling}p{'' if depth == 8 else f'{depth}le'}"
+
+
+def bits_in(pix_fmt: str) -> int:
+    """How many bits the finest channel of a format has."""
+    return max(component.bits for component in av.VideoFormat(pix_fmt, 16, 16).components)
 
 
 def time_base_of(like: Film | None, rate: Fraction) -> Fraction:

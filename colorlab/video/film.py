@@ -16,6 +16,7 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from colorlab.errors import InputError
+from colorlab.video.extras import HDR, hdr_of, marked
 from colorlab.video.fields import deinterlaced, field_order, has_colors_of_fields, split_fields
 from colorlab.video.luma import luma_of
 from colorlab.video.pixels import MATRICES, Colors, Turn, colors_of, frame_to_rgb, turn_of
@@ -51,6 +52,9 @@ class Film:
     colors: Colors               # what the stored numbers mean
     turn: Turn                   # how stored frames are turned to stand upright
     pix_fmt: str                 # FFmpeg's name for how pixels are stored
+    hdr: HDR | None              # the screen that an HDR10 film was made for
+    marked: tuple[str, ...]      # what else its pictures carry, in words
+    alpha: bool                  # whether it is transparent somewhere
     deinterlace: bool            # whether each frame of two fields is made one progressive picture as it is read
 
     def __init__(self, path: Path, deinterlace: bool = False):
@@ -71,6 +75,8 @@ class Film:
             aspect = Fraction(stream.codec_context.sample_aspect_ratio or 0) or Fraction(1)
             self.pixel_aspect = 1 / aspect if self.turn.transpose else aspect
             self.frames = stream.frames or None
+            self.hdr, self.marked = hdr_of(first), marked(first)
+            self.alpha = stream.metadata.get("alpha_mode") == "1" or any(part.is_alpha for part in first.format.components)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The frames, uint8 (H, W, 3). Raises InputError where the file turns out damaged or cut short."""

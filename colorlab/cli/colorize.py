@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--reference", metavar="IMAGE[@FRAME]", action="append", default=[], dest="references",
                         help="a coloured picture; with @FRAME it is that frame of the film, counted from 0; repeat for more. Where it is "
                              "transparent its colour counts as unknown. {name} in it is the film's name without suffix")
-    parser.add_argument("--method", choices=METHODS, required=True, help="which network; copy and flow are simple baselines")
+    parser.add_argument("--method", choices=METHODS, help="which network; copy and flow are simple baselines")
     parser.add_argument("--preset", choices=PRESETS, default="course", help="the network's size (default: course, for a laptop)")
     parser.add_argument("--weights", metavar="W", help="none, course, released, imagenet or a file (default: course for preset course, "
                                                         "released for paper)")
@@ -60,7 +60,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                              "field, and stays interlaced")
     parser.add_argument("--lossless", action="store_true", help="write FFV1, which loses nothing, into an .mkv")
     parser.add_argument("--segment", metavar="N", type=int, default=96, help="frames after which an interrupted run can go on (default: 96)")
-    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True,
+    parser.add_argument("--check", action="store_true",
+                        help="colour nothing: say in ten lines what IN is, what is kept and left out (of OUT, where it is given), what to do "
+                             "first, and how long each method takes here")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path,
                         help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of frames, or of films for a folder of films")
 
 
@@ -89,6 +92,10 @@ def run(args: argparse.Namespace) -> int:
     from colorlab.coloring import SMALLEST, check_saturation  # here, as --help needs no torch
     from colorlab.video import films_in
 
+    if args.check:
+        return check(args)
+    if lacking := [name for name, value in (("--method", args.method), ("-o", args.output)) if value is None]:
+        raise InputError(f"colorize wants {' and '.join(lacking)}; or --check, to look at {args.input} only")
     if args.size is not None and args.size < SMALLEST:
         raise InputError(f"--size {args.size} is too small for a network; give {SMALLEST} or more, or leave it out for full size")
     if not 0 < args.rate <= 1000:
@@ -102,6 +109,32 @@ def run(args: argparse.Namespace) -> int:
         if args.input.is_dir() and (films := films_in(args.input)):
             return color_films(args, films)
         return color_film(args, Task(args.input, args.output, args.confidence), None)
+
+
+def check(args: argparse.Namespace) -> int:
+    """The report on one film."""
+    import torch
+    from tqdm import tqdm
+
+    from colorlab.checking import TIMED_AT, report
+    from colorlab.video import films_in, read_video
+
+    if args.input.is_dir() and films_in(args.input):
+        raise InputError("--check looks at one film; give that film as IN")
+    film = read_video(args.input, args.deinterlace)
+    streams, kept, left = "pictures alone", "every pixel and name", []
+    if not args.input.is_dir():
+        from colorlab.video.encode import left_out
+        from colorlab.video.extras import streams_of
+        streams = streams_of(film.path)
+        suffix = args.output.suffix if args.output else ".mkv" if args.lossless else ".mp4"
+        kept, left = f"in {suffix}: lightness to the last code, time stamps, sound, subtitles, chapters", left_out(film, suffix, args.lossless)
+    def shown(frames: Iterable) -> Iterable:
+        return tqdm(frames, "looking at the film", film.frames, unit="frame", leave=False, file=sys.stderr, dynamic_ncols=True)
+
+    for line in report(film, streams, kept, left, args.size or TIMED_AT, torch.device(pick_device(args.device)), shown):
+        sys.stdout.write(line + "\n")
+    return 0
 
 
 def color_films(args: argparse.Namespace, films: list[Path]) -> int:
@@ -199,6 +232,11 @@ def say_left_out(args: argparse.Namespace, task: Task, film: Film | Folder) -> N
     else:
         from colorlab.video.encode import left_out
         left = left_out(film, task.output.suffix, args.lossless)
+    if film.flagged and not args.deinterlace:
+        from colorlab.checking import fields_line
+        words, first = fields_line(film)
+        sys.stderr.write(f"{task.input.name} is {words}; first {first[0]}\n" if words.startswith("telecined") else
+                         f"{task.input.name} is {words}: coloured field by field; --deinterlace makes whole pictures\n")
     if left:
         sys.stderr.write(f"left out of {task.output}: {', '.join(dict.fromkeys(left))}\n")
 

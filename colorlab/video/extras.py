@@ -89,6 +89,19 @@ def left_out(container: av.container.InputContainer, pictures: av.VideoStream, s
     return left
 
 
+def streams_of(path: Path) -> str:
+    """A film's streams in words, in their order: h264 pictures, aac sound eng, ..."""
+    from colorlab.video.film import open_film
+
+    words = {"video": "pictures", "audio": "sound", "subtitle": "subtitles", "attachment": "attached file", "data": "data"}
+    with open_film(path) as container:
+        parts = []
+        for stream in container.streams:
+            what = "cover" if stream in covers(container) else words.get(stream.type, stream.type)
+            parts.append(" ".join(filter(None, (_codec(stream) if stream.codec_context else "", what, stream.metadata.get("language", "").replace("und", "")))))
+        return ", ".join(parts + ([f"{len(container.chapters())} chapters"] if container.chapters() else []))
+
+
 def _codec(stream: av.stream.Stream) -> str:
     return stream.codec_context.name if stream.codec_context else "unknown"
 

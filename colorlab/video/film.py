@@ -113,13 +113,16 @@ class Film:
     def flagged(self) -> str:
         """The order of fields in the file, whether or not they are taken apart as it is read."""
         with self._opened() as (container, stream):
-            return next(filter(None, map(field_order, islice(self._decoded(container, stream), LOOKED_AT))), "")
+            try:
+                return next(filter(None, map(field_order, islice(self._decoded(container, stream), LOOKED_AT))), "")
+            except InputError:  # damage among those frames is told by whoever reads them
+                return ""
 
     def stamps(self) -> Iterator[Stamp]:
         """When each frame is shown, in order, by decoding without converting; strictly growing."""
         step = max(1, round(1 / self.rate / self.time_base))
         start = None
-        for frame in self._stored():
+        for frame in self.stored_frames():
             earliest = 0 if start is None else start + 1
             given = (0 if start is None else start + step) if frame.pts is None else frame.pts
             start = given if start is None else max(given, earliest)
@@ -133,7 +136,12 @@ class Film:
         with self._opened() as (container, stream):
             return sum(packet.size > 0 for packet in self._packets(container, stream))
 
-    def _stored(self) -> Iterator[av.VideoFrame]:
+    def packet_times(self) -> list[int]:
+        """When each frame is shown, in units of `time_base`, growing, without decoding; frames that say nothing of it are passed over."""
+        with self._opened() as (container, stream):
+            return sorted(packet.pts for packet in self._packets(container, stream) if packet.size and packet.pts is not None)
+
+    def stored_frames(self) -> Iterator[av.VideoFrame]:
         """Every frame as it is stored, fields and all; a film that changes its size on the way is an InputError."""
         with self._opened() as (container, stream):
             for n, frame in enumerate(self._decoded(container, stream)):
@@ -144,7 +152,7 @@ class Film:
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         """Every frame to be given."""
-        return deinterlaced(self._stored(), bool(self.flagged)) if self.deinterlace else self._stored()
+        return deinterlaced(self.stored_frames(), bool(self.flagged)) if self.deinterlace else self.stored_frames()
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:

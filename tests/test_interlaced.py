@@ -68,6 +68,23 @@ def test_an_interlaced_film_stays_one_with_its_order_of_fields(tmp_path, order, 
     assert orders(tmp_path / out) == {order}
 
 
+def test_a_telecined_film_gets_a_hint_and_a_plain_one_none(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    texture = np.kron(rng.integers(30, 220, (16, 80)), np.ones((4, 4))).astype(np.uint8)                    # (64, 320)
+    steps, pulled = [texture[:, 5 * k:5 * k + 96] for k in range(40)], []
+    for a, b, c, d in zip(*(steps[k::4] for k in range(4))):
+        for top, bottom in ((a, a), (b, b), (b, c), (c, d), (d, d)):
+            picture = top.copy()
+            picture[1::2] = bottom[1::2]
+            pulled.append(picture)
+    for name, pictures in (("telecined.mkv", pulled), ("plain.mkv", steps)):
+        source = save_film(tmp_path / name, [planar("yuv420p", picture, 128, 128) for picture in pictures], codec="ffv1")
+        assert colorize(source, "--cuts", "none", out="out.mp4") == 0
+        said = capsys.readouterr().err
+        assert ("telecined.mkv is telecined" in said and "fieldmatch,decimate" in said) == (name == "telecined.mkv")
+    assert "plain.mkv is" not in said
+
+
 def test_its_luma_stays_to_the_last_code_in_both_fields(tmp_path):
     source = film(tmp_path, "tff", colored=False)
     assert colorize(source, "--lossless", out="out.mkv") == 0

@@ -197,7 +197,7 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
             raise InputError("--confidence and -o name the same file; give two")
     film = read_video(task.input, args.deinterlace)
     if not sheet_only:
-        say_left_out(args, task, film)
+        say_beforehand(args, task, film)
     count = film.count()
     check_frames(named, count)
     cuts = parse_cuts(args.cuts, count)
@@ -221,8 +221,8 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     return code
 
 
-def say_left_out(args: argparse.Namespace, task: Task, film: Film | Folder) -> None:
-    """One line for what the output will lack."""
+def say_beforehand(args: argparse.Namespace, task: Task, film: Film | Folder) -> None:
+    """One line for what the output will lack, and one for fields that want a decision."""
     from colorlab.video import is_folder_name
 
     if task.input.is_dir():
@@ -232,11 +232,11 @@ def say_left_out(args: argparse.Namespace, task: Task, film: Film | Folder) -> N
     else:
         from colorlab.video.encode import left_out
         left = left_out(film, task.output.suffix, args.lossless)
-    if film.flagged and not args.deinterlace:
+    if not args.deinterlace:
         from colorlab.checking import fields_line
-        words, first = fields_line(film)
-        sys.stderr.write(f"{task.input.name} is {words}; first {first[0]}\n" if words.startswith("telecined") else
-                         f"{task.input.name} is {words}: coloured field by field; --deinterlace makes whole pictures\n")
+        words, advice = fields_line(film)
+        if advice:
+            sys.stderr.write(f"{task.input.name} is {words}; {advice[0]}\n")
     if left:
         sys.stderr.write(f"left out of {task.output}: {', '.join(dict.fromkeys(left))}\n")
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, read_references,
-                                     references_identity)
+from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, parse_stretch,
+                                     read_references, references_identity)
 from colorlab.cli.terminal import pick_device, progress, stopped_like_ctrl_c
 from colorlab.errors import InputError
 from colorlab.methods import METHODS, PRESETS, load
@@ -59,6 +59,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help="make one progressive picture of each frame's two fields (bwdif). Without it an interlaced film is coloured field by "
                              "field, and stays interlaced")
     parser.add_argument("--lossless", action="store_true", help="write FFV1, which loses nothing, into an .mkv")
+    parser.add_argument("--frames", metavar="A-B",
+                        help="colour frames A to B of the finished film OUT anew, with these references, and leave the rest of it as it is")
     parser.add_argument("--segment", metavar="N", type=int, default=96, help="frames after which an interrupted run can go on (default: 96)")
     parser.add_argument("--check", action="store_true",
                         help="colour nothing: say in ten lines what IN is, what is kept and left out (of OUT, where it is given), what to do "
@@ -105,6 +107,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--segment and --preview count frames: give 1 or more")
     check_reference_use(args.method, len(args.references))
     parse_cuts(args.cuts)
+    if args.frames:
+        with stopped_like_ctrl_c():
+            return color_stretch(args)
     with stopped_like_ctrl_c():
         if args.input.is_dir() and (films := films_in(args.input)):
             return color_films(args, films)
@@ -166,6 +171,38 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
         return 0
     sys.stderr.write(f"colorlab: {failed} of {len(tasks)} films could not be coloured\n")
     return 2
+
+
+def color_stretch(args: argparse.Namespace) -> int:
+    """Frames A to B of the finished film; the exit code."""
+    import torch
+
+    from colorlab.stretch import Manner, Stretch, recolor
+    from colorlab.video import films_in, read_video, same_file
+
+    if args.explain or args.preview is not None or args.confidence:
+        raise InputError("--frames changes the film alone; leave --explain, --preview and --confidence out")
+    if args.input.is_dir() and films_in(args.input):
+        raise InputError("--frames is of one film; give that film as IN")
+    if not args.output.exists():
+        raise InputError(f"--frames changes a finished film, and there is no {args.output} yet; colour it whole first")
+    named = [parse_reference(text, args.input) for text in args.references]
+    if any(same_file(args.output, path) for path in (args.input, *(path for path, _ in named))):
+        raise InputError(f"the output {args.output} is also the input; give the finished film as OUT")
+    film = read_video(args.input, args.deinterlace)
+    first, last = parse_stretch(args.frames, film.count())
+    check_frames(named, film.count())
+    if outside := [frame for _, frame in named if frame is not None and not first <= frame <= last]:
+        raise InputError(f"the reference for frame {outside[0]} lies outside --frames {args.frames}; the stretch is coloured by its own")
+    references = read_references([one._replace(frame=None if one.frame is None else one.frame - first) for one in named])
+    cuts = parse_cuts(args.cuts, film.count())
+    cuts = cuts if cuts == "auto" else tuple(cut - first for cut in cuts if first < cut <= last)
+    device = pick_device(args.device)
+    manner = Manner(Models(args).get(), args.size, torch.device(device), args.saturation, args.lossless, args.rate)
+    with progress(last - first + 1, f"{args.method} on {device}") as bar:
+        recolor(Stretch(film, first, last), args.output, references, cuts, manner, bar.update)
+    sys.stdout.write(f"{args.output}: frames {first} to {last} coloured anew\n")
+    return 0
 
 
 def check_batch(args: argparse.Namespace, films: list[Path]) -> None:

@@ -109,6 +109,14 @@ class Encoder:
         frame = self._frame(rgb)
         if source is not None and source.luma is not None:
             keep_luma(frame, source.luma, rgb, source.rgb, self.colors)
+        self._encode(frame)
+
+    def write_stored(self, frame: av.VideoFrame) -> None:
+        """Encode a decoded frame of a film that this encoder's settings made, as it is stored."""
+        frame.pict_type = 0  # or it would be encoded as the kind that it was
+        self._encode(frame)
+
+    def _encode(self, frame: av.VideoFrame) -> None:
         stamp = next(self.stamps)
         frame.pts, frame.time_base = stamp.start, self.time_base
         if self.flags:

@@ -65,6 +65,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--check", action="store_true",
                         help="colour nothing: say in ten lines what IN is, what is kept and left out (of OUT, where it is given), what to do "
                              "first, and how long each method takes here")
+    parser.add_argument("--suggest", metavar="N", type=int,
+                        help="colour nothing: write the N frames that most deserve a painted picture into the folder OUT, and say what each would "
+                             "mend. --reference says what there is already, --method whose doubts count")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path,
                         help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of frames, or of films for a folder of films")
 
@@ -96,6 +99,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.check:
         return check(args)
+    if args.suggest is not None:
+        with stopped_like_ctrl_c():
+            return suggest_frames(args)
     if lacking := [name for name, value in (("--method", args.method), ("-o", args.output)) if value is None]:
         raise InputError(f"colorize wants {' and '.join(lacking)}; or --check, to look at {args.input} only")
     if args.size is not None and args.size < SMALLEST:
@@ -171,6 +177,47 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
         return 0
     sys.stderr.write(f"colorlab: {failed} of {len(tasks)} films could not be coloured\n")
     return 2
+
+
+def suggest_frames(args: argparse.Namespace) -> int:
+    """Frames to paint, as pictures in the folder OUT; the exit code."""
+    import torch
+    from tqdm import tqdm
+
+    from colorlab.confidence import offers_confidence
+    from colorlab.guidance import guide
+    from colorlab.suggesting import doubts, sample, suggest
+    from colorlab.video import check_output, films_in, is_folder_name, read_video
+    from colorlab.video.folder import write_folder
+
+    if args.suggest < 1:
+        raise InputError("--suggest counts frames: give 1 or more")
+    if args.output is None or not is_folder_name(args.output):
+        raise InputError("--suggest writes frames into a folder; give one with -o, a name without a dot")
+    if args.input.is_dir() and films_in(args.input):
+        raise InputError("--suggest looks at one film; give that film as IN")
+    named = [parse_reference(text, args.input) for text in args.references]
+    check_output(args.output, args.input)
+    film = read_video(args.input, args.deinterlace)
+    count = film.count()
+    check_frames(named, count)
+    cuts, references = parse_cuts(args.cuts, count), read_references(named)
+    owned = [frame for _, frame in named if frame is not None]
+    watched = tqdm(film, "looking at the film", count, unit="frame", leave=False, file=sys.stderr, dynamic_ncols=True)
+    seen, cuts = sample(watched, count, owned, None if cuts == "auto" else cuts)
+    guidance, doubt = guide(film, references, cuts), None
+    if args.method and references and offers_confidence(model := Models(args).get()):
+        device = torch.device(pick_device(args.device))
+        doubt = lambda: doubts(film, guidance, model, seen.frames, args.size or 128, device)  # noqa: E731
+    found = suggest(seen, guidance, count, args.suggest, doubt)
+    if not found:
+        sys.stdout.write("no frame would mend anything: what there is explains the film\n")
+        return 0
+    wanted = {one.frame for one in found}
+    write_folder(args.output, (frame for number, frame in enumerate(film) if number in wanted), [f"{number:06d}" for number in sorted(wanted)])
+    for one in found:
+        sys.stdout.write(f"{args.output / f'{one.frame:06d}.png'}: mends frames {one.mends[0]} to {one.mends[1]}, {one.why}\n")
+    return 0
 
 
 def color_stretch(args: argparse.Namespace) -> int:

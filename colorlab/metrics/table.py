@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import numpy as np
+
 from colorlab.metrics import colors, frames, warping
 from colorlab.metrics.i3d import I3DFeatures
 from colorlab.metrics.meters import Consistency, Frechet, FrechetVideo, Meter, Perceptual, PerFrame, PerPair, PooledPSNR, Tools
@@ -74,6 +76,10 @@ METRICS: dict[str, Metric] = {
     "warp_error": Metric("mean squared difference of RGB in [0, 1] along the truth's flow where Ruder et al.'s rules trust it; "
                          "over pairs, then clips; times 1000 on LSTVC's scale; compare with the truth's",
                          "like the truth", _pair(warping.warp_error), "clips", of_truth=True, exemplar=False),
+    "ciede2000": Metric("CIEDE2000, mean over the pixels of a frame; mean over frames", "lower",
+                        lambda tools: PerFrame(lambda frame, step: float(step.difference.mean(dtype=np.float64)))),
+    "ciede2000_p90": Metric("CIEDE2000 that nine in ten pixels of a frame stay below; mean over frames", "lower",
+                            lambda tools: PerFrame(lambda frame, step: float(np.percentile(step.difference, 90)))),
     # variants
     "psnr_pooled": Metric("PSNR of the squared error of all frames together (torchmetrics' default): lower than the mean of dB",
                           "higher", lambda tools: PooledPSNR(), "set"),

@@ -9,7 +9,8 @@ Work in progress lies beside the output, in a hidden folder `.NAME.unfinished`:
     000003.state        the model's state after three segments
     000003.json         what the third segment is made of, with checksums (kept.py)
 
-A segment counts once its record and the state after it are there, and as long as all is as recorded. Killed at any moment, the same job goes on from the last such state, to the bit:
+A segment counts once its record and the state after it are there, and as long as all is as recorded. Killed at any moment, the same
+job goes on from the last such state, to the bit:
 the film that comes out is the one that an undisturbed run makes. An .mp4 or .mov has the same bytes, and so has every PNG of a folder; a
 Matroska file has the same packets and a random identifier of its own. (The same machine, the same versions and the
 same number of threads: arithmetic differs between those.) When the output stands under its name, the folder is removed.

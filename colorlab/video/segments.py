@@ -35,7 +35,8 @@ def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate:
         for number, packet in enumerate(_stamped(segments, like, rate, delay), start=1):
             output.pass_on(packet)
         if frames is not None and number != frames:
-            raise InputError(f"cannot write {path}: its segments hold {number} frames of {frames}; give the same command again, which makes them anew")
+            raise InputError(f"cannot write {path}: its segments hold {number} frames of {frames}; give the same command again, which makes "
+                             "them anew")
     return number
 
 

@@ -119,7 +119,8 @@ class FolderTrack:
         if self.mark and made_by(self.output) == self.mark:
             return
         if (found := len(list((self.folder / "frames").iterdir()))) != frames:
-            raise InputError(f"cannot write {self.output}: there are {found} files for {frames} frames in {self.folder}; remove it and begin anew")
+            raise InputError(f"cannot write {self.output}: there are {found} files for {frames} frames in {self.folder}; remove it and begin "
+                             "anew")
         if self.output.is_dir():
             self.output.rmdir()  # empty, as check_output saw to; not every system renames over a folder
         os.replace(self.folder / "frames", self.output)

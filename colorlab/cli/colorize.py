@@ -306,7 +306,8 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     tell_of_damage(film, args.strict)
     for path in own:
         if not job.made(path) and not point:
-            raise InputError(f"cannot write {path}: that folder is not empty but holds the frames of another job; give a new name or empty it first")
+            raise InputError(f"cannot write {path}: that folder is not empty but holds the frames of another job; give a new name or empty "
+                             "it first")
     guidance = find_guidance(film, references, cuts, job, count)
     if point is not None:
         return write_explanation(job, guidance, point, task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png"))

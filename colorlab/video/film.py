@@ -25,7 +25,8 @@ from colorlab.video.shots import Shot
 
 NOT_FILMS = {"image2", "tty", "bin", "xbin", "adf", "idf", "ico"}  # FFmpeg "plays" pictures and text too
 # Not opened at all: lists that lead to other files or addresses, and what reads a device.
-LEAD_ELSEWHERE = {"hls", "dash", "webm_dash_manifest", "concat", "sdp", "rtsp", "rtp", "imf", "lavfi", "applehttp", "sap", "bluray", "dvdvideo", "vapoursynth", "avisynth"}
+LEAD_ELSEWHERE = {"hls", "applehttp", "dash", "webm_dash_manifest", "concat", "sdp", "rtsp", "rtp", "sap", "imf", "lavfi", "bluray", "dvdvideo",
+                  "vapoursynth", "avisynth"}
 FILM_FORMATS = ",".join(sorted({name for listed in av.formats_available for name in listed.split(",")} - LEAD_ELSEWHERE))
 LOOKED_AT = 60  # frames at a film's beginning that tell whether it is interlaced; some say it from their second scene on
 # Tags of old files are not always UTF-8. PyAV 19 passes their bytes through by itself; before, it must be told, or it stops.

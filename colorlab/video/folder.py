@@ -207,7 +207,7 @@ def _opened(path: Path) -> Image.Image:
     except PermissionError as error:
         raise InputError(f"no permission to read {path}") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} says that it has more than {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels; scale it down, or copy it again if "
-                         "it is damaged") from error
+        raise InputError(f"{path} says that it has more than {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels; scale it down, or copy "
+                         "it again if it is damaged") from error
     except Exception as error:  # of a damaged header Pillow's readers make what they make
         raise InputError(f"{path} is not a picture that can be read: it is empty, cut short or something else") from error

@@ -33,7 +33,8 @@ def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate:
     with whole(path) as temporary:
         number = join(temporary, lambda: map(segment_packets, segments), shape, like, rate, copied, lossless)
         if frames is not None and number != frames:
-            raise InputError(f"cannot write {path}: its segments hold {number} frames of {frames}; give the same command again, which makes them anew")
+            raise InputError(f"cannot write {path}: its segments hold {number} frames of {frames}; give the same command again, which makes "
+                             "them anew")
     return number
 
 

@@ -38,6 +38,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--reference", metavar="IMAGE[@FRAME]", action="append", default=[], dest="references",
                         help="a coloured picture; with @FRAME it is that frame of the film, counted from 0; repeat for more. Where it is "
                              "transparent its colour counts as unknown. {name} in it is the film's name without suffix")
+    parser.add_argument("--palette", metavar="COLOURS",
+                        help="colours such as '#7a5c3e,#9fb4c7', or a picture of swatches: a weak reference for scenes that have no picture of their own")
     parser.add_argument("--method", choices=METHODS, help="which network; copy and flow are simple baselines")
     parser.add_argument("--preset", choices=PRESETS, default="course", help="the network's size (default: course, for a laptop)")
     parser.add_argument("--weights", metavar="W", help="none, course, released, imagenet or a file (default: course for preset course, "
@@ -111,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     check_saturation(args.saturation)
     if args.segment < 1 or (args.preview or 0) < 0:
         raise InputError("--segment and --preview count frames: give 1 or more")
-    check_reference_use(args.method, len(args.references))
+    check_reference_use(args.method, len(args.references) + (args.palette is not None))
     parse_cuts(args.cuts)
     if args.frames:
         with stopped_like_ctrl_c():
@@ -227,8 +229,8 @@ def color_stretch(args: argparse.Namespace) -> int:
     from colorlab.stretch import Manner, Stretch, recolor
     from colorlab.video import films_in, read_video, same_file
 
-    if args.explain or args.preview is not None or args.confidence:
-        raise InputError("--frames changes the film alone; leave --explain, --preview and --confidence out")
+    if args.explain or args.preview is not None or args.confidence or args.palette:
+        raise InputError("--frames changes the film alone, by its references; leave --explain, --preview, --confidence and --palette out")
     if args.input.is_dir() and films_in(args.input):
         raise InputError("--frames is of one film; give that film as IN")
     if not args.output.exists():
@@ -285,7 +287,10 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     count = film.count()
     check_frames(named, count)
     cuts = parse_cuts(args.cuts, count)
-    references = read_references(named)
+    references, palette = read_references(named), None
+    if args.palette:
+        from colorlab.palette import read_palette
+        palette = read_palette(args.palette)
     point = parse_point(args.explain) if args.explain else None
     models = models or Models(args)
     job = _job(args, task, film, named, models)
@@ -293,6 +298,10 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
         sys.stderr.write(f"{task.output}: done before\n")
         return 0
     guidance = find_guidance(film, references, cuts, job, count)
+    name_contradictions(guidance, named)
+    if palette is not None:
+        from colorlab.palette import with_palette
+        guidance = with_palette(guidance, film, palette)
     if point is not None:
         return write_explanation(job, guidance, point, task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png"))
     if args.preview is not None:
@@ -331,6 +340,9 @@ def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[
     from colorlab.restoring import Job
 
     settings = {"method": args.method, "weights": weights_of(args), "references": references_identity(named), "cuts": args.cuts}
+    if args.palette:
+        from colorlab.palette import read_palette
+        settings["palette"] = str(read_palette(args.palette).tolist())
     return Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment,
                args.saturation, args.lossless)
 
@@ -352,6 +364,16 @@ def find_guidance(film: Film | Folder, references: list | None, cuts: str | tupl
         if not guidance.own(start):
             sys.stderr.write(f"the scene from frame {start} on has no coloured frame of its own: it starts from the picture most like it\n")
     return guidance
+
+
+def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
+    """A line for each two references that give one thing two colours."""
+    from colorlab.contradictions import contradictions
+
+    for pair in contradictions(guidance):
+        one, other = (f"{path.name}{'' if frame is None else f'@{frame}'}" for path, frame in (named[pair.one], named[pair.other]))
+        sys.stderr.write(f"{one} and {other} contradict each other: {100 * pair.share:.0f} % of what both show has two colours, "
+                         f"{pair.distance:.0f} units of ab apart\n")
 
 
 def color(job: Job, guidance: Guidance, count: int, method: str) -> int:

@@ -1,7 +1,7 @@
 """References that give one thing two colours: found before hours of colouring, as they make the colour jump or mix.
 
-Two pictures of a scene are laid beside each other small. Where a block of the one is found again in the other by its lightness, the colours of both are
-compared; blocks of plain grey tone say nothing, as they are found everywhere.
+Two pictures of a scene are laid beside each other small. Where a block of the one is found again in the other by its lightness, the colours of
+both are compared; blocks of plain grey tone say nothing, as they are found everywhere.
 """
 
 from __future__ import annotations

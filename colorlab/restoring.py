@@ -81,7 +81,8 @@ class Job:
     def description(self) -> dict[str, str]:
         """All that the result depends on."""
         own = {"input": file_identity(self.film), "model": model_identity(self.model), "size": str(self.size), "device": self.device.type,
-               "rate": str(self.rate), "confidence": str(self.confidence), "segment": str(self.segment), "saturation": str(self.saturation), "lossless": str(self.lossless), "fields": self.film.fields,
+               "rate": str(self.rate), "confidence": str(self.confidence), "segment": str(self.segment),
+               "saturation": str(self.saturation), "lossless": str(self.lossless), "fields": self.film.fields,
                "versions": f"colorlab {colorlab.__version__}, torch {torch.__version__}"}
         return own | dict(self.settings)
 

@@ -151,4 +151,5 @@ def _checked_keys(finished: Film, count: int, film: Film | None, rate: Fraction,
 def _header(path: Path) -> Mapping[str, object]:
     with av.open(f"file:{path}") as container:
         context = container.streams.video[0].codec_context
-        return {"codec": context.name, "size": (context.width, context.height), "format": context.pix_fmt, "extradata": bytes(context.extradata or b"")}
+        return {"codec": context.name, "size": (context.width, context.height), "format": context.pix_fmt,
+                "extradata": bytes(context.extradata or b"")}

@@ -155,7 +155,8 @@ def interlaced_options(fields: str, codec: str, like: Film | None) -> dict[str, 
     if not fields:
         return {}
     if codec == "libvpx-vp9":
-        raise InputError(f"{like.path} is interlaced and a .webm cannot be; deinterlace it (--deinterlace), or give the output a name in .mkv or .mp4")
+        raise InputError(f"{like.path} is interlaced and a .webm cannot be; deinterlace it (--deinterlace), or give the output a name in .mkv "
+                         "or .mp4")
     if like.turn != Turn():
         raise InputError(f"{like.path} is interlaced and turned on its side, where fields are no lines; deinterlace it (--deinterlace)")
     return {"field_order": ORDERS[fields], **({"flags": "+ildct+ilme"} if codec == "libx264" else {})}

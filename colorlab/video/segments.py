@@ -23,8 +23,8 @@ def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate:
                   lossless: bool = False) -> int:
     """Make one film of segments, in order; returns its number of frames. The film appears when it is whole.
 
-    like, rate: as for `write_film`. lossless: whether the segments are. copied: whether sound, subtitles, titles and chapters of `like` come along. Only the packets of one
-    segment are held at a time. Raises InputError where a segment is damaged.
+    like, rate: as for `write_film`. lossless: whether the segments are. copied: whether sound, subtitles, titles and chapters of `like` come along.
+    Only the packets of one segment are held at a time. Raises InputError where a segment is damaged.
     """
     with open_film(segments[0]) as first:
         context = picture_stream(first).codec_context

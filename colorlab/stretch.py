@@ -175,4 +175,5 @@ def _checked_keys(finished: Film, count: int, film: Film | None, rate: Fraction,
 def _header(path: Path) -> Mapping[str, object]:
     with open_film(path) as container:
         context = picture_stream(container).codec_context
-        return {"codec": context.name, "size": (context.width, context.height), "format": context.pix_fmt, "extradata": bytes(context.extradata or b"")}
+        return {"codec": context.name, "size": (context.width, context.height), "format": context.pix_fmt,
+                "extradata": bytes(context.extradata or b"")}

@@ -107,4 +107,5 @@ def test_transparency_bits_and_second_pictures_are_named(tmp_path, capsys):
 
 def test_a_plain_film_has_nothing_left_out(tmp_path, capsys):
     assert colorize(save_film(tmp_path / "in.mp4", grey_ramp(3)), "out.mp4") == 0 and not left_out(capsys)
-    assert np.array_equal(np.diff([s.start for s in read_video(tmp_path / "out.mp4").stamps()]), np.diff([s.start for s in read_video(tmp_path / "in.mp4").stamps()]))
+    times = [[stamp.start for stamp in read_video(tmp_path / name).stamps()] for name in ("in.mp4", "out.mp4")]
+    assert np.array_equal(*map(np.diff, times))

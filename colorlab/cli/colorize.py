@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from colorlab.cli.outputs import check_outputs
-from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, parse_stretch,
-                                     read_references, references_identity)
+from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, read_references,
+                                     references_identity)
 from colorlab.cli.terminal import leave_bar, pick_device, progress, tell_of_damage
 from colorlab.errors import InputError
 from colorlab.methods import METHODS, PRESETS, load
@@ -39,6 +39,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--reference", metavar="IMAGE[@FRAME]", action="append", default=[], dest="references",
                         help="a coloured picture; with @FRAME it is that frame of the film, counted from 0; repeat for more. Where it is "
                              "transparent its colour counts as unknown. {name} in it is the film's name without suffix")
+    parser.add_argument("--palette", metavar="COLOURS",
+                        help="colours such as '#7a5c3e,#9fb4c7', or a picture of swatches: a weak reference for scenes without a picture of their own")
     parser.add_argument("--method", choices=METHODS, help="which network; copy and flow are simple baselines")
     parser.add_argument("--preset", choices=PRESETS, default="course", help="the network's size (default: course, for a laptop)")
     parser.add_argument("--weights", metavar="W", help="none, course, released, imagenet or a file (default: course for preset course, "
@@ -55,7 +57,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                              ".png or .jpg, only that")
     parser.add_argument("--explain", metavar="FRAME,Y,X", help="instead of a film, write a picture of where the colour of this pixel comes from: "
                                                                 "OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
-    parser.add_argument("--saturation", metavar="N", type=float, default=1.0, help="multiply the colour: 0 for none, 1.2 for a little more (default: 1)")
+    parser.add_argument("--saturation", metavar="N", type=float, default=1.0,
+                        help="multiply the colour: 0 for none, 1.2 for a little more (default: 1)")
     parser.add_argument("--deinterlace", action="store_true",
                         help="make one progressive picture of each frame's two fields (bwdif). Without it an interlaced film is coloured field by "
                              "field, and stays interlaced")
@@ -99,10 +102,9 @@ def run(args: argparse.Namespace) -> int:
     from colorlab.coloring import SMALLEST, check_saturation  # here, as --help needs no torch
     from colorlab.video import films_in
 
-    if args.check:
-        return check(args)
-    if args.suggest is not None:
-        return suggest_frames(args)
+    if args.check or args.suggest is not None:
+        from colorlab.cli.looking import check, suggest_frames
+        return check(args) if args.check else suggest_frames(args)
     if lacking := [name for name, value in (("--method", args.method), ("-o", args.output)) if value is None]:
         raise InputError(f"colorize wants {' and '.join(lacking)}; or --check, to look at {args.input} only")
     if args.size is not None and args.size < SMALLEST:
@@ -112,39 +114,14 @@ def run(args: argparse.Namespace) -> int:
     check_saturation(args.saturation)
     if args.segment < 1 or (args.preview or 0) < 0:
         raise InputError("--segment and --preview count frames: give 1 or more")
-    check_reference_use(args.method, len(args.references))
+    check_reference_use(args.method, len(args.references) + (args.palette is not None))
     parse_cuts(args.cuts)
     if args.frames:
+        from colorlab.cli.stretch import color_stretch
         return color_stretch(args)
     if args.input.is_dir() and (films := films_in(args.input)):
         return color_films(args, films)
     return color_film(args, Task(args.input, args.output, args.confidence), None)
-
-
-def check(args: argparse.Namespace) -> int:
-    """The report on one film."""
-    import torch
-    from tqdm import tqdm
-
-    from colorlab.checking import TIMED_AT, report
-    from colorlab.video import films_in, read_video
-
-    if args.input.is_dir() and films_in(args.input):
-        raise InputError("--check looks at one film; give that film as IN")
-    film = read_video(args.input, args.deinterlace)
-    streams, kept, left = "pictures alone", "every pixel and name", []
-    if not args.input.is_dir():
-        from colorlab.video.encode import left_out
-        from colorlab.video.extras import streams_of
-        streams = streams_of(film.path)
-        suffix = args.output.suffix if args.output else ".mkv" if args.lossless else ".mp4"
-        kept, left = f"in {suffix}: lightness to the last code, time stamps, sound, subtitles, chapters", left_out(film, suffix, args.lossless)
-    def shown(frames: Iterable) -> Iterable:
-        return tqdm(frames, "looking at the film", film.frames, unit="frame", leave=leave_bar(), file=sys.stderr, dynamic_ncols=True)
-
-    for line in report(film, streams, kept, left, args.size or TIMED_AT, torch.device(pick_device(args.device)), shown):
-        sys.stdout.write(line + "\n")
-    return 0
 
 
 def color_films(args: argparse.Namespace, films: list[Path]) -> int:
@@ -178,84 +155,6 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
     return 2
 
 
-def suggest_frames(args: argparse.Namespace) -> int:
-    """Frames to paint, as pictures in the folder OUT; the exit code."""
-    import torch
-    from tqdm import tqdm
-
-    from colorlab.confidence import offers_confidence
-    from colorlab.guidance import guide
-    from colorlab.suggesting import doubts, sample, suggest
-    from colorlab.video import check_output, films_in, is_folder_name, read_video
-    from colorlab.video.folder import write_folder
-
-    if args.suggest < 1:
-        raise InputError("--suggest counts frames: give 1 or more")
-    if args.output is None or not is_folder_name(args.output):
-        raise InputError("--suggest writes frames into a folder; give one with -o, a name without a dot")
-    if args.input.is_dir() and films_in(args.input):
-        raise InputError("--suggest looks at one film; give that film as IN")
-    named = [parse_reference(text, args.input) for text in args.references]
-    check_output(args.output, args.input)
-    check_outputs({"-o": args.output}, args.input, *(path for path, _ in named))
-    film = read_video(args.input, args.deinterlace)
-    tell_of_damage(film, args.strict)
-    count = film.count()
-    check_frames(named, count)
-    cuts, references = parse_cuts(args.cuts, count), read_references(named)
-    owned = [frame for _, frame in named if frame is not None]
-    watched = tqdm(film, "looking at the film", count, unit="frame", leave=leave_bar(), file=sys.stderr, dynamic_ncols=True)
-    seen, cuts = sample(watched, count, owned, None if cuts == "auto" else cuts)
-    guidance, doubt = guide(film, references, cuts), None
-    if args.method and references and offers_confidence(model := Models(args).get()):
-        device = torch.device(pick_device(args.device))
-        doubt = lambda: doubts(film, guidance, model, seen.frames, args.size or 128, device)  # noqa: E731
-    found = suggest(seen, guidance, count, args.suggest, doubt)
-    if not found:
-        sys.stdout.write("no frame would mend anything: what there is explains the film\n")
-        return 0
-    wanted = {one.frame for one in found}
-    write_folder(args.output, (frame for number, frame in enumerate(film) if number in wanted), [f"{number:06d}" for number in sorted(wanted)])
-    for one in found:
-        sys.stdout.write(f"{args.output / f'{one.frame:06d}.png'}: mends frames {one.mends[0]} to {one.mends[1]}, {one.why}\n")
-    return 0
-
-
-def color_stretch(args: argparse.Namespace) -> int:
-    """Frames A to B of the finished film; the exit code."""
-    import torch
-
-    from colorlab.stretch import Manner, Stretch, recolor
-    from colorlab.video import films_in, read_video, same_file
-
-    if args.explain or args.preview is not None or args.confidence:
-        raise InputError("--frames changes the film alone; leave --explain, --preview and --confidence out")
-    if args.input.is_dir() and films_in(args.input):
-        raise InputError("--frames is of one film; give that film as IN")
-    if not args.output.exists():
-        raise InputError(f"--frames changes a finished film, and there is no {args.output} yet; colour it whole first")
-    named = [parse_reference(text, args.input) for text in args.references]
-    if any(same_file(args.output, path) for path in (args.input, *(path for path, _ in named))):
-        raise InputError(f"the output {args.output} is also the input; give the finished film as OUT")
-    check_outputs({"-o": args.output}, args.input, *(path for path, _ in named))
-    film = read_video(args.input, args.deinterlace)
-    if args.strict:  # what else is damaged was said when the film was coloured whole
-        tell_of_damage(film, strict=True)
-    first, last = parse_stretch(args.frames, film.count())
-    check_frames(named, film.count())
-    if outside := [frame for _, frame in named if frame is not None and not first <= frame <= last]:
-        raise InputError(f"the reference for frame {outside[0]} lies outside --frames {args.frames}; the stretch is coloured by its own")
-    references = read_references([one._replace(frame=None if one.frame is None else one.frame - first) for one in named])
-    cuts = parse_cuts(args.cuts, film.count())
-    cuts = cuts if cuts == "auto" else tuple(cut - first for cut in cuts if first < cut <= last)
-    device = pick_device(args.device)
-    manner = Manner(Models(args).get(), args.size, torch.device(device), args.saturation, args.lossless, args.rate)
-    with progress(last - first + 1, f"{args.method} on {device}") as bar:
-        recolor(Stretch(film, first, last), args.output, references, cuts, manner, bar.update)
-    sys.stdout.write(f"{args.output}: frames {first} to {last} coloured anew\n")
-    return 0
-
-
 def check_batch(args: argparse.Namespace, films: list[Path]) -> None:
     """Raise InputError where two films of a folder would get one output, one contact sheet or, by {name}, one reference."""
     from colorlab.video.names import check_names
@@ -273,7 +172,7 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     from colorlab.video import check_output, check_writable, read_video, same_file
 
     named = [parse_reference(text, task.input) for text in args.references]
-    reads = [task.input, *(path for path, _ in named)]
+    reads = [task.input, *(path for path, _ in named), *([Path(args.palette)] if args.palette and Path(args.palette).is_file() else [])]
     sheet_only = task.output.suffix.lower() in SHEETS and (args.explain or args.preview is not None)
     point = parse_point(args.explain) if args.explain else None
     sheets = {"--explain": task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png")} if point else (
@@ -293,7 +192,10 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     count = film.count()
     check_frames(named, count)
     cuts = parse_cuts(args.cuts, count)
-    references = read_references(named)
+    references, palette = read_references(named), None
+    if args.palette:
+        from colorlab.palette import read_palette
+        palette = read_palette(args.palette)
     models = models or Models(args)
     job = _job(args, task, film, named, models)
     finished = done is not None and done.get(task.output.name) == job.identity and task.output.exists()
@@ -309,6 +211,10 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
             raise InputError(f"cannot write {path}: that folder is not empty but holds the frames of another job; give a new name or empty "
                              "it first")
     guidance = find_guidance(film, references, cuts, job, count)
+    name_contradictions(guidance, named)
+    if palette is not None:
+        from colorlab.palette import with_palette
+        guidance = with_palette(guidance, film, palette)
     if point is not None:
         return write_explanation(job, guidance, point, task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png"))
     if args.preview is not None:
@@ -347,6 +253,9 @@ def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[
     from colorlab.restoring import Job
 
     settings = {"method": args.method, "weights": weights_of(args), "references": references_identity(named), "cuts": args.cuts}
+    if args.palette:
+        from colorlab.palette import read_palette
+        settings["palette"] = str(read_palette(args.palette).tolist())
     job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment,
               args.saturation, args.lossless)
     assert job.description  # looked at now: what the film is at the end is compared with what it was
@@ -370,6 +279,16 @@ def find_guidance(film: Film | Folder, references: list | None, cuts: str | tupl
         if not guidance.own(start):
             sys.stderr.write(f"the scene from frame {start} on has no coloured frame of its own: it starts from the picture most like it\n")
     return guidance
+
+
+def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
+    """A line for each two references that give one thing two colours."""
+    from colorlab.contradictions import contradictions
+
+    for pair in contradictions(guidance):
+        one, other = (f"{path.name}{'' if frame is None else f'@{frame}'}" for path, frame in (named[pair.one], named[pair.other]))
+        sys.stderr.write(f"{one} and {other} contradict each other: {100 * pair.share:.0f} % of what both show has two colours, "
+                         f"{pair.distance:.0f} units of ab apart\n")
 
 
 def color(job: Job, guidance: Guidance, count: int, method: str) -> int:

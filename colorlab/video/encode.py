@@ -15,10 +15,10 @@ from av.video.reformatter import VideoReformatter
 from colorlab.errors import InputError
 from colorlab.video.copied import Copied, name_like
 from colorlab.video.extras import left_out as streams_left_out
-from colorlab.video.fields import ORDERS, Filtered, woven
+from colorlab.video.fields import ORDERS, marked_as
 from colorlab.video.film import ANY_TAGS, Film, Stamp, open_film, picture_stream
 from colorlab.video.luma import keep_luma
-from colorlab.video.pixels import BT709, RGB, Colors, Turn, guessed_matrix, rgb_to_frame, tag
+from colorlab.video.pixels import BT709, RGB, Colors, Turn, guessed_matrix, rgb_to_frame
 from colorlab.video.shots import Shot
 from colorlab.whole import check_writable, whole
 
@@ -70,7 +70,6 @@ class Encoder:
         options = options | interlaced_options(self.fields, codec, like)
         if like and like.hdr and codec == "libx264":
             options["x264-params"] += ":" + like.hdr.for_x264()
-        self.flags = Filtered(("setfield", self.fields)) if self.fields else None
         self.colors = like_colors(like, height, width)
         self.pix_fmt = like_format(like, height, width, DEPTHS[codec])
         self.time_base = time_base_of(like, rate)
@@ -106,7 +105,7 @@ class Encoder:
 
         source: what the frame was coloured from. Its luma is kept, where the film has the same matrix.
         """
-        frame = self._frame(rgb)
+        frame = rgb_to_frame(rgb, self.pix_fmt, self.colors, self.reformatter, self.fields)
         if source is not None and source.luma is not None:
             keep_luma(frame, source.luma, rgb, source.rgb, self.colors)
         self._encode(frame)
@@ -119,22 +118,11 @@ class Encoder:
     def _encode(self, frame: av.VideoFrame) -> None:
         stamp = next(self.stamps)
         frame.pts, frame.time_base = stamp.start, self.time_base
-        if self.flags:
-            frame = next(self.flags.push(frame))
+        frame = marked_as(frame, self.fields)
         frame.duration = stamp.duration
         self.output.mux(self.stream.encode(frame))
         if self.copied:
             self.copied.until(float(stamp.start * self.time_base))
-
-    def _frame(self, rgb: np.ndarray) -> av.VideoFrame:
-        def converted(picture: np.ndarray) -> av.VideoFrame:
-            return rgb_to_frame(picture, self.pix_fmt, self.colors, self.reformatter)
-
-        if not (self.fields and "420" in self.pix_fmt):
-            return converted(rgb)
-        frame = woven(rgb, converted)
-        tag(frame, self.colors)
-        return frame
 
     def pass_on(self, packet: av.Packet) -> None:
         """Add a frame that an encoder of the same settings has made already, stamped in `time_base`; all frames of a film come so, or none."""
@@ -167,7 +155,8 @@ def interlaced_options(fields: str, codec: str, like: Film | None) -> dict[str, 
     if not fields:
         return {}
     if codec == "libvpx-vp9":
-        raise InputError(f"{like.path} is interlaced and a .webm cannot be; deinterlace it (--deinterlace), or give the output a name in .mkv or .mp4")
+        raise InputError(f"{like.path} is interlaced and a .webm cannot be; deinterlace it (--deinterlace), or give the output a name in .mkv "
+                         "or .mp4")
     if like.turn != Turn():
         raise InputError(f"{like.path} is interlaced and turned on its side, where fields are no lines; deinterlace it (--deinterlace)")
     return {"field_order": ORDERS[fields], **({"flags": "+ildct+ilme"} if codec == "libx264" else {})}

@@ -98,7 +98,8 @@ def streams_of(path: Path) -> str:
         parts = []
         for stream in container.streams:
             what = "cover" if stream in covers(container) else words.get(stream.type, stream.type)
-            parts.append(" ".join(filter(None, (_codec(stream) if stream.codec_context else "", what, stream.metadata.get("language", "").replace("und", "")))))
+            language = stream.metadata.get("language", "").replace("und", "")
+            parts.append(" ".join(filter(None, (_codec(stream) if stream.codec_context else "", what, language))))
         return ", ".join(parts + ([f"{len(container.chapters())} chapters"] if container.chapters() else []))
 
 

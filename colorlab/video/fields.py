@@ -1,19 +1,16 @@
 """Interlaced film: two pictures in one frame, one in the even lines and one in the odd, half a frame's time apart.
 
 Where colour has half the lines of lightness (4:2:0), lines of colour belong to one field each, and are enlarged and shrunk within it: across
-the fields the colour of one moment would be mixed into the other.
+the fields the colour of one moment would be mixed into the other. swscale does so with frames that are marked as interlaced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import av
-import numpy as np
 from av.filter import Graph
-
-from colorlab.video.pixels import plane_of
 
 ORDERS = {"tff": "tt", "bff": "bb"}  # top or bottom field first: as filters call it, and as encoders do
 NAMES = {"tff": "top field first", "bff": "bottom field first", "": "progressive"}
@@ -50,6 +47,11 @@ class Filtered:
         return graph
 
 
+def marked_as(frame: av.VideoFrame, fields: str) -> av.VideoFrame:
+    """The frame, marked as made of two fields, tff or bff; as it is where fields is ""."""
+    return next(Filtered(("setfield", fields)).push(frame)) if fields else frame
+
+
 def field_order(frame: av.VideoFrame) -> str:
     """tff, bff, or "" for a progressive frame, as its flags say; one that cannot be taken apart into fields counts as progressive."""
     if not frame.interlaced_frame or frame.height % 2:
@@ -66,29 +68,3 @@ def deinterlaced(frames: Iterable[av.VideoFrame], flagged: bool) -> Iterator[av.
     for frame in frames:
         yield from chain.push(frame)
     yield from chain.push(None)
-
-
-def has_colors_of_fields(frame: av.VideoFrame) -> bool:
-    """Whether lines of colour are fewer than those of lightness, and can be told apart by field."""
-    return len(frame.planes) > 1 and frame.format.chroma_height(16) == 8 and frame.height % 4 == 0
-
-
-def split_fields(frame: av.VideoFrame) -> tuple[av.VideoFrame, av.VideoFrame]:
-    """The even lines and the odd lines of a frame as two frames of half the height, with its tags."""
-    fields = []
-    for first in (0, 1):
-        field = av.VideoFrame(frame.width, frame.height // 2, frame.format.name)
-        for number in range(len(frame.planes)):
-            plane_of(field, number)[:] = plane_of(frame, number)[first::2]
-        field.colorspace, field.color_range = frame.colorspace, frame.color_range
-        fields.append(field)
-    return fields[0], fields[1]
-
-
-def woven(rgb: np.ndarray, to_frame: Callable[[np.ndarray], av.VideoFrame]) -> av.VideoFrame:
-    """(H, W, 3) -> a frame whose fields `to_frame` makes one by one."""
-    fields = [to_frame(rgb[first::2]) for first in (0, 1)]
-    frame = av.VideoFrame(rgb.shape[1], rgb.shape[0], fields[0].format.name)
-    for number in range(len(frame.planes)):
-        plane_of(frame, number)[0::2], plane_of(frame, number)[1::2] = (plane_of(field, number) for field in fields)
-    return frame

@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 
 from colorlab.errors import InputError
 from colorlab.video.extras import HDR, hdr_of, marked
-from colorlab.video.fields import deinterlaced, field_order, has_colors_of_fields, split_fields
+from colorlab.video.fields import deinterlaced, field_order
 from colorlab.video.luma import luma_of
 from colorlab.video.pixels import MATRICES, Colors, Turn, colors_of, frame_to_rgb, turn_of
 from colorlab.video.shots import Shot
@@ -92,7 +92,7 @@ class Film:
         reformatter = VideoReformatter()
         for number, frame in enumerate(self._frames()):
             if number >= first:
-                yield self.turn.apply(self._rgb(frame, reformatter))
+                yield self.turn.apply(frame_to_rgb(frame, self.colors, reformatter))
 
     def shots_from(self, first: int) -> Iterator[Shot]:
         """The same as pictures of all the bits that the film stores, with its luma."""
@@ -100,14 +100,8 @@ class Film:
         for number, frame in enumerate(self._frames()):
             if number >= first:
                 luma = luma_of(frame, self.colors, reformatter)
-                yield Shot(self.turn.apply(self._rgb(frame, reformatter, deep=True)),
+                yield Shot(self.turn.apply(frame_to_rgb(frame, self.colors, reformatter, deep=True)),
                            luma and luma._replace(codes=self.turn.apply(luma.codes)))
-
-    def _rgb(self, frame: av.VideoFrame, reformatter: VideoReformatter, deep: bool = False) -> np.ndarray:
-        if not (frame.interlaced_frame and has_colors_of_fields(frame)):
-            return frame_to_rgb(frame, self.colors, reformatter, deep)
-        fields = [frame_to_rgb(field, self.colors, reformatter, deep) for field in split_fields(frame)]
-        return np.stack(fields, 1).reshape(frame.height, *fields[0].shape[1:])  # (H, W, 3), line by line in turn
 
     @cached_property
     def fields(self) -> str:

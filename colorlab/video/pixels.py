@@ -19,6 +19,8 @@ from av import VideoFrame
 from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from colorlab.video.fields import marked_as
+
 RGB, BT709, UNSPECIFIED, BT470BG, BT601 = 0, 1, 2, 5, 6  # H.273 matrix coefficients; BT.470BG's are BT.601's
 SWSCALE_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}  # H.273 -> swscale's own numbers
 LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593),
@@ -94,20 +96,23 @@ def _grey_to_rgb(frame: VideoFrame, full: bool, deep: bool) -> np.ndarray:
     return np.repeat(table[rows][..., None], 3, axis=-1)  # (H, W, 3)
 
 
-def rgb_to_frame(rgb: np.ndarray, pix_fmt: str, colors: Colors, reformatter: VideoReformatter) -> VideoFrame:
-    """(H, W, 3) uint8 or uint16 RGB -> a frame to encode, in `pix_fmt` (a YUV one), carrying the tags of `colors`."""
+def rgb_to_frame(rgb: np.ndarray, pix_fmt: str, colors: Colors, reformatter: VideoReformatter, fields: str = "") -> VideoFrame:
+    """(H, W, 3) uint8 or uint16 RGB -> a frame to encode, in `pix_fmt` (a YUV one), carrying the tags of `colors`.
+
+    fields: tff or bff for a frame of two fields, whose colours are not mixed.
+    """
     if rgb.dtype == np.uint16:
-        frame = _deep_frame(rgb, pix_fmt, colors)
+        frame = _deep_frame(rgb, pix_fmt, colors, bool(fields))
         tag(frame, colors)
         return frame
-    source = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    source = marked_as(VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), fields)
     frame = reformatter.reformat(source, format=pix_fmt, interpolation=BEST, dst_colorspace=SWSCALE_MATRIX[colors.matrix],
                                  src_color_range=FULL, dst_color_range=FULL if colors.full else LIMITED, threads=1)
     tag(frame, colors)
     return frame
 
 
-def _deep_frame(rgb: np.ndarray, pix_fmt: str, colors: Colors) -> VideoFrame:
+def _deep_frame(rgb: np.ndarray, pix_fmt: str, colors: Colors, fields: bool) -> VideoFrame:
     """(H, W, 3) uint16 RGB -> a planar YUV frame by the standards' own equations, rounded once; swscale's grey of 16 bits is off by a code."""
     frame = VideoFrame(rgb.shape[1], rgb.shape[0], pix_fmt)
     bits = frame.format.components[0].bits
@@ -120,9 +125,21 @@ def _deep_frame(rgb: np.ndarray, pix_fmt: str, colors: Colors) -> VideoFrame:
     for number, zero in enumerate(zeros):
         plane = plane_of(frame, number)
         (h, w), (H, W) = plane.shape, rgb.shape[:2]
-        channel = samples[..., number].reshape(h, H // h, w, W // w).mean((1, 3)) if number else samples[..., 0]
+        channel = samples[..., number].reshape(H, w, W // w).mean(-1) if number else samples[..., 0]
+        if h < H:
+            channel = _half_the_lines(channel, fields)
         plane[:] = np.rint(channel + zero).clip(0, 2**bits - 1)
     return frame
+
+
+def _half_the_lines(channel: np.ndarray, fields: bool) -> np.ndarray:
+    """(H, w) -> (H / 2, w): the mean of every two lines; in fields those of each field by itself, where a sample lies a quarter of the way from
+    the first of its two lines in the top field and three quarters in the bottom one, as MPEG-2 and its heirs have it."""
+    if not fields:
+        return channel.reshape(-1, 2, channel.shape[1]).mean(1)
+    top, bottom = (channel[first::2].reshape(-1, 2, channel.shape[1]) for first in (0, 1))     # (H / 4, 2, w)
+    halves = 0.75 * top[:, 0] + 0.25 * top[:, 1], 0.25 * bottom[:, 0] + 0.75 * bottom[:, 1]
+    return np.stack(halves, 1).reshape(-1, channel.shape[1])
 
 
 def plane_of(frame: VideoFrame, number: int) -> np.ndarray:

@@ -45,7 +45,8 @@ def _by_profile(image: Image.Image, profile: bytes, name: object) -> Image.Image
     try:
         converted = ImageCms.applyTransform(opaque, _transform(profile, opaque.mode))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        warnings.warn(f"{name}: its colour profile cannot be used ({str(error).splitlines()[0]}); its colours are taken as sRGB", InputWarning, stacklevel=2)
+        warnings.warn(f"{name}: its colour profile cannot be used ({str(error).splitlines()[0]}); its colours are taken as sRGB", InputWarning,
+                      stacklevel=2)
         return image
     if alpha is not None:
         converted.putalpha(alpha)

@@ -8,9 +8,11 @@ from av.video.reformatter import VideoReformatter
 from films import flagged, planar, planes_of, save_film
 from PIL import Image
 
+from colorlab.baselines import Copy
 from colorlab.cli import colorize as command
 from colorlab.cli import main
 from colorlab.coloring import apart, together
+from colorlab.restoring import Job
 from colorlab.video import read_video
 from colorlab.video.fields import field_order
 from colorlab.video.pixels import Colors, plane_of, rgb_to_frame
@@ -211,3 +213,9 @@ def test_lines_that_no_field_shares_alike_keep_their_colour_by_finer_sampling(tm
     source = save_film(tmp_path / "in.mkv", frames, codec="ffv1")
     assert colorize(source, out="out.mp4") == 0 and orders(tmp_path / "out.mp4") == {"tff"}
     assert read_video(tmp_path / "out.mp4").size == (66, 96)
+
+
+def test_work_done_with_deinterlacing_is_not_taken_up_without_it(tmp_path):
+    path = save_film(tmp_path / "combed.mp4", [np.zeros((32, 48, 3), np.uint8)] * 2)  # no flags: its fields are "" both ways
+    jobs = [Job(read_video(path, asked), tmp_path / "out.mp4", Copy(), None, torch.device("cpu"), {}) for asked in (False, True)]
+    assert jobs[0].identity != jobs[1].identity

@@ -8,7 +8,10 @@ from films import grey_ramp, packets, planes_of, save_film, with_tone
 from PIL import Image
 
 from colorlab.cli import main
+from colorlab.locks import alone
+from colorlab.restoring import work_folder
 from colorlab.video import read_video
+from colorlab.video.damage import Damage
 
 RED, BLUE = (150, 100, 100), (100, 100, 150)
 
@@ -81,3 +84,25 @@ def test_only_a_finished_film_of_ours_is_changed(film, capsys):
     assert colorize(film, "blue.png", "foreign.mp4", "--frames", "0-3") == 2 and "was not made by this version" in capsys.readouterr().err
     save_film(film.parent / "short.mp4", grey_ramp(20))
     assert colorize(film, "blue.png", "short.mp4", "--frames", "0-3") == 2 and "has 20 frames and the film 24" in capsys.readouterr().err
+
+
+def test_a_film_that_another_run_is_at_work_on_is_left_alone(film, capsys):
+    out = film.parent / "out.mp4"
+    assert colorize(film, "red.png", "out.mp4") == 0
+    held = out.read_bytes()
+    work_folder(out).mkdir()
+    with alone(work_folder(out) / "lock", out, ""):
+        assert colorize(film, "blue.png", "out.mp4", "--frames", "0-3") == 2 and "another run is at work" in capsys.readouterr().err
+    assert out.read_bytes() == held
+
+
+def test_a_folder_of_frames_with_a_stretch_anew_is_still_known_as_done(film, capsys):
+    assert colorize(film, "red.png", "out") == 0 and colorize(film, "blue.png", "out", "--frames", "0-3") == 0
+    assert colorize(film, "red.png", "out") == 0 and "done before" in capsys.readouterr().err
+    assert (redness(film.parent / "out") < 0).tolist() == [True] * 4 + [False] * 20
+
+
+def test_no_stretch_of_a_damaged_film_where_that_is_refused(film, capsys, monkeypatch):
+    assert colorize(film, "red.png", "out.mp4") == 0
+    monkeypatch.setattr("colorlab.video.damage.damage_of", lambda film, on_frame: Damage(1, 5, 0))
+    assert colorize(film, "blue.png", "out.mp4", "--frames", "0-3", "--strict") == 2 and "is damaged" in capsys.readouterr().err

@@ -21,8 +21,9 @@ from colorlab.video.shots import Shot, eight_bits
 from colorlab.whole import check_writable, whole
 
 PICTURES = (".png", ".jpg", ".jpeg")
-# Formats of pictures that are read, whatever a file's name says: others start programs (PostScript), or fetch.
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
+# Formats of pictures that are read, whatever a file's name says: others start programs (PostScript), or fetch. Pillow reads MPO as a kind of JPEG,
+# and looks no further after a name that it does not know, as AVIF is to older ones.
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
 FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".ts", ".wmv", ".flv")
 TURNS = dict(zip(range(2, 9), (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
                                Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90)))

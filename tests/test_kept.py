@@ -94,8 +94,8 @@ def test_damaged_work_is_made_anew(film, tmp_path, name, damage, kept):
 
 
 def test_what_is_joined_is_counted(film, tmp_path, monkeypatch):
-    def fewer(path, segments, like, rate, copied, frames):
-        return join_segments(path, segments[:-1], like, rate, copied, frames)
+    def fewer(path, segments, *more):
+        return join_segments(path, segments[:-1], *more)
 
     monkeypatch.setattr("colorlab.tracks.join_segments", fewer)
     with pytest.raises(InputError, match="its segments hold 24 frames of 25"):

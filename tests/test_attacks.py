@@ -19,7 +19,7 @@ import pytest
 import torch
 from attacks.mutations import BOOK, record
 from films import save_film
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import colorlab
 from colorlab import datasets, experiments
@@ -220,13 +220,14 @@ def png(width, height, *chunks):
 
 
 @pytest.mark.parametrize("raw", [png(30000, 30000), png(4, 4, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000)))), png(4, 4),
-                                 b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
+                                 b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"])
 def test_a_hostile_picture_is_one_line_and_starts_nothing(tmp_path, monkeypatch, raw):
-    monkeypatch.setattr(subprocess, "Popen", None)
-    monkeypatch.setattr(subprocess, "check_call", None)
+    monkeypatch.setattr(subprocess, "check_call", lambda *_, **__: (tmp_path / "started").touch())
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", "gs")
     (tmp_path / "a.png").write_bytes(raw)
     with pytest.raises(InputError):
         read_image(tmp_path / "a.png")
+    assert not (tmp_path / "started").exists()
 
 
 def test_a_playlist_leads_to_no_other_file(film, tmp_path):

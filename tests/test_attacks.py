@@ -269,7 +269,7 @@ def test_damage_is_counted_and_placed(film, scratched):
 
 def test_a_damaged_film_is_coloured_with_one_warning_or_refused(scratched, tmp_path, capsys):
     given = ("colorize", str(scratched), "--reference", f"{tmp_path / 'ref.png'}@0", "--method", "copy", "-o", str(tmp_path / "out.mkv"))
-    assert "1 errors in its pictures" in refused(capsys, *given, "--strict") and not (tmp_path / "out.mkv").exists()
+    assert "1 error in its pictures" in refused(capsys, *given, "--strict") and not (tmp_path / "out.mkv").exists()
     assert main(list(given)) == 0
     assert capsys.readouterr().err.count("warning: ") == 1 and read_video(tmp_path / "out.mkv").count() == 8
     assert "is damaged" in refused(capsys, "evaluate", scratched, scratched, "--metrics", "psnr", "--strict")

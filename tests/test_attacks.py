@@ -19,7 +19,7 @@ import pytest
 import torch
 from attacks.mutations import BOOK, record
 from films import save_film
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import colorlab
 from colorlab import datasets, experiments
@@ -220,13 +220,14 @@ def png(width, height, *chunks):
 
 
 @pytest.mark.parametrize("raw", [png(30000, 30000), png(4, 4, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000)))), png(4, 4),
-                                 b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
+                                 b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"])
 def test_a_hostile_picture_is_one_line_and_starts_nothing(tmp_path, monkeypatch, raw):
-    monkeypatch.setattr(subprocess, "Popen", None)
-    monkeypatch.setattr(subprocess, "check_call", None)
+    monkeypatch.setattr(subprocess, "check_call", lambda *_, **__: (tmp_path / "started").touch())
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", "gs")
     (tmp_path / "a.png").write_bytes(raw)
     with pytest.raises(InputError):
         read_image(tmp_path / "a.png")
+    assert not (tmp_path / "started").exists()
 
 
 def test_a_playlist_leads_to_no_other_file(film, tmp_path):
@@ -268,7 +269,7 @@ def test_damage_is_counted_and_placed(film, scratched):
 
 def test_a_damaged_film_is_coloured_with_one_warning_or_refused(scratched, tmp_path, capsys):
     given = ("colorize", str(scratched), "--reference", f"{tmp_path / 'ref.png'}@0", "--method", "copy", "-o", str(tmp_path / "out.mkv"))
-    assert "1 errors in its pictures" in refused(capsys, *given, "--strict") and not (tmp_path / "out.mkv").exists()
+    assert "1 error in its pictures" in refused(capsys, *given, "--strict") and not (tmp_path / "out.mkv").exists()
     assert main(list(given)) == 0
     assert capsys.readouterr().err.count("warning: ") == 1 and read_video(tmp_path / "out.mkv").count() == 8
     assert "is damaged" in refused(capsys, "evaluate", scratched, scratched, "--metrics", "psnr", "--strict")

@@ -117,6 +117,7 @@ def attacked(name: str, attack: Attack, times: int, rng: random.Random, home: Pa
             wrong.append(f"given again: exit code {code}: {said[-500:]}")
         elif (left := attack.left(out)) != expected:
             wrong.append(f"left {left}, not {expected}")
+        sys.stderr.write(f"{name}: {done} kills, {len(wrong)} wrong\n")
         shutil.rmtree(out)
     sys.stdout.write(f"{name}: {done} kills, {took:.1f} s in peace, {len(wrong)} wrong\n")
     sys.stdout.flush()

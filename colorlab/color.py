@@ -74,15 +74,20 @@ def join_lab(l: Tensor, ab: Tensor) -> Tensor:
 
 
 def frames_to_rgb(frames: np.ndarray | Tensor) -> Tensor:
-    """uint8 (T, H, W, 3) or (H, W, 3), as films and picture files hold them -> float32 (T, 3, H, W) or (3, H, W) in [0, 1]."""
+    """uint8 (T, H, W, 3) or (H, W, 3), as films and picture files hold them -> float32 (T, 3, H, W) or (3, H, W) in [0, 1].
+
+    Frames of more than 8 bits come as uint16 of 0 to 65535.
+    """
     frames = torch.as_tensor(frames)
-    if frames.dtype != torch.uint8 or frames.ndim not in (3, 4) or frames.shape[-1] != 3:
+    if frames.dtype not in (torch.uint8, torch.uint16) or frames.ndim not in (3, 4) or frames.shape[-1] != 3:
         raise ValueError(f"frames are uint8 shaped (T, H, W, 3) or (H, W, 3), got {frames.dtype} {tuple(frames.shape)}")
-    return frames.movedim(-1, -3).contiguous().float().div_(255)
+    return frames.movedim(-1, -3).contiguous().float().div_(65535 if frames.dtype == torch.uint16 else 255)
 
 
-def rgb_to_frames(rgb: Tensor) -> np.ndarray:
-    """(..., 3, H, W) in [0, 1] -> uint8 (..., H, W, 3), rounded to the nearest level and clipped."""
+def rgb_to_frames(rgb: Tensor, deep: bool = False) -> np.ndarray:
+    """(..., 3, H, W) in [0, 1] -> uint8 (..., H, W, 3), rounded to the nearest level and clipped; deep: uint16 of 0 to 65535."""
+    if deep:
+        return rgb.detach().float().mul(65535).round_().clamp_(0, 65535).int().movedim(-3, -1).contiguous().cpu().numpy().astype(np.uint16)
     levels = rgb.detach().float().mul(255).round_().clamp_(0, 255)
     return levels.to(torch.uint8).movedim(-3, -1).contiguous().cpu().numpy()
 

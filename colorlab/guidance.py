@@ -80,11 +80,11 @@ class Guidance:
             found = found._replace(picture=over_grey(found.picture, self.beneath[found.frame]))
         return (found._replace(frame=None),)
 
-    def start(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device) -> object:
-        """The model's state at the first frame of a scene."""
-        return model.start(self.to_lab(start, opening, model, size, device))
+    def start(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device, pictures: int = 1) -> object:
+        """The model's state at the first frame of a scene. pictures: how many of each frame the model is shown (2: its fields)."""
+        return model.start(self.to_lab(start, opening, model, size, device, pictures))
 
-    def to_lab(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device
+    def to_lab(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device, pictures: int = 1
                ) -> Tensor | list[Tensor | tuple[int, Tensor]] | None:
         """A scene's references as `model.start` takes them: Lab (1, 3, H, W), no larger than the network sees the film.
 
@@ -100,7 +100,7 @@ class Guidance:
             return None
         if len(chosen) == 1 and chosen[0].frame is None:
             return images[0]
-        return [images[n] if given.frame is None else (given.frame, images[n]) for n, given in enumerate(chosen)]
+        return [images[n] if given.frame is None else (given.frame * pictures, images[n]) for n, given in enumerate(chosen)]
 
 
 def guide(frames: Iterable[Picture], references: Pictures, cuts: Cuts = None, shown: Callable[[Iterable], Iterable] = iter) -> Guidance:
@@ -229,9 +229,10 @@ def _given(item: Picture | tuple[int, Picture]) -> Given:
     return Given(int(item[0]) if paired else None, picture)
 
 
-def check_picture(picture: object, name: str, alpha: bool = False) -> Picture:
-    """The picture, if it is uint8 (H, W, 3), or (H, W, 4) where alpha is allowed; else InputError."""
-    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] not in (3, 4 if alpha else 3):
+def check_picture(picture: object, name: str, alpha: bool = False, deep: bool = False) -> Picture:
+    """The picture, if it is uint8 (H, W, 3), or (H, W, 4) where alpha is allowed, or uint16 where it may be deep; else InputError."""
+    types = (np.uint8, np.uint16) if deep else (np.uint8,)
+    if not isinstance(picture, np.ndarray) or picture.dtype not in types or picture.ndim != 3 or picture.shape[-1] not in (3, 4 if alpha else 3):
         got = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
         raise InputError(f"{name} is {got}; a picture here is a uint8 array (H, W, 3) of RGB, as read_video() and read_image() give it")
     return picture

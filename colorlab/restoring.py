@@ -9,8 +9,8 @@ Work in progress lies beside the output, in a hidden folder `.NAME.unfinished`:
     000003.state        the model's state after three segments
     000003.json         what the third segment is made of, with checksums (kept.py)
 
-A segment counts once its record and the state after it are there, and as long as all is as recorded. Killed at any moment, the same job goes on from the last such state, to the bit:
-the film that comes out is the one that an undisturbed run makes. An .mp4 or .mov has the same bytes, and so has every PNG of a folder; a
+A segment counts once its record and the state after it are there, and as long as all is as recorded. Killed at any moment, the same job goes
+on from the last such state, to the bit: the film that comes out is the one that an undisturbed run makes. An .mp4 or .mov has the same bytes, and so has every PNG of a folder; a
 Matroska file has the same packets and a random identifier of its own. (The same machine, the same versions and the
 same number of threads: arithmetic differs between those.) When the output stands under its name, the folder is removed.
 """
@@ -22,7 +22,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
+import numpy as np
 import torch
 from torch import nn
 
@@ -45,6 +47,7 @@ from colorlab.pipeline import ahead, behind
 from colorlab.states import load_state, save_state
 from colorlab.tracks import made_by, open_track
 from colorlab.video import Film, Folder, is_folder_name
+from colorlab.video.shots import Shot
 from colorlab.whole import NO_ROOM, read_json, remove_leftovers, room_for, write_json
 
 SEGMENT = 96        # frames, the shortest segment; about as far apart as a player's jumps may be
@@ -73,17 +76,20 @@ class Job:
     rate: Fraction | float = 24.0     # where the film is a folder and the output is not
     confidence: Path | None = None    # where the map of how sure each pixel is goes: a film or a folder, as the output
     segment: int = SEGMENT
+    saturation: float = 1.0
+    lossless: bool = False            # FFV1 in Matroska
     precision: str = "float32"        # in what the network computes
 
     @property
     def folder(self) -> Path:
-        return self.output.with_name(f".{self.output.name}.unfinished")
+        return work_folder(self.output)
 
     @cached_property
     def description(self) -> dict[str, str]:
         """All that the result depends on."""
         own = {"input": file_identity(self.film), "model": model_identity(self.model), "size": str(self.size), "device": self.device.type,
-               "rate": str(self.rate), "confidence": str(self.confidence), "segment": str(self.segment),
+               "rate": str(self.rate), "confidence": str(self.confidence), "segment": str(self.segment), "saturation": str(self.saturation),
+               "lossless": str(self.lossless), "fields": self.film.fields, "deinterlace": str(getattr(self.film, "deinterlace", False)),
                "precision": self.precision,
                "versions": f"colorlab {colorlab.__version__}, torch {torch.__version__}"}
         return own | dict(self.settings)
@@ -167,18 +173,25 @@ def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lam
 
 def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callable[[int], None]) -> int:
     """Write the segments that are missing, then the output."""
-    tracks = [open_track(job.folder / "picture", job.output, job.film, job.rate, copied=True, mark=job.identity)]
+    tracks = [open_track(job.folder / "picture", job.output, job.film, job.rate, copied=True, lossless=job.lossless, mark=job.identity)]
     if job.confidence is not None:
         tracks.append(open_track(job.folder / "confidence", job.confidence, job.film, job.rate, copied=False, mark=job.identity))
     for track in tracks:
         track.go_on(done.segments, done.frames)
     place = load_state(job.state_file(done.segments), job.device) if done.segments else Place()
     begun, number = place.frame, done.segments
+    sources: deque[Shot] = deque()  # of the frames that are being coloured or wait to be written
+
+    def pictures(shots: Iterator[Shot]) -> Iterator[np.ndarray]:
+        for shot in shots:
+            sources.append(shot)
+            yield shot.rgb
 
     def keep(block: Block) -> None:
         nonlocal place, begun, number
-        for track, pictures in zip(tracks, (block.frames, block.confidence)):
-            track.write(pictures)
+        tracks[0].write(block.frames, [sources.popleft() for _ in block.frames])
+        for track in tracks[1:]:
+            track.write(block.confidence)
         place = block.after
         on_frames(len(block.frames))
         if place.frame - begun >= job.segment:
@@ -186,9 +199,9 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
             _end_segments(job, tracks, number, place)
 
     try:
-        with closing(ahead(job.film.frames_from(place.frame), DECODED_AHEAD)) as frames, behind(keep, COLORED_BEHIND) as hand_on:
-            for block in colored_blocks(frames, guidance, job.model.to(job.device), job.size, job.device, place, job.confidence is not None,
-                                        job.precision):
+        with closing(ahead(job.film.shots_from(place.frame), DECODED_AHEAD)) as shots, behind(keep, COLORED_BEHIND) as hand_on:
+            for block in colored_blocks(pictures(shots), guidance, job.model.to(job.device), job.size, job.device, place,
+                                        job.confidence is not None, job.saturation, job.film.fields, job.precision):
                 hand_on(block)
         if place.frame > begun:
             _end_segments(job, tracks, number + 1, place)
@@ -240,6 +253,11 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(entry)
         elif entry.name != "lock":
             entry.unlink()
+
+
+def work_folder(output: Path) -> Path:
+    """Where work on an output lies, and whose lock keeps others from it."""
+    return output.with_name(f".{output.name}.unfinished")
 
 
 def file_identity(film: Film | Folder) -> str:

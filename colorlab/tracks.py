@@ -7,9 +7,9 @@ begun and not ended is begun again, so a track can go on after any interruption.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import chain, count, islice
+from itertools import chain, count, islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,15 @@ from colorlab.errors import InputError
 from colorlab.video import Film, Folder, is_folder_name
 from colorlab.video.encode import Encoder, check_streams, stamps_of
 from colorlab.video.folder import save_picture
+from colorlab.video.names import check_names
 from colorlab.video.segments import join_segments
+from colorlab.video.shots import Shot, eight_bits
 
 MARK = "colorlab-job"  # the text in a PNG that says which job made it
 
 
-def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool, mark: str = "") -> FilmTrack | FolderTrack:
+def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool, lossless: bool = False, mark: str = ""
+               ) -> FilmTrack | FolderTrack:
     """The track for an output, its segments in `folder`; raises InputError where the output cannot hold the streams of `like`.
 
     mark: a folder of frames is known by it afterwards (`made_by`).
@@ -32,18 +35,18 @@ def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, 
     folder.mkdir(exist_ok=True)
     if is_folder_name(output):
         return FolderTrack(folder, output, like, mark)
-    return FilmTrack(folder, output, like, rate, copied)
+    return FilmTrack(folder, output, like, rate, copied, lossless)
 
 
 class FilmTrack:
     """A film file in the making. `copied`: the sound and all else of `like` comes along."""
 
-    def __init__(self, folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool):
-        self.folder, self.output, self.copied = folder, output, copied
+    def __init__(self, folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool, lossless: bool):
+        self.folder, self.output, self.copied, self.lossless = folder, output, copied, lossless
         self.rate = Fraction(rate).limit_denominator(1001)
         self.size = (*like.size, 3)
         self.like = like if isinstance(like, Film) else None
-        check_streams(folder / f"probe{output.suffix}", self.size, self.like if copied else None, self.rate)
+        check_streams(folder / f"probe{output.suffix}", self.size, self.like, self.rate, copied, lossless)
         self.encoder: Encoder | None = None
 
     def go_on(self, segments: int, frames: int) -> None:
@@ -51,12 +54,13 @@ class FilmTrack:
         self.number = segments
         self.stamps = islice(stamps_of(self.like, self.rate), frames, None)
 
-    def write(self, frames: np.ndarray) -> None:
-        """Add frames, (T, H, W, 3) uint8, to the segment."""
+    def write(self, frames: np.ndarray, sources: Sequence[Shot] | None = None) -> None:
+        """Add frames, (T, H, W, 3) uint8 or uint16, to the segment. sources: what they were coloured from, whose luma is kept."""
         if self.encoder is None:
-            self.encoder = Encoder(self._part(), self.size, self.like, self.rate, self.stamps, copied=False, segment_of=self.output.suffix)
-        for frame in frames:
-            self.encoder.write(frame)
+            self.encoder = Encoder(self._part(), self.size, self.like, self.rate, self.stamps, copied=False, segment_of=self.output.suffix,
+                                   lossless=self.lossless)
+        for frame, source in zip(frames, sources or repeat(None)):
+            self.encoder.write(frame, source)
 
     def end_segment(self) -> tuple[Path, ...]:
         """Finish the segment; returns its files."""
@@ -74,7 +78,7 @@ class FilmTrack:
 
     def finish(self, frames: int) -> None:
         """Join the segments, with so many frames in all, into the output."""
-        join_segments(self.output, [self._segment(n) for n in range(self.number)], self.like, self.rate, self.copied, frames)
+        join_segments(self.output, [self._segment(n) for n in range(self.number)], self.like, self.rate, self.copied, self.lossless, frames)
 
     def _segment(self, number: int) -> Path:
         return self.folder / f"{number:06d}.nut"
@@ -88,6 +92,8 @@ class FolderTrack:
 
     def __init__(self, folder: Path, output: Path, like: Film | Folder, mark: str):
         self.folder, self.output, self.like, self.mark = folder, output, like, mark
+        if isinstance(like, Folder):
+            check_names(like.files, lambda file: file.stem, "would be one file, {name}.png, on the disk of the output; rename one of them", folder)
         (folder / "frames").mkdir(exist_ok=True)
         self.written: list[Path] = []  # of the segment in the making
 
@@ -95,10 +101,10 @@ class FolderTrack:
         given = (file.stem for file in self.like.files) if isinstance(self.like, Folder) else ()
         self.names: Iterator[str] = islice(chain(given, (f"{n:05d}" for n in count())), frames, None)
 
-    def write(self, frames: np.ndarray) -> None:
+    def write(self, frames: np.ndarray, sources: Sequence[Shot] | None = None) -> None:
         for frame in frames:
             self.written.append(self.folder / "frames" / f"{next(self.names)}.png")
-            save_picture(self.written[-1], frame, {MARK: self.mark} if self.mark else {})
+            save_picture(self.written[-1], eight_bits(frame), {MARK: self.mark} if self.mark else {})
 
     def end_segment(self) -> tuple[Path, ...]:
         """A frame is a file, so there is nothing to end; returns the files."""
@@ -113,7 +119,8 @@ class FolderTrack:
         if self.mark and made_by(self.output) == self.mark:
             return
         if (found := len(list((self.folder / "frames").iterdir()))) != frames:
-            raise InputError(f"cannot write {self.output}: there are {found} files for {frames} frames in {self.folder}; remove it and begin anew")
+            raise InputError(f"cannot write {self.output}: there are {found} files for {frames} frames in {self.folder}; remove it and begin "
+                             "anew")
         if self.output.is_dir():
             self.output.rmdir()  # empty, as check_output saw to; not every system renames over a folder
         os.replace(self.folder / "frames", self.output)
@@ -122,11 +129,12 @@ class FolderTrack:
 def made_by(folder: Path) -> str | None:
     """The mark of the job that made a folder of frames; None for any other folder."""
     files = sorted(folder.glob("*.png")) if folder.is_dir() else []
-    marks = {_mark_of(file) for file in (files[0], files[-1])} if files else set()
+    marks = {mark_of(file) for file in (files[0], files[-1])} if files else set()
     return marks.pop() if len(marks) == 1 else None
 
 
-def _mark_of(picture: Path) -> str | None:
+def mark_of(picture: Path) -> str | None:
+    """The mark of the job that made a frame; None for any other picture."""
     try:
         with Image.open(picture, formats=("PNG",)) as opened:
             return opened.info.get(MARK)

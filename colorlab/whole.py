@@ -55,6 +55,19 @@ def whole(path: Path) -> Iterator[Path]:
         _in_the_making.discard(temporary.absolute())
 
 
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Lend a folder beside `path` for what is needed on the way to it; it is removed at the end, or by the next process where this one is killed."""
+    remove_leftovers(path.parent)
+    folder = _temporary(path)
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _in_the_making.discard(folder.absolute())
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file that is under its name whole or not at all, line ends as they stand in `text`."""
     with whole(path) as temporary:

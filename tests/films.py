@@ -64,6 +64,42 @@ def save_film(path: Path, frames: Sequence[av.VideoFrame], codec: str = "libx264
     return path
 
 
+def planes_of(path: Path) -> list[list[np.ndarray]]:
+    """Every frame's planes, (H, W) each, exactly as the file stores them."""
+    with av.open(str(path)) as film:
+        return [[_rows(frame, n).copy() for n in range(len(frame.planes))] for frame in film.decode(video=0)]
+
+
+def planar(pix_fmt: str, *planes: np.ndarray | int) -> av.VideoFrame:
+    """A frame with these samples: the first an array (H, W), the others arrays of their own size or one value."""
+    frame = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pix_fmt)
+    for n, samples in enumerate(planes):
+        _rows(frame, n)[:] = samples
+    return frame
+
+
+def _rows(frame: av.VideoFrame, number: int) -> np.ndarray:
+    word = np.dtype("<u2" if frame.format.components[0].bits > 8 else "u1")
+    plane = frame.planes[number]
+    return np.frombuffer(plane, word).reshape(plane.height, -1)[:, : plane.width]
+
+
+def flagged(frames: Sequence[av.VideoFrame], order: str) -> list[av.VideoFrame]:
+    """The frames, marked as made of two fields, order "tff" or "bff"."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=frames[0].width, height=frames[0].height, format=frames[0].format, time_base=Fraction(1, 24))
+    mark, sink = graph.add("setfield", order), graph.add("buffersink")
+    source.link_to(mark)
+    mark.link_to(sink)
+    graph.configure()
+    marked = []
+    for n, frame in enumerate(frames):
+        frame.pts, frame.time_base = n, Fraction(1, 24)
+        graph.push(frame)
+        marked.append(graph.pull())
+    return marked
+
+
 def grey_ramp(n: int = 10, size: tuple[int, int] = (32, 48)) -> list[av.VideoFrame]:
     """Frames of flat grey, each lighter than the one before: 20, 28, 36 ... in limited-range luma."""
     return [fill_planes(av.VideoFrame(size[1], size[0], "yuv420p"), (20 + 8 * k, 128, 128)) for k in range(n)]

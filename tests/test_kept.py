@@ -64,9 +64,18 @@ def flip(path):
     path.write_bytes(raw)
 
 
-@pytest.mark.parametrize("name", ["out.mp4", "out"])
-@pytest.mark.parametrize("damage", [cut, flip, lambda path: path.write_bytes(b""), lambda path: path.unlink(), lambda path: path.write_text("foreign")])
-@pytest.mark.parametrize("kept", ["segment", "*.state", "cuts.json", "[0-9]*2.json", "job.json"])
+def empty(path):
+    path.write_bytes(b"")
+
+
+def replace(path):
+    path.write_text("[3]")
+
+
+@pytest.mark.parametrize("name, damage, kept", [
+    *(("out.mp4", damage, "segment") for damage in (cut, flip, empty, replace, lambda path: path.unlink())), ("out", cut, "segment"),
+    ("out", flip, "segment"), *(("out.mp4", damage, "*.state") for damage in (cut, flip, empty)), ("out.mp4", cut, "cuts.json"),
+    ("out.mp4", replace, "cuts.json"), ("out.mp4", replace, "[0-9]*2.json"), ("out.mp4", empty, "job.json")])
 def test_damaged_work_is_made_anew(film, tmp_path, name, damage, kept):
     (tmp_path / "whole").mkdir()
     do(job_for(film, tmp_path / "whole" / name))
@@ -85,8 +94,8 @@ def test_damaged_work_is_made_anew(film, tmp_path, name, damage, kept):
 
 
 def test_what_is_joined_is_counted(film, tmp_path, monkeypatch):
-    def fewer(path, segments, like, rate, copied, frames):
-        return join_segments(path, segments[:-1], like, rate, copied, frames)
+    def fewer(path, segments, *more):
+        return join_segments(path, segments[:-1], *more)
 
     monkeypatch.setattr("colorlab.tracks.join_segments", fewer)
     with pytest.raises(InputError, match="its segments hold 24 frames of 25"):

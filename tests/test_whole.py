@@ -71,6 +71,7 @@ def test_what_a_killed_process_left_goes_when_the_next_one_writes(tmp_path):
     (tmp_path / ".mine.part.txt").touch()
     with whole(tmp_path / "b.txt") as temporary:  # what is in the making now is no leftover
         temporary.write_text("b")
+        assert len(list(tmp_path.glob(".*"))) == 2  # the one in the making, and one of another kind
         whole_module._looked_through.clear()
         remove_leftovers(tmp_path)
         assert temporary.exists()

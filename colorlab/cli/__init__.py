@@ -8,13 +8,17 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
+import warnings
 from collections.abc import Sequence
 
 from colorlab.cli.terminal import open_standard_streams, stopped_like_ctrl_c
-from colorlab.errors import InputError
+from colorlab.errors import InputError, InputWarning
 
 COMMANDS = ("colorize", "evaluate", "train", "run", "sweep", "data", "weights", "doctor")
+_PYTHONS_OWN = warnings.showwarning
+FILE_NAMED_LIKE_AN_OPTION = re.compile(r"-[^=]*\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|ogv|ts|wmv|flv|png|jpe?g|json|csv)", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = given[:1] if given[:1] and given[0] in COMMANDS else COMMANDS  # one command needs the imports of no other
     for name in asked:
         importlib.import_module(f"colorlab.cli.{name}").add_parser(subparsers)
+    if (dashed := next((text for text in given if FILE_NAMED_LIKE_AN_OPTION.fullmatch(text)), None)) is not None:
+        return _fail(f"{dashed} looks like an option; if it is a file, write ./{dashed}", 2)
     args = parser.parse_args(given)
+    warnings.showwarning = _warn
     try:
         with stopped_like_ctrl_c():
             code = int(importlib.import_module(f"colorlab.cli.{args.command}").run(args) or 0)
@@ -41,6 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("standard output was closed before all was said", 1)
     except OSError as error:  # a full disk, a folder that may not be written
         return _fail(error, 1)
+
+
+def _warn(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
+    """One line for what the user should know; Python's own way for the rest."""
+    if issubclass(category, InputWarning):
+        sys.stderr.write(f"colorlab: {message}\n")
+    else:
+        _PYTHONS_OWN(message, category, *where, **more)
 
 
 def _fail(message: object, code: int) -> int:

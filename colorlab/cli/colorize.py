@@ -40,7 +40,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--reference", metavar="IMAGE[@FRAME]", action="append", default=[], dest="references",
                         help="a coloured picture; with @FRAME it is that frame of the film, counted from 0; repeat for more. Where it is "
                              "transparent its colour counts as unknown. {name} in it is the film's name without suffix")
-    parser.add_argument("--method", choices=METHODS, required=True, help="which network; copy and flow are simple baselines")
+    parser.add_argument("--palette", metavar="COLOURS",
+                        help="colours such as '#7a5c3e,#9fb4c7', or a picture of swatches: a weak reference for scenes without a picture of their own")
+    parser.add_argument("--method", choices=METHODS, help="which network; copy and flow are simple baselines")
     parser.add_argument("--preset", choices=PRESETS, default="course", help="the network's size (default: course, for a laptop)")
     parser.add_argument("--weights", metavar="W", help="none, course, released, imagenet or a file (default: course for preset course, "
                                                         "released for paper)")
@@ -58,9 +60,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                              ".png or .jpg, only that")
     parser.add_argument("--explain", metavar="FRAME,Y,X", help="instead of a film, write a picture of where the colour of this pixel comes from: "
                                                                 "OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
+    parser.add_argument("--saturation", metavar="N", type=float, default=1.0,
+                        help="multiply the colour: 0 for none, 1.2 for a little more (default: 1)")
+    parser.add_argument("--deinterlace", action="store_true",
+                        help="make one progressive picture of each frame's two fields (bwdif). Without it an interlaced film is coloured field by "
+                             "field, and stays interlaced")
+    parser.add_argument("--lossless", action="store_true", help="write FFV1, which loses nothing, into an .mkv")
+    parser.add_argument("--frames", metavar="A-B",
+                        help="colour frames A to B of the finished film OUT anew, with these references, and leave the rest of it as it is")
     parser.add_argument("--segment", metavar="N", type=int, default=96, help="frames after which an interrupted run can go on (default: 96)")
     parser.add_argument("--strict", action="store_true", help="refuse a film that is damaged anywhere; else one line says how much is")
-    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True,
+    parser.add_argument("--check", action="store_true",
+                        help="colour nothing: say in ten lines what IN is, what is kept and left out (of OUT, where it is given), what to do "
+                             "first, and how long each method takes here")
+    parser.add_argument("--suggest", metavar="N", type=int,
+                        help="colour nothing: write the N frames that most deserve a painted picture into the folder OUT, and say what each would "
+                             "mend. --reference says what there is already, --method whose doubts count")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path,
                         help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of frames, or of films for a folder of films")
 
 
@@ -86,17 +102,26 @@ class Models:
 
 def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked before the work, then do it. InputError is one line on the terminal, exit code 2."""
-    from colorlab.coloring import SMALLEST  # here, as --help needs no torch
+    from colorlab.coloring import SMALLEST, check_saturation  # here, as --help needs no torch
     from colorlab.video import films_in
 
+    if args.check or args.suggest is not None:
+        from colorlab.cli.looking import check, suggest_frames
+        return check(args) if args.check else suggest_frames(args)
+    if lacking := [name for name, value in (("--method", args.method), ("-o", args.output)) if value is None]:
+        raise InputError(f"colorize wants {' and '.join(lacking)}; or --check, to look at {args.input} only")
     if args.size is not None and args.size < SMALLEST:
         raise InputError(f"--size {args.size} is too small for a network; give {SMALLEST} or more, or leave it out for full size")
     if not 0 < args.rate <= 1000:
         raise InputError(f"--rate {args.rate:g} is no frame rate; give frames per second, such as 24")
+    check_saturation(args.saturation)
     if args.segment < 1 or (args.preview or 0) < 0:
         raise InputError("--segment and --preview count frames: give 1 or more")
-    check_reference_use(args.method, len(args.references))
+    check_reference_use(args.method, len(args.references) + (args.palette is not None))
     parse_cuts(args.cuts)
+    if args.frames:
+        from colorlab.cli.stretch import color_stretch
+        return color_stretch(args)
     if args.input.is_dir() and (films := films_in(args.input)):
         return color_films(args, films)
     return color_film(args, Task(args.input, args.output, args.confidence), None)
@@ -113,6 +138,7 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
         if not folder.parent.is_dir():
             raise InputError(f"cannot write {folder}: the folder {folder.parent} does not exist; make it first")
         folder.mkdir(exist_ok=True)
+    check_batch(args, films)
     record = args.output / DONE
     done, failed = _read(record), 0
     models = Models(args)
@@ -132,13 +158,24 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
     return 2
 
 
+def check_batch(args: argparse.Namespace, films: list[Path]) -> None:
+    """Raise InputError where two films of a folder would get one output, one contact sheet or, by {name}, one reference."""
+    from colorlab.video.names import check_names
+
+    check_names(films, lambda film: _in_folder(args.output, film).name, "would both become {name}; rename one of them", args.output)
+    if args.preview is not None:
+        check_names(films, lambda film: film.stem, "would both get the contact sheet {name}.preview.jpg; rename one of them", args.output)
+    if any("{name}" in text for text in args.references):
+        check_names(films, lambda film: film.stem, "are both {name} in --reference; rename one of them and its picture", args.output)
+
+
 def color_film(args: argparse.Namespace, task: Task, models: Models | None, done: dict[str, str] | None = None) -> int:
     """One film, with its sheets; the exit code. done: the films of a batch that are whole, and what made them; this one is added."""
     from colorlab.tracks import made_by
     from colorlab.video import check_output, check_writable, read_video, same_file
 
     named = [parse_reference(text, task.input) for text in args.references]
-    reads = [task.input, *(path for path, _ in named)]
+    reads = [task.input, *(path for path, _ in named), *([Path(args.palette)] if args.palette and Path(args.palette).is_file() else [])]
     sheet_only = task.output.suffix.lower() in SHEETS and (args.explain or args.preview is not None)
     point = parse_point(args.explain) if args.explain else None
     sheets = {"--explain": task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png")} if point else (
@@ -154,11 +191,14 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
         elif path not in own:
             check_output(path)
     check_outputs(sheets | {"--confidence": task.confidence} | ({} if sheet_only else {"-o": task.output}), *reads)
-    film = read_video(task.input)
+    film = read_video(task.input, args.deinterlace)
     count = film.count()
     check_frames(named, count)
     cuts = parse_cuts(args.cuts, count)
-    references = read_references(named)
+    references, palette = read_references(named), None
+    if args.palette:
+        from colorlab.palette import read_palette
+        palette = read_palette(args.palette)
     models = models or Models(args)
     job = _job(args, task, film, named, models)
     finished = done is not None and done.get(task.output.name) == job.identity and task.output.exists()
@@ -166,11 +206,18 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
         job.discard()
         sys.stderr.write(f"{task.output}: done before\n")
         return 0
+    if not sheet_only:
+        say_beforehand(args, task, film)
     tell_of_damage(film, args.strict)
     for path in own:
         if not job.made(path) and not point:
-            raise InputError(f"cannot write {path}: that folder is not empty but holds the frames of another job; give a new name or empty it first")
+            raise InputError(f"cannot write {path}: that folder is not empty but holds the frames of another job; give a new name or empty "
+                             "it first")
     guidance = find_guidance(film, references, cuts, job, count)
+    name_contradictions(guidance, named)
+    if palette is not None:
+        from colorlab.palette import with_palette
+        guidance = with_palette(guidance, film, palette)
     if point is not None:
         return write_explanation(job, guidance, point, task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png"))
     if args.preview is not None:
@@ -183,14 +230,37 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     return code
 
 
+def say_beforehand(args: argparse.Namespace, task: Task, film: Film | Folder) -> None:
+    """One line for what the output will lack, and one for fields that want a decision."""
+    from colorlab.video import is_folder_name
+
+    if task.input.is_dir():
+        return
+    if is_folder_name(task.output):
+        left = ["all but the pictures, of which 8 bits"]
+    else:
+        from colorlab.video.encode import left_out
+        left = left_out(film, task.output.suffix, args.lossless)
+    if not args.deinterlace:
+        from colorlab.checking import fields_line
+        words, advice = fields_line(film)
+        if advice:
+            sys.stderr.write(f"{task.input.name} is {words}; {advice[0]}\n")
+    if left:
+        sys.stderr.write(f"left out of {task.output}: {', '.join(dict.fromkeys(left))}\n")
+
+
 def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[Named], models: Models) -> Job:
     import torch
 
     from colorlab.restoring import Job
 
     settings = {"method": args.method, "weights": weights_of(args), "references": references_identity(named), "cuts": args.cuts}
+    if args.palette:
+        from colorlab.palette import read_palette
+        settings["palette"] = str(read_palette(args.palette).tolist())
     job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment,
-              precision=args.precision)
+              args.saturation, args.lossless, args.precision)
     assert job.description  # looked at now: what the film is at the end is compared with what it was
     return job
 
@@ -212,6 +282,16 @@ def find_guidance(film: Film | Folder, references: list | None, cuts: str | tupl
         if not guidance.own(start):
             sys.stderr.write(f"the scene from frame {start} on has no coloured frame of its own: it starts from the picture most like it\n")
     return guidance
+
+
+def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
+    """A line for each two references that give one thing two colours."""
+    from colorlab.contradictions import contradictions
+
+    for pair in contradictions(guidance):
+        one, other = (f"{path.name}{'' if frame is None else f'@{frame}'}" for path, frame in (named[pair.one], named[pair.other]))
+        sys.stderr.write(f"{one} and {other} contradict each other: {100 * pair.share:.0f} % of what both show has two colours, "
+                         f"{pair.distance:.0f} units of ab apart\n")
 
 
 def color(job: Job, guidance: Guidance, count: int, method: str) -> int:

@@ -104,14 +104,20 @@ def find_clips(predicted: Path, truth: Path, by_order: bool = False) -> list[tup
 def clips_in(path: Path) -> dict[str, Path] | None:
     """{name: film or folder} of a folder of clips; None for a film or a folder of frames (or what reading will refuse)."""
     from colorlab.video.folder import FILMS, PICTURES
+    from colorlab.video.names import check_names
 
     if not path.is_dir():
         return None
     entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
     if any(entry.suffix.lower() in PICTURES and entry.is_file() for entry in entries):
         return None
-    clips = [entry for entry in entries if entry.is_dir() or entry.suffix.lower() in FILMS]
-    return {clip.name if clip.is_dir() else clip.stem: clip for clip in clips} or None
+    clips = sorted(entry for entry in entries if entry.is_dir() or entry.suffix.lower() in FILMS)
+    check_names(clips, _clip_name, "are both the clip {name}; take one of the two out of the folder, or rename it")
+    return {_clip_name(clip): clip for clip in clips} or None
+
+
+def _clip_name(clip: Path) -> str:
+    return clip.name if clip.is_dir() else clip.stem
 
 
 def check_match(predicted: Film | Folder, truth: Film | Folder, by_order: bool) -> None:

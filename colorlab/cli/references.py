@@ -85,6 +85,16 @@ def parse_cuts(text: str, count: int | None = None) -> str | tuple[int, ...]:
     return cuts
 
 
+def parse_stretch(text: str, count: int) -> tuple[int, int]:
+    """A-B, two frames of the film, both included -> (first, last)."""
+    first, dash, last = text.partition("-")
+    if not (dash and all(part.strip().isascii() and part.strip().isdigit() for part in (first, last)) and int(first) <= int(last)):
+        raise InputError(f"--frames {text}: give the first and the last frame, counted from 0, such as 120-180")
+    if int(last) >= count:
+        raise InputError(f"--frames {text}: the film has {count} frames, 0 to {count - 1}")
+    return int(first), int(last)
+
+
 def parse_point(text: str) -> tuple[int, int, int]:
     """FRAME,Y,X -> three numbers."""
     parts = [part.strip() for part in text.split(",")]

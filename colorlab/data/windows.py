@@ -23,7 +23,9 @@ from colorlab.data.cache import cache_folder
 from colorlab.data.moving import moving_photograph
 from colorlab.errors import InputError
 from colorlab.places import can_write, private_folder
-from colorlab.video.folder import FILMS, FORMATS, PICTURES, natural
+from colorlab.video.folder import FILMS, FORMATS, ONE_FRAME, PICTURES, natural, orientation, upright
+from colorlab.video.names import check_names
+from colorlab.video.profiles import to_srgb
 
 STRANGERS = 8  # one loose reference in so many shows something else altogether
 FRAMINGS = ("crop", "cover", "squash")
@@ -219,9 +221,10 @@ def frame_files(path: Path) -> tuple[Path, ...]:
     """The frames of a clip as picture files, in order; a film's are unpacked into the cache first."""
     folder = path if path.is_dir() else _unpacked(path)
     files = sorted((f for f in folder.iterdir() if f.suffix.lower() in PICTURES and not f.name.startswith(".")),
-                   key=lambda f: natural(f.name))
+                   key=lambda f: (natural(f.name), f.name))
     if not files:
         raise InputError(f"no JPEG or PNG frames in {path}; give folders that hold the frames of one clip each")
+    check_names(files, lambda file: file.stem, ONE_FRAME)
     return tuple(files)
 
 
@@ -256,9 +259,9 @@ def _at_most(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(h, w) of a picture file, from its header."""
+    """(h, w) of a picture file as it stands upright, from its header."""
     with _opened(path) as image:
-        return image.height, image.width
+        return image.size if orientation(image) >= 5 else image.size[::-1]  # four of the eight swap the sides
 
 
 def read_crop(path: Path, box: tuple[float, float, float, float], size: tuple[int, int]) -> np.ndarray:
@@ -268,15 +271,18 @@ def read_crop(path: Path, box: tuple[float, float, float, float], size: tuple[in
     """
     H, W = size
     with _opened(path) as image:
-        full = image.size
+        turned = orientation(image) >= 5
+        full = image.size[::-1] if turned else image.size
         if box[2] > full[0] or box[3] > full[1]:
             raise InputError(f"{path} is {full[0]}x{full[1]} and smaller than the clip's first frame; a clip has one size")
         enough = min((box[2] - box[0]) / W, (box[3] - box[1]) / H)
-        image.draft("RGB", (int(full[0] / enough), int(full[1] / enough)))
-        ratio = image.width / full[0], image.height / full[1]
-        scaled = tuple(min(edge * ratio[i % 2], image.size[i % 2]) for i, edge in enumerate(box))
+        finest = int(full[0] / enough), int(full[1] / enough)
+        image.draft("RGB", finest[::-1] if turned else finest)
         try:
-            return np.array(image.convert("RGB").resize((W, H), Image.Resampling.BICUBIC, box=scaled, reducing_gap=3.0))
+            picture = upright(to_srgb(image, path), orientation(image)).convert("RGB")
+            ratio = picture.width / full[0], picture.height / full[1]
+            scaled = tuple(min(edge * ratio[i % 2], picture.size[i % 2]) for i, edge in enumerate(box))
+            return np.array(picture.resize((W, H), Image.Resampling.BICUBIC, box=scaled, reducing_gap=3.0))
         except Exception as error:  # of damaged bytes Pillow's readers make what they make
             raise InputError(f"{path} is damaged or cut short ({error}); copy it again or take it out") from error
 

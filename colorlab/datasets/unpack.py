@@ -58,7 +58,8 @@ def _extract(archive: Path, folder: Path, on_file: Callable[[str, int], None] | 
             if size > free:
                 raise InputError(f"{archive} does not fit on the disk of {folder.parent}")
             if size > (most := max(1 << 30, 100 * archive.stat().st_size) if limit is None else limit):
-                raise InputError(f"{archive} holds more than {most / 1e9:.1f} GB; if that is as it should be, say how much it may be with --limit GB")
+                raise InputError(f"{archive} holds more than {most / 1e9:.1f} GB; if that is as it should be, say how much it may be with "
+                                 "--limit GB")
             target.parent.mkdir(parents=True, exist_ok=True)
             with member.open() as source, target.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
@@ -103,7 +104,8 @@ def _check_end(archive: Path, opened: tarfile.TarFile) -> None:
     opened.fileobj.seek(opened.offset)
     end = opened.fileobj.read(2 * tarfile.BLOCKSIZE)
     if len(end) < 2 * tarfile.BLOCKSIZE or any(end):
-        raise InputError(f"{archive} is damaged or cut short: after {len(opened.getmembers())} members it neither goes on nor ends; get it again")
+        raise InputError(f"{archive} is damaged or cut short: after {len(opened.getmembers())} members it neither goes on nor ends; get it "
+                         "again")
     while rest := opened.fileobj.read(1 << 20):  # to the end, where a compressed archive has its checksum
         if any(rest):
             raise InputError(f"{archive} is damaged: more follows where it ends, after {len(opened.getmembers())} members; get it again")

@@ -78,7 +78,8 @@ def connect(address: str) -> Any:
     if Path(address).is_file():
         told = read_json(Path(address))
         if not isinstance(told, dict) or not isinstance(told.get("address"), str):
-            raise InputError(f"{address} holds no scheduler's address; give the file that `dask scheduler --scheduler-file` wrote, or tcp://host:8786")
+            raise InputError(f"{address} holds no scheduler's address; give the file that `dask scheduler --scheduler-file` wrote, or "
+                             "tcp://host:8786")
     place = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
         return Client(**place, set_as_default=False)

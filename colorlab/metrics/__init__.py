@@ -11,6 +11,7 @@ compute something else than they say. Every number here comes with the one line 
 from colorlab.metrics.backbone import EfficientNetCells, EfficientNetDistance
 from colorlab.metrics.colors import colorfulness, colorfulness_absolute, colorfulness_lab
 from colorlab.metrics.consistency import ColorConsistency, cdc, color_histograms, jensen_shannon
+from colorlab.metrics.difference import ciede2000, difference
 from colorlab.metrics.frames import (
     PSNR_CEILING, mean_psnr, mean_squared_error, psnr, psnr_of_error, psnr_wrapped_uint8, ssim, ssim_gaussian,
 )
@@ -27,8 +28,8 @@ from colorlab.metrics.warping import (
 __all__ = [
     "FILES", "I3D", "METRICS", "PSNR_CEILING", "STANDARD", "Clip", "ColorConsistency", "EfficientNetCells", "EfficientNetDistance",
     "I3DFeatures", "InceptionFeatures", "Metric", "Moments", "NTIREInceptionFeatures", "PairFlow", "PerceptualDistance", "Tools", "cdc",
-    "color_histograms", "colorfulness", "colorfulness_absolute", "colorfulness_lab", "estimated_flow", "evaluate", "evaluate_clips",
-    "frechet_distance", "given_flow", "jensen_shannon", "masked_error", "mean_psnr", "mean_squared_error", "missing", "moments",
+    "ciede2000", "color_histograms", "colorfulness", "colorfulness_absolute", "colorfulness_lab", "difference", "estimated_flow", "evaluate",
+    "evaluate_clips", "frechet_distance", "given_flow", "jensen_shannon", "masked_error", "mean_psnr", "mean_squared_error", "missing", "moments",
     "ntire_input", "psnr", "psnr_of_error", "psnr_wrapped_uint8", "ssim", "ssim_gaussian", "warp_error", "warp_error_ab",
     "warp_error_lai",
 ]

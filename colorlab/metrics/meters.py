@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from colorlab.errors import InputError
 from colorlab.metrics.consistency import ColorConsistency
+from colorlab.metrics.difference import difference
 from colorlab.metrics.frames import Frame, mean_squared_error, psnr_of_error
 from colorlab.metrics.frechet import Moments, frechet_distance
 from colorlab.metrics.i3d import STRIDE, WINDOW
@@ -40,6 +41,11 @@ class Step:
     def flow(self) -> PairFlow:
         """The truth's flow between the frame before and this one: estimated once, whoever asks."""
         return self.flow_of(self.index - 1, self.truth_before, self.truth)
+
+    @cached_property
+    def difference(self) -> np.ndarray:
+        """(H, W): CIEDE2000 of every pixel, computed once for its mean and its percentile."""
+        return difference(self.predicted, self.truth)
 
 
 @dataclass

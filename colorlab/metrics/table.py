@@ -12,6 +12,8 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Literal
 
+import numpy as np
+
 from colorlab.metrics import colors, frames, warping
 from colorlab.metrics.backbone import EfficientNetCells, EfficientNetDistance
 from colorlab.metrics.i3d import I3DFeatures
@@ -80,6 +82,10 @@ METRICS: dict[str, Metric] = {
     "warp_error": Metric("mean squared difference of RGB in [0, 1] along the truth's flow where Ruder et al.'s rules trust it; "
                          "over pairs, then clips; times 1000 on LSTVC's scale; compare with the truth's",
                          "like the truth", _pair(warping.warp_error), "clips", of_truth=True, exemplar=False),
+    "ciede2000": Metric("CIEDE2000, mean over the pixels of a frame; mean over frames", "lower",
+                        lambda tools: PerFrame(lambda frame, step: float(step.difference.mean(dtype=np.float64)))),
+    "ciede2000_p90": Metric("CIEDE2000 that nine in ten pixels of a frame stay below; mean over frames", "lower",
+                            lambda tools: PerFrame(lambda frame, step: float(np.percentile(step.difference, 90)))),
     # through a network that comes as a package; neither FID nor LPIPS
     "frechet_efficientnet": Metric("Frechet distance of 112 features of EfficientNet-Lite0 (ImageNet) at every cell of 16 x 16 pixels; all "
                                    "frames together; not FID",

@@ -74,7 +74,8 @@ def _take_up(path: Path, accelerator: object, run: Run) -> None:
     except InputError:
         raise
     except Exception as error:  # a file of anything may hold anything
-        raise InputError(f"{path} is no checkpoint of this training run ({' '.join(str(error).split())[:100]}); remove it to start again") from error
+        said = " ".join(str(error).split())[:100]
+        raise InputError(f"{path} is no checkpoint of this training run ({said}); remove it to start again") from error
 
 
 def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batches: Iterator[Batch], settings: Settings, record: Record,

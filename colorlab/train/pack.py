@@ -17,6 +17,7 @@ from tqdm import tqdm
 from colorlab.data.windows import frame_files, picture_size, read_crop, survey
 from colorlab.errors import InputError
 from colorlab.train.split import clip_name
+from colorlab.video.names import check_names
 from colorlab.whole import whole
 
 
@@ -26,18 +27,22 @@ def pack(folders: Sequence[Path], out: Path, short_side: int = 160, quality: int
     Raises InputError for two clips of one name, and for pictures that cannot be read.
     """
     found = survey(*folders)
+    check_names(found.clips, clip_name, "are both called {name}; rename one, so that the split can tell them apart", out.parent)
+    check_names(found.photographs, _photograph_name, "would both be packed as {name}; rename one", out.parent)
     names = [clip_name(path) for path in found.clips]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"two clips are called {twice[0]}; rename one, so that the split can tell them apart")
     with whole(out) as home:
         jobs = [(file, home / "clips" / name / f"{number:05d}.jpg") for name, path in zip(names, found.clips)
                 for number, file in enumerate(frame_files(path))]
-        jobs += [(file, home / "photographs" / f"{file.parent.name}_{file.stem}.jpg") for file in found.photographs]
+        jobs += [(file, home / "photographs" / _photograph_name(file)) for file in found.photographs]
         for file, target in tqdm(jobs, unit="picture", file=sys.stderr, leave=False):
             target.parent.mkdir(parents=True, exist_ok=True)
             shrunk(file, short_side).save(target, quality=quality, subsampling=0)
         size = sum(target.stat().st_size for _, target in jobs)
     return size
+
+
+def _photograph_name(file: Path) -> str:
+    return f"{file.parent.name}_{file.stem}.jpg"
 
 
 def shrunk(file: Path, short_side: int) -> Image.Image:

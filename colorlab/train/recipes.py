@@ -163,7 +163,8 @@ def check_recipe(recipe: Recipe) -> None:
             raise InputError(f"{name} is one of {', '.join(allowed)}, not {getattr(recipe, name)!r}")
     strides = [(share, steps) for share, steps in recipe.strides] if all(_is_pair(item) for item in recipe.strides) else []
     wanted = {
-        "steps": (recipe.steps >= 1, "1 or more"), "batch": (recipe.batch >= 1, "1 or more"), "accumulate": (recipe.accumulate >= 1, "1 or more"),
+        "steps": (recipe.steps >= 1, "1 or more"), "batch": (recipe.batch >= 1, "1 or more"),
+        "accumulate": (recipe.accumulate >= 1, "1 or more"),
         "frames": (recipe.frames >= 2, "2 or more: a reference and what it colours"),
         "size": (len(recipe.size) == 2 and all(isinstance(n, int) and n >= 16 for n in recipe.size), "two whole numbers of pixels, 16 or more"),
         "strides": (bool(strides) and all(0 <= share <= 1 and steps and min(steps) >= 1 for share, steps in strides),

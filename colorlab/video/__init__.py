@@ -45,20 +45,24 @@ def __getattr__(name: str) -> object:
     return value
 
 
-def read_video(path: PathLike) -> Film | Folder:
+def read_video(path: PathLike, deinterlace: bool = False) -> Film | Folder:
     """Open a film file or a folder of frames for reading.
 
     Iterating it gives uint8 (H, W, 3) RGB frames, one by one, from the start each time. It has `path`, `size` (H, W), `frames`
     (how many; None where a film's header does not tell) and `count()` (exact, and sees whether the file is whole); a film
-    also has `rate`, `time_base`, `stamps()`, `colors`, `turn`, `pix_fmt` and `pixel_aspect`.
+    also has `rate`, `time_base`, `stamps()`, `colors`, `turn`, `pix_fmt`, `pixel_aspect` and `fields`.
+
+    deinterlace: make each frame of an interlaced film one progressive picture (FFmpeg's bwdif); else its two fields stay in it, line by line.
 
     Raises InputError, one line, for what is missing, empty, cut short, unreadable, no film, or a folder of mixed sizes.
     """
     path = Path(path)
     if path.is_dir():
+        if deinterlace:
+            raise InputError(f"{path} is a folder of pictures, which says nothing of fields; deinterlace the film that they were taken from")
         return Folder(path)
     from colorlab.video.film import Film
-    return Film(path)
+    return Film(path, deinterlace)
 
 
 def write_video(path: PathLike, frames: Iterable[np.ndarray], like: PathLike | Film | Folder | None = None,

@@ -30,7 +30,7 @@ class Damage(NamedTuple):
 
     def said(self, film: Film) -> str:
         """One line: how much, and where it begins."""
-        parts = [f"{self.errors} errors in its pictures, the first near frame {self.first}"] if self.errors else []
+        parts = [f"{self.errors} error{'s' * (self.errors > 1)} in its pictures, the first near frame {self.first}"] if self.errors else []
         parts += [f"{self.lost} frames cannot be decoded"] if self.lost else []
         return f"{film.path} is damaged: {' and '.join(parts)}"
 

@@ -13,18 +13,23 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from colorlab.errors import InputError
+from colorlab.video.copied import Copied, name_like
+from colorlab.video.extras import left_out as streams_left_out
+from colorlab.video.fields import ORDERS, marked_as
 from colorlab.video.film import ANY_TAGS, Film, Stamp, open_film, picture_stream
-from colorlab.video.pixels import BT709, RGB, Colors, guessed_matrix, rgb_to_frame
+from colorlab.video.luma import keep_luma
+from colorlab.video.pixels import BT709, RGB, Colors, Turn, guessed_matrix, rgb_to_frame
+from colorlab.video.shots import Shot
 from colorlab.whole import check_writable, whole
 
 # suffix -> container, encoder and its settings: a quality at which the eye sees no loss, for any length of film
 # Without mbtree: where a side is no multiple of 16 it makes other bytes on each run (seen with FFmpeg 8's x264).
 X264 = ("libx264", {"crf": "12", "preset": "fast", "x264-params": "mbtree=0"})
 VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"})
+FFV1 = ("ffv1", {"level": "3", "g": "1", "slicecrc": "1"})  # as archives keep films: every frame by itself, with a checksum
+DEPTHS = {"libx264": (8, 10), "libvpx-vp9": (8,), "ffv1": (8, 10, 12, 14, 16)}  # bits that an encoder here writes
+LOSSLESS = (".mkv",)
 FORMATS = {".mp4": ("mp4", *X264), ".m4v": ("mp4", *X264), ".mov": ("mov", *X264), ".mkv": ("matroska", *X264), ".webm": ("webm", *VP9)}
-COPIED = ("audio", "subtitle", "attachment")
-FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # of the file, not of the work
-STREAM_TAGS = {"language", "title", "comment", "handler_name"}
 
 
 def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate: Fraction) -> int:
@@ -54,15 +59,19 @@ class Encoder:
 
     stamps: when each frame is shown, where they are not those of `like` from its first on. copied: whether sound, subtitles,
     titles and chapters of `like` come along. segment_of: the suffix of a film of which this is to be a part: the file is then NUT, which keeps
-    packets as the encoder makes them.
+    packets as the encoder makes them. lossless: FFV1, in .mkv, which keeps every code. An interlaced `like` gives an interlaced film.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction, stamps: Iterator[Stamp] | None = None,
-                 copied: bool = True, segment_of: str | None = None):
+                 copied: bool = True, segment_of: str | None = None, lossless: bool = False):
         height, width, _ = shape
-        container, codec, options = FORMATS[(segment_of or path.suffix).lower()]
+        container, codec, options = encoder_for(segment_of or path.suffix, lossless)
+        self.fields = like.fields if like else ""
+        options = options | interlaced_options(self.fields, codec, like)
+        if like and like.hdr and codec == "libx264":
+            options["x264-params"] += ":" + like.hdr.for_x264()
         self.colors = like_colors(like, height, width)
-        self.pix_fmt = like_format(like, height, width)
+        self.pix_fmt = like_format(like, height, width, DEPTHS[codec])
         self.time_base = time_base_of(like, rate)
         self.stamps = stamps or stamps_of(like, rate)
         self.reformatter = VideoReformatter()
@@ -73,7 +82,11 @@ class Encoder:
             self.copied = stack.enter_context(Copied(self.output, path.suffix, like)) if like and copied else None
             if self.copied:
                 name_like(self.stream, self.copied.pictures)
+                if timecode := self.copied.timecode:
+                    self.stream.metadata["timecode"] = timecode
             write_header(self.output, path.suffix, like)
+            if self.copied:
+                self.copied.mux_covers()
             self.stack = stack.pop_all()
 
     def _picture_stream(self, codec: str, options: dict[str, str], height: int, width: int, rate: Fraction,
@@ -87,11 +100,26 @@ class Encoder:
         context.color_primaries, context.color_trc = self.colors.primaries, self.colors.transfer
         return stream
 
-    def write(self, rgb: np.ndarray) -> None:
-        """Encode the next frame, (H, W, 3) uint8 RGB; the copied streams keep pace with it."""
-        frame = rgb_to_frame(rgb, self.pix_fmt, self.colors, self.reformatter)
+    def write(self, rgb: np.ndarray, source: Shot | None = None) -> None:
+        """Encode the next frame, (H, W, 3) uint8 or uint16 RGB; the copied streams keep pace with it.
+
+        source: what the frame was coloured from. Its luma is kept, where the film has the same matrix.
+        """
+        frame = rgb_to_frame(rgb, self.pix_fmt, self.colors, self.reformatter, self.fields)
+        if source is not None and source.luma is not None:
+            keep_luma(frame, source.luma, rgb, source.rgb, self.colors)
+        self._encode(frame)
+
+    def write_stored(self, frame: av.VideoFrame) -> None:
+        """Encode a decoded frame of a film that this encoder's settings made, as it is stored."""
+        frame.pict_type = 0  # or it would be encoded as the kind that it was
+        self._encode(frame)
+
+    def _encode(self, frame: av.VideoFrame) -> None:
         stamp = next(self.stamps)
-        frame.pts, frame.duration, frame.time_base = stamp.start, stamp.duration, self.time_base
+        frame.pts, frame.time_base = stamp.start, self.time_base
+        frame = marked_as(frame, self.fields)
+        frame.duration = stamp.duration
         self.output.mux(self.stream.encode(frame))
         if self.copied:
             self.copied.until(float(stamp.start * self.time_base))
@@ -114,12 +142,45 @@ class Encoder:
                     self.copied.until(float("inf"))
 
 
-def check_streams(path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction) -> None:
+def encoder_for(suffix: str, lossless: bool) -> tuple[str, str, dict[str, str]]:
+    """Container, encoder and its settings for a film of this suffix."""
+    container, codec, options = FORMATS[suffix.lower()]
+    if lossless and suffix.lower() not in LOSSLESS:
+        raise InputError(f"a film without any loss is written as FFV1 in Matroska; give the output a name in {LOSSLESS[0]}, not {suffix}")
+    return (container, *FFV1) if lossless else (container, codec, options)
+
+
+def interlaced_options(fields: str, codec: str, like: Film | None) -> dict[str, str]:
+    """What tells an encoder that frames are made of two fields; InputError where it does not know any."""
+    if not fields:
+        return {}
+    if codec == "libvpx-vp9":
+        raise InputError(f"{like.path} is interlaced and a .webm cannot be; deinterlace it (--deinterlace), or give the output a name in .mkv "
+                         "or .mp4")
+    if like.turn != Turn():
+        raise InputError(f"{like.path} is interlaced and turned on its side, where fields are no lines; deinterlace it (--deinterlace)")
+    return {"field_order": ORDERS[fields], **({"flags": "+ildct+ilme"} if codec == "libx264" else {})}
+
+
+def check_streams(path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction, copied: bool, lossless: bool) -> None:
     """Raise InputError, before any work, where a film of this name cannot hold the streams of `like`. Writes to `path`, and removes it."""
     try:
-        Encoder(path, shape, like, rate, iter(())).stack.close()
+        Encoder(path, shape, like, rate, iter(()), copied, lossless=lossless).stack.close()
     finally:
         path.unlink(missing_ok=True)
+
+
+def left_out(like: Film, suffix: str, lossless: bool) -> list[str]:
+    """What of a film its coloured version will lack, in words; empty where all comes along."""
+    _, codec, _ = encoder_for(suffix, lossless)
+    with open_film(like.path) as container:
+        left = streams_left_out(container, picture_stream(container), suffix, like.rate)
+    if like.hdr and codec != "libx264":
+        left.append("HDR10's mastering display and content light")
+    left += like.marked
+    left += ["transparency"] if like.alpha else []
+    source, written = bits_in(like.pix_fmt), bits_in(like_format(like, *like.size, DEPTHS[codec]))
+    return left + ([f"{source - written} of {source} bits"] if written < source else [])
 
 
 def write_header(output: av.container.OutputContainer, suffix: str, like: Film | None) -> None:
@@ -131,64 +192,6 @@ def write_header(output: av.container.OutputContainer, suffix: str, like: Film |
         raise InputError(f"a {suffix} file{streams} cannot be written ({error}); give the output a name in .mkv") from error
 
 
-class Copied:
-    """The sound, subtitles and attachments of `like`, passed on packet for packet; titles and chapters too."""
-
-    def __init__(self, output: av.container.OutputContainer, suffix: str, like: Film):
-        self.output = output
-        self.input = open_film(like.path)
-        self.pictures = picture_stream(self.input)
-        self.streams = {s.index: self._added(s, suffix, like.path) for s in self.input.streams if s.type in COPIED}
-        output.metadata.update({k: v for k, v in self.input.metadata.items() if k.lower() not in FILE_TAGS})
-        output.set_chapters(self.input.chapters())
-        sources = [s for s in self.input.streams if s.index in self.streams and s.type != "attachment"]
-        self.packets = self.input.demux(sources) if sources else iter(())
-        self.pending: av.Packet | None = next(self.packets, None)
-        self.earliest: dict[int, int] = {}  # when the next packet of each stream can be decoded
-
-    def _added(self, stream: av.stream.Stream, suffix: str, path: Path) -> av.stream.Stream:
-        try:
-            added = self.output.add_stream_from_template(stream)
-        except ValueError as error:
-            codec = stream.codec_context.name if stream.codec_context else "unknown"
-            raise InputError(f"a {suffix} file cannot hold the {stream.type} of {path} ({codec}); give the output a name in .mkv, or in "
-                             f"{path.suffix} like the source") from error
-        name_like(added, stream)
-        return added
-
-    def until(self, seconds: float) -> None:
-        """Pass on the packets that begin before this second of the film."""
-        while self.pending is not None:
-            packet = self.pending
-            if packet.dts is not None:  # the empty packet that ends each stream has none
-                if float(packet.dts * packet.time_base) > seconds:
-                    return
-                self._in_order(packet)
-                packet.stream = self.streams[packet.stream.index]
-                self.output.mux(packet)
-            self.pending = next(self.packets, None)
-
-    def _in_order(self, packet: av.Packet) -> None:
-        """Move a packet that would be decoded before the last of its stream behind that, as FFmpeg does: no container takes it otherwise."""
-        earliest = self.earliest.get(packet.stream.index, packet.dts)
-        packet.dts = max(packet.dts, earliest)
-        if packet.pts is not None and packet.stream.type != "subtitle":
-            packet.pts = max(packet.pts, packet.dts)
-        self.earliest[packet.stream.index] = packet.dts + (packet.stream.type != "subtitle")
-
-    def __enter__(self) -> Copied:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.input.close()
-
-
-def name_like(stream: av.stream.Stream, source: av.stream.Stream) -> None:
-    """Give a stream the language, title and default mark of its source."""
-    stream.metadata.update({k: v for k, v in source.metadata.items() if k.lower() in STREAM_TAGS})
-    stream.disposition = source.disposition
-
-
 def like_colors(like: Film | None, height: int, width: int) -> Colors:
     """The tags to write: the source's; for a source that stores RGB, YUV as players expect it at that size."""
     if like is None:
@@ -198,10 +201,11 @@ def like_colors(like: Film | None, height: int, width: int) -> Colors:
     return like.colors
 
 
-def like_format(like: Film | None, height: int, width: int) -> str:
-    """The YUV format to write: colour as fine and numbers as deep as the source's, as far as the encoders go.
+def like_format(like: Film | None, height: int, width: int, depths: tuple[int, ...]) -> str:
+    """The YUV format to write: colour as fine and numbers as deep as the source's, as far as the encoder goes.
 
-    A 4:2:0 film has an even width and height; an odd one is written as 4:4:4, as no pixel may be lost.
+    A 4:2:0 film has an even width and height; an odd one is written as 4:4:4, as no pixel may be lost. So it goes for the lines of each field.
+    depths: the bits that the encoder writes, growing.
     """
     fmt = av.VideoFormat(like.pix_fmt, 16, 16) if like else av.VideoFormat("yuv420p", 16, 16)
     grey = len(fmt.components) < 3
@@ -209,9 +213,14 @@ def like_format(like: Film | None, height: int, width: int) -> str:
     if fine_x or width % 2 or (height % 2 and not fine_y):
         sampling = "444"
     else:
-        sampling = "422" if fine_y else "420"
-    deep = not grey and max(c.bits for c in fmt.components) > 8
-    return f"yuv{sampling}p{'10le' if deep else ''}"
+        sampling = "422" if fine_y or (like and like.fields and height % 4) else "420"
+    depth = next((depth for depth in depths if depth >= bits_in(fmt.name)), depths[-1])
+    return f"yuv{sampling}p{'' if depth == 8 else f'{depth}le'}"
+
+
+def bits_in(pix_fmt: str) -> int:
+    """How many bits the finest channel of a format has."""
+    return max(component.bits for component in av.VideoFormat(pix_fmt, 16, 16).components)
 
 
 def time_base_of(like: Film | None, rate: Fraction) -> Fraction:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +17,18 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from colorlab.errors import InputError
+from colorlab.video.extras import HDR, hdr_of, marked
+from colorlab.video.fields import deinterlaced, field_order
+from colorlab.video.luma import luma_of
 from colorlab.video.pixels import MATRICES, Colors, Turn, colors_of, frame_to_rgb, turn_of
+from colorlab.video.shots import Shot
 
 NOT_FILMS = {"image2", "tty", "bin", "xbin", "adf", "idf", "ico"}  # FFmpeg "plays" pictures and text too
 # Not opened at all: lists that lead to other files or addresses, and what reads a device.
-LEAD_ELSEWHERE = {"hls", "dash", "webm_dash_manifest", "concat", "sdp", "rtsp", "rtp", "imf", "lavfi", "applehttp", "sap", "bluray", "dvdvideo", "vapoursynth", "avisynth"}
+LEAD_ELSEWHERE = {"hls", "applehttp", "dash", "webm_dash_manifest", "concat", "sdp", "rtsp", "rtp", "sap", "imf", "lavfi", "bluray", "dvdvideo",
+                  "vapoursynth", "avisynth"}
 FILM_FORMATS = ",".join(sorted({name for listed in av.formats_available for name in listed.split(",")} - LEAD_ELSEWHERE))
+LOOKED_AT = 60  # frames at a film's beginning that tell whether it is interlaced; some say it from their second scene on
 # Tags of old files are not always UTF-8. PyAV 19 passes their bytes through by itself; before, it must be told, or it stops.
 ANY_TAGS = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 
@@ -49,9 +57,13 @@ class Film:
     colors: Colors               # what the stored numbers mean
     turn: Turn                   # how stored frames are turned to stand upright
     pix_fmt: str                 # FFmpeg's name for how pixels are stored
+    hdr: HDR | None              # the screen that an HDR10 film was made for
+    marked: tuple[str, ...]      # what else its pictures carry, in words
+    alpha: bool                  # whether it is transparent somewhere
+    deinterlace: bool            # whether each frame of two fields is made one progressive picture as it is read
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, deinterlace: bool = False):
+        self.path, self.deinterlace = path, deinterlace
         with self._opened() as (container, stream):
             first = next(self._decoded(container, stream), None)
             if first is None:
@@ -68,6 +80,8 @@ class Film:
             aspect = Fraction(stream.codec_context.sample_aspect_ratio or 0) or Fraction(1)
             self.pixel_aspect = 1 / aspect if self.turn.transpose else aspect
             self.frames = stream.frames or None
+            self.hdr, self.marked = hdr_of(first), marked(first)
+            self.alpha = stream.metadata.get("alpha_mode") == "1" or any(part.is_alpha for part in first.format.components)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The frames, uint8 (H, W, 3). Raises InputError where the file turns out damaged or cut short."""
@@ -80,11 +94,34 @@ class Film:
             if number >= first:
                 yield self.turn.apply(frame_to_rgb(frame, self.colors, reformatter))
 
+    def shots_from(self, first: int) -> Iterator[Shot]:
+        """The same as pictures of all the bits that the film stores, with its luma."""
+        reformatter = VideoReformatter()
+        for number, frame in enumerate(self._frames()):
+            if number >= first:
+                luma = luma_of(frame, self.colors, reformatter)
+                yield Shot(self.turn.apply(frame_to_rgb(frame, self.colors, reformatter, deep=True)),
+                           luma and luma._replace(codes=self.turn.apply(luma.codes)))
+
+    @cached_property
+    def fields(self) -> str:
+        """Of which fields its frames are made: tff or bff for top or bottom field first, "" for a progressive film, as its first frames say."""
+        return "" if self.deinterlace else self.flagged
+
+    @cached_property
+    def flagged(self) -> str:
+        """The order of fields in the file, whether or not they are taken apart as it is read."""
+        with self._opened() as (container, stream):
+            try:
+                return next(filter(None, map(field_order, islice(self._decoded(container, stream), LOOKED_AT))), "")
+            except InputError:  # damage among those frames is told by whoever reads them
+                return ""
+
     def stamps(self) -> Iterator[Stamp]:
         """When each frame is shown, in order, by decoding without converting; strictly growing."""
         step = max(1, round(1 / self.rate / self.time_base))
         start = None
-        for frame in self._frames():
+        for frame in self.stored_frames():
             earliest = 0 if start is None else start + 1
             given = (0 if start is None else start + step) if frame.pts is None else frame.pts
             start = given if start is None else max(given, earliest)
@@ -98,14 +135,23 @@ class Film:
         with self._opened() as (container, stream):
             return sum(packet.size > 0 for packet in self._packets(container, stream))
 
-    def _frames(self) -> Iterator[av.VideoFrame]:
-        """Every decoded frame; a film that changes its size on the way is an InputError."""
+    def packet_times(self) -> list[int]:
+        """When each frame is shown, in units of `time_base`, growing, without decoding; frames that say nothing of it are passed over."""
+        with self._opened() as (container, stream):
+            return sorted(packet.pts for packet in self._packets(container, stream) if packet.size and packet.pts is not None)
+
+    def stored_frames(self) -> Iterator[av.VideoFrame]:
+        """Every frame as it is stored, fields and all; a film that changes its size on the way is an InputError."""
         with self._opened() as (container, stream):
             for n, frame in enumerate(self._decoded(container, stream)):
                 if (frame.height, frame.width) != self.stored:
                     raise InputError(f"{self.path} changes its size at frame {n}, from {self.stored[1]}x{self.stored[0]} to "
                                      f"{frame.width}x{frame.height}; split it there")
                 yield frame
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        """Every frame to be given."""
+        return deinterlaced(self.stored_frames(), bool(self.flagged)) if self.deinterlace else self.stored_frames()
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:

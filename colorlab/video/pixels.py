@@ -19,10 +19,15 @@ from av import VideoFrame
 from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from colorlab.video.fields import marked_as
+
 RGB, BT709, UNSPECIFIED, BT470BG, BT601 = 0, 1, 2, 5, 6  # H.273 matrix coefficients; BT.470BG's are BT.601's
 SWSCALE_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}  # H.273 -> swscale's own numbers
+LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593),
+                10: (0.2627, 0.0593)}  # the shares of red and blue in luma, by H.273's matrix
 MATRICES = {RGB, *SWSCALE_MATRIX}  # not read: YCgCo, ICtCp and others that are no plain weighted sum
 LIMITED, FULL = 1, 2  # FFmpeg's AVColorRange
+SWSCALE_WHITE = 65280  # swscale's white in RGB of 16 bits, 255 * 256, where 65535 is meant
 BEST = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP)
 
 
@@ -58,39 +63,97 @@ def is_grey(frame: VideoFrame) -> bool:
     return name.startswith("gray") and not name.startswith("grayf")
 
 
-def frame_to_rgb(frame: VideoFrame, colors: Colors, reformatter: VideoReformatter) -> np.ndarray:
-    """A decoded frame of any format -> (H, W, 3) uint8 RGB, as stored (not yet turned upright)."""
+def bits_of(frame: VideoFrame) -> int:
+    """How many bits the frame's finest channel has."""
+    return max(component.bits for component in frame.format.components)
+
+
+def frame_to_rgb(frame: VideoFrame, colors: Colors, reformatter: VideoReformatter, deep: bool = False) -> np.ndarray:
+    """A decoded frame of any format -> (H, W, 3) uint8 RGB, as stored (not yet turned upright).
+
+    deep: uint16 of 0 to 65535 for a frame of more than 8 bits.
+    """
+    deep = deep and bits_of(frame) > 8
     if is_grey(frame):
-        return _grey_to_rgb(frame, colors.full)
+        return _grey_to_rgb(frame, colors.full, deep)
     if colors.matrix == RGB:
-        return frame.to_ndarray(format="rgb24")
+        return frame.to_ndarray(format="rgb48le" if deep else "rgb24")
     source_range = FULL if colors.full else LIMITED
     # To planar RGB and not to packed: swscale's packed conversion with full chroma is three times slower.
-    planar = reformatter.reformat(frame, format="gbrp", interpolation=BEST, src_colorspace=SWSCALE_MATRIX[colors.matrix],
+    planar = reformatter.reformat(frame, format="gbrp16le" if deep else "gbrp", interpolation=BEST, src_colorspace=SWSCALE_MATRIX[colors.matrix],
                                   src_color_range=source_range, dst_color_range=FULL, threads=1)
-    return planar.to_ndarray()
+    rgb = planar.to_ndarray()
+    return (rgb * np.float32(65535 / SWSCALE_WHITE)).round().clip(0, 65535).astype(np.uint16) if deep else rgb
 
 
-def _grey_to_rgb(frame: VideoFrame, full: bool) -> np.ndarray:
-    """Grey of 8 to 16 bits -> (H, W, 3) uint8; swscale would ignore the range here."""
-    bits = frame.format.components[0].bits
-    word = np.dtype(np.uint8) if bits == 8 else np.dtype(np.uint16).newbyteorder(">" if frame.format.is_big_endian else "<")
-    plane = frame.planes[0]
-    rows = np.frombuffer(plane, word).reshape(plane.height, plane.line_size // word.itemsize)[:, : plane.width]  # (H, W)
+def _grey_to_rgb(frame: VideoFrame, full: bool, deep: bool) -> np.ndarray:
+    """Grey of 8 to 16 bits -> (H, W, 3) uint8, or uint16; swscale would ignore the range here."""
+    bits, rows = frame.format.components[0].bits, plane_of(frame, 0)  # (H, W)
     levels, unit = np.arange(2**bits), 2 ** (bits - 8)
     black, white = (0, 2**bits - 1) if full else (16 * unit, 235 * unit)
-    table = ((levels - black) * (255 / (white - black))).round().clip(0, 255).astype(np.uint8)
+    word, most = (np.uint16, 65535) if deep else (np.uint8, 255)
+    table = ((levels - black) * (most / (white - black))).round().clip(0, most).astype(word)
     return np.repeat(table[rows][..., None], 3, axis=-1)  # (H, W, 3)
 
 
-def rgb_to_frame(rgb: np.ndarray, pix_fmt: str, colors: Colors, reformatter: VideoReformatter) -> VideoFrame:
-    """(H, W, 3) uint8 RGB -> a frame to encode, in `pix_fmt` (a YUV one), carrying the tags of `colors`."""
-    source = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+def rgb_to_frame(rgb: np.ndarray, pix_fmt: str, colors: Colors, reformatter: VideoReformatter, fields: str = "") -> VideoFrame:
+    """(H, W, 3) uint8 or uint16 RGB -> a frame to encode, in `pix_fmt` (a YUV one), carrying the tags of `colors`.
+
+    fields: tff or bff for a frame of two fields, whose colours are not mixed.
+    """
+    if rgb.dtype == np.uint16:
+        frame = _deep_frame(rgb, pix_fmt, colors, bool(fields))
+        tag(frame, colors)
+        return frame
+    source = marked_as(VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), fields)
     frame = reformatter.reformat(source, format=pix_fmt, interpolation=BEST, dst_colorspace=SWSCALE_MATRIX[colors.matrix],
                                  src_color_range=FULL, dst_color_range=FULL if colors.full else LIMITED, threads=1)
+    tag(frame, colors)
+    return frame
+
+
+def _deep_frame(rgb: np.ndarray, pix_fmt: str, colors: Colors, fields: bool) -> VideoFrame:
+    """(H, W, 3) uint16 RGB -> a planar YUV frame by the standards' own equations, rounded once; swscale's grey of 16 bits is off by a code."""
+    frame = VideoFrame(rgb.shape[1], rgb.shape[0], pix_fmt)
+    bits = frame.format.components[0].bits
+    red, blue = LUMA_WEIGHTS[colors.matrix]
+    to_luma = np.array((red, 1 - red - blue, blue))
+    matrix = np.stack((to_luma, ((0, 0, 1) - to_luma) / (2 * (1 - blue)), ((1, 0, 0) - to_luma) / (2 * (1 - red)))) / 65535
+    spans = np.full(3, 2**bits - 1) if colors.full else np.array((219, 224, 224)) * 2 ** (bits - 8)
+    zeros = (0 if colors.full else 16 * 2 ** (bits - 8), 2 ** (bits - 1), 2 ** (bits - 1))
+    samples = rgb.astype(np.float32) @ (matrix * spans[:, None]).T.astype(np.float32)     # (H, W, 3)
+    for number, zero in enumerate(zeros):
+        plane = plane_of(frame, number)
+        (h, w), (H, W) = plane.shape, rgb.shape[:2]
+        channel = samples[..., number].reshape(H, w, W // w).mean(-1) if number else samples[..., 0]
+        if h < H:
+            channel = _half_the_lines(channel, fields)
+        plane[:] = np.rint(channel + zero).clip(0, 2**bits - 1)
+    return frame
+
+
+def _half_the_lines(channel: np.ndarray, fields: bool) -> np.ndarray:
+    """(H, w) -> (H / 2, w): the mean of every two lines; in fields those of each field by itself, where a sample lies a quarter of the way from
+    the first of its two lines in the top field and three quarters in the bottom one, as MPEG-2 and its heirs have it."""
+    if not fields:
+        return channel.reshape(-1, 2, channel.shape[1]).mean(1)
+    top, bottom = (channel[first::2].reshape(-1, 2, channel.shape[1]) for first in (0, 1))     # (H / 4, 2, w)
+    halves = 0.75 * top[:, 0] + 0.25 * top[:, 1], 0.25 * bottom[:, 0] + 0.75 * bottom[:, 1]
+    return np.stack(halves, 1).reshape(-1, channel.shape[1])
+
+
+def plane_of(frame: VideoFrame, number: int) -> np.ndarray:
+    """(H, W) of one plane, without the padding of its rows; a view, to read or to write."""
+    word = np.dtype(np.uint8) if frame.format.components[0].bits == 8 else np.dtype(np.uint16).newbyteorder(
+        ">" if frame.format.is_big_endian else "<")
+    plane = frame.planes[number]
+    return np.frombuffer(plane, word).reshape(plane.height, plane.line_size // word.itemsize)[:, : plane.width]
+
+
+def tag(frame: VideoFrame, colors: Colors) -> None:
+    """Say in the frame what its numbers mean."""
     frame.colorspace, frame.color_range = colors.matrix, FULL if colors.full else LIMITED
     frame.color_primaries, frame.color_trc = colors.primaries, colors.transfer
-    return frame
 
 
 class Turn(NamedTuple):

@@ -61,6 +61,7 @@ class Manner:
     saturation: float = 1.0
     lossless: bool = False
     rate: Fraction | float = 24.0
+    precision: str = "float32"
 
 
 def recolor(stretch: Stretch, output: Path, references: Pictures, cuts: Cuts, manner: Manner, on_frames: Callable[[int], None] = lambda n: None
@@ -81,7 +82,7 @@ def recolor(stretch: Stretch, output: Path, references: Pictures, cuts: Cuts, ma
                 yield shot.rgb
 
         for block in colored_blocks(pictures(), guidance, manner.model.to(manner.device), manner.size, manner.device,
-                                    saturation=manner.saturation, fields=stretch.film.fields):
+                                    saturation=manner.saturation, fields=stretch.film.fields, precision=manner.precision):
             for frame in block.frames:
                 yield frame, waiting.pop(0)
             on_frames(len(block.frames))

@@ -57,7 +57,7 @@ LSTVC_MEASURES = ("fid", "lpips_lstvc_code", "psnr", "colorfulness_lstvc_code", 
 LSTVC_COLUMNS_WITH_TIME = (*LSTVC_COLUMNS[:5], "s/frame DAVIS", *LSTVC_COLUMNS[5:], "s/frame Videvo")
 TCAVC_MEASURES = ("fid_ntire_scorer", "cdc")  # its repository's FID code is the challenge's scorer
 CAVC_REMARK = ("Its FID is on a scale of its own, which its text bounds by 1; the published script of its author rounds frames to 0 and 1 first. "
-               "At course size all rows begin with colours laid by place and lightness, so that less hangs on each part. ")
+               "At course size all rows begin with colours laid by likeness and place, so that less hangs on each part. ")
 _TOKENS = ("extractor", "fusion.norm", "fusion.project")
 
 TABLES = {
@@ -111,7 +111,7 @@ TABLES = {
             Row("w/o LA", (35.44, 0.967), {"local_attention": False}, ("local_attention",)),
             Row("ours: PVGFE, MFP, LA", (35.77, 0.970))),
         "Each row was trained for 160,000 iterations. The published scorer subtracts frames as uint8, which wraps around and lifts low "
-        "PSNRs. At course size small networks of our own, with random weights, stand in ResNet50's and DINOv2's places.",
+        "PSNRs. At course size a small network of our own stands in ResNet50's place, and EfficientNet-Lite0 of ImageNet, frozen, in DINOv2's.",
         ("psnr", "ssim"), {"register": None}),
     "colormnet 3": Table(
         "ColorMNet, Table 3: stacking and memory, time and memory", "colormnet", ("memory, % of stacking", "times as fast"), (

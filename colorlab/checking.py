@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 from colorlab.coloring import colored_blocks
+from colorlab.dissolves import scene_starts
 from colorlab.errors import InputError
 from colorlab.guidance import Given, Guidance
 from colorlab.methods import METHODS, load
-from colorlab.scenes import look_at, stream_cuts
+from colorlab.scenes import look_at
 from colorlab.video import Film, Folder
 from colorlab.video.shots import Shot
 
@@ -211,8 +212,7 @@ def report(film: Film | Folder, streams: str, kept: str, left: list[str], size: 
 
     cuts, trouble = [], None
     try:
-        for number, _ in stream_cuts(looked_at()):
-            cuts.append(number)
+        cuts = scene_starts(looked_at())
     except InputError as error:
         trouble = str(error)
     if not look.count:

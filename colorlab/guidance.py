@@ -28,9 +28,10 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.color import frames_to_rgb, join_lab, rgb_to_lab, split_lab
+from colorlab.dissolves import scene_starts
 from colorlab.errors import InputError
 from colorlab.modules.resizing import resized
-from colorlab.scenes import look_at, most_like, stream_cuts
+from colorlab.scenes import look_at, most_like
 
 Picture = np.ndarray                          # (H, W, 3) uint8 RGB; as a reference (H, W, 4) too, with alpha
 Pictures = Picture | Sequence[Picture | tuple[int, Picture]] | None
@@ -130,7 +131,7 @@ def guide(frames: Iterable[Picture], references: Pictures, cuts: Cuts = None, sh
                 return
 
     if cuts == "auto":
-        known = tuple(number for number, _ in stream_cuts(map(look_at, keeping())))
+        known = tuple(scene_starts(map(look_at, keeping())))
     else:
         for _ in keeping():
             pass

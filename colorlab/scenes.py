@@ -7,7 +7,8 @@ one. A cut is one change that stands out among its neighbours: a flash, a torn f
 and is none, and a film in which everything always changes (noise) has none.
 
 Measured on 30 clips without a cut (1,587 pairs of neighbouring frames), on the film excerpts, two of which have one each, and on 870
-joints of two different clips: `tests/bench/bench_scenes.py` prints the table. Dissolves and wipes are not found: give those by hand.
+joints of two different clips: `tests/bench/bench_scenes.py` prints the table. Dissolves are found by `dissolves.py`; wipes are not: give
+those by hand.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Look(NamedTuple):
     small: torch.Tensor      # (h, w) lightness with mean 0 and standard deviation 1
     histogram: torch.Tensor  # (BINS,) of it, summing to 1
     flat: bool               # black, white or as good as: no picture to compare
+    levels: torch.Tensor     # (h, w) lightness as it is, 0 to 255
 
 
 def look_at(frame: np.ndarray) -> Look:
@@ -42,10 +44,10 @@ def look_at(frame: np.ndarray) -> Look:
     step = max(1, min(frame.shape[:2]) // 192)
     grey = torch.from_numpy(np.ascontiguousarray(frame[::step, ::step])).float().mean(-1)   # (h', w')
     small = F.adaptive_avg_pool2d(grey[None, None], SIDE)[0, 0]
-    spread = small.std()
+    spread, levels = small.std(), small
     small = (small - small.mean()) / spread.clamp(min=FLAT)                                # so that the noise of a flat frame stays small
     histogram = torch.histc(small.clamp(-2.99, 2.99), BINS, -3, 3) / small.numel()
-    return Look(small, F.avg_pool1d(histogram[None, None], 3, 1, 1)[0, 0], bool(spread < FLAT))  # smoothed: two near bins are alike
+    return Look(small, F.avg_pool1d(histogram[None, None], 3, 1, 1)[0, 0], bool(spread < FLAT), levels)  # smoothed: near bins are alike
 
 
 def structure(before: Look, after: Look) -> float:

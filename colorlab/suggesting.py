@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from colorlab.coloring import colored_blocks
+from colorlab.dissolves import together, watched
 from colorlab.guidance import Guidance, Picture
 from colorlab.scenes import BLOCK, REACH, SIDE, Look, look_at, stream_cuts
 from colorlab.sheets import picked
@@ -53,13 +54,13 @@ def sample(film: Iterable[Picture], count: int, wanted: Iterable[int], cuts: tup
                 looks[number] = look
             yield look
 
-    found = []
-    for cut, _ in stream_cuts(looking()):
+    found, melted = [], []
+    for cut, _ in stream_cuts(watched(looking(), melted)):
         if cuts is None:
             found.append(cut)
             looks[cut] = recent.get(cut) or looks[max(n for n in looks if n <= cut)]
     numbers = sorted(looks)
-    return Sample(numbers, [looks[number] for number in numbers]), tuple(found) if cuts is None else cuts
+    return Sample(numbers, [looks[number] for number in numbers]), tuple(together(found, melted)) if cuts is None else cuts
 
 
 def unexplained(source: Look, others: list[Look]) -> np.ndarray:

@@ -32,10 +32,10 @@ class Traffic(TorchDispatchMode):
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        masks = [index for index in args[1] if index is not None and index.dtype == torch.bool] if op is aten.index.Tensor else []
+        masks = [(n, mask) for n, mask in enumerate(args[1]) if mask is not None and mask.dtype == torch.bool] if op is aten.index.Tensor else []
         if (op in WAITS or masks) and any(isinstance(leaf, Tensor) and leaf.device == GPU for leaf in tree_leaves((args, kwargs))):
             self.waits[_where(op)] += 1
-        answer = _answer(op, args, kwargs) if not masks else args[0].new_zeros(1, *args[0].shape[masks[0].ndim:])
+        answer = _answer(op, args, kwargs) if not masks else _one_of(args[0], *masks[0])
         if answer is not None:
             return answer
         found = op(*args, **kwargs)
@@ -59,6 +59,11 @@ def _answer(op, args: tuple, kwargs: dict) -> object:
         assert image.device == grid.device, f"grid_sample of an image on {image.device} and a grid on {grid.device}"
         return image.new_zeros(*image.shape[:2], *grid.shape[1:3])
     return None
+
+
+def _one_of(x: Tensor, dim: int, mask: Tensor) -> Tensor:
+    """What is chosen by a mask from dimension `dim` on, were it true once."""
+    return x.new_zeros(*x.shape[:dim], 1, *x.shape[dim + mask.ndim:])
 
 
 def _where(op) -> str:

@@ -96,8 +96,8 @@ def test_colorize_copies_frames_to_the_gpu_and_back_and_no_more(method, monkeypa
     quiet()
     monkeypatch.setattr(colorlab.coloring, "rgb_to_frames", lambda rgb: rgb)  # the way back
     model = network(method, "course")
-    block = torch.zeros(model.frames_per_step, 64, 96, 3, dtype=torch.uint8)
-    with pretended(model), torch.inference_mode(), Traffic() as traffic:
+    with pretended(model), torch.no_grad(), Traffic() as traffic:
+        block = torch.zeros(model.frames_per_step, 64, 96, 3, dtype=torch.uint8)
         state = model.start(next(references(method)))
         frames, _, state = color_block(block.to(GPU), model, state, 32)
         frames, _, state = color_block(block.to(GPU), model, state, 32)

@@ -216,6 +216,6 @@ def test_lines_that_no_field_shares_alike_keep_their_colour_by_finer_sampling(tm
 
 
 def test_work_done_with_deinterlacing_is_not_taken_up_without_it(tmp_path):
-    path = save_film(tmp_path / "combed.mp4", [np.zeros((32, 48, 3), np.uint8)] * 2)  # no flags: its fields are "" both ways
+    path = save_film(tmp_path / "combed.mp4", [planar("yuv420p", np.full((32, 48), 90, np.uint8), 128, 128) for _ in range(2)])  # no flags: its fields are "" both ways
     jobs = [Job(read_video(path, asked), tmp_path / "out.mp4", Copy(), None, torch.device("cpu"), {}) for asked in (False, True)]
     assert jobs[0].identity != jobs[1].identity

@@ -83,7 +83,7 @@ def test_with_two_heads_lstvcs_measure_is_their_mean():
 
 def test_colormnets_measure_says_where_it_reads():
     reference, l = lab(), lab(seed=1)[:, :1]
-    model = colorlab.load("colormnet", "tiny")
+    model = colorlab.load("colormnet", "tiny", temperature=4.0)
     with torch.no_grad():
         weights = of_colormnet(model)(l, reference).softmax(-1)[2 * 12 + 5].view(8, 12)  # the cell of pixel (9, 22)
     (seen,) = model.attention(l, model.start(reference), at=(9, 22)).values()

@@ -130,3 +130,9 @@ def test_the_command_prints_a_row_for_each_method(footage, capsys):
 def test_a_clip_that_ends_too_soon_is_named(footage, capsys):
     assert main(["--data", str(footage), "--clips", "short", "--method", "copy"]) == 2
     assert "short has 12 frames; the match is measured up to frame 30" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_there_are_named_before_anything_is_measured(footage, capsys):
+    assert main(["--data", str(footage), "--clips", "layers", "--method", "copy", "cavc", "--weights", "nothing"]) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and "no checkpoint at nothing" in error

@@ -2,12 +2,12 @@
 
     python -m colorlab.train.matching --data FOLDER --method copy patches imagenet lstvc --weights course
 
-The definition: frames at short side 128, cropped to multiples of 8; the first frame is the reference. The colour of a cell of 4 x 4 pixels is
-the mean ab of its pixels. Each cell of frames 10 and 30 takes the mean colour of the reference's cells, weighted by a softmax over
-similarity / temperature. The error is the distance in ab from the cell's own colour, averaged over cells, then over clips. Features are
-centred over positions and scaled to length 1, similarity is their cosine, and the temperature is the one of 0.01, 0.02, 0.03 with the
-smallest error over both frames; `colormnet` has a similarity and a temperature of its own. PSNR is that of RGB of the same two frames at that
-temperature, cells enlarged bilinearly under the frame's lightness.
+The definition: frames at short side 128, cropped to multiples of 8; the first frame is the reference. The colour of a cell of 4 x 4
+pixels is the mean ab of its pixels. Each cell of frames 10 and 30 takes the mean colour of the reference's cells, weighted by a softmax
+over similarity / temperature. The error is the distance in ab from the cell's own colour, averaged over cells, then over clips.
+Features are centred over positions and scaled to length 1, similarity is their cosine, and the temperature is the one of 0.01, 0.02,
+0.03 with the smallest error over both frames; `colormnet` has a similarity and a temperature of its own. PSNR is that of RGB of the
+same two frames at that temperature, cells enlarged bilinearly under the frame's lightness.
 """
 
 from __future__ import annotations
@@ -217,9 +217,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         clips = [pairs(path, args.short_side) for path in chosen_clips(args.data, args.clips)]
+        measures = {method: measure_for(method, args.weights) for method in args.method}
         sys.stdout.write(f"{'match':12} " + " ".join(f"{f't = {t}':>7}" for t in MOMENTS) + f" {'PSNR':>7} {'temperature':>12}\n")
-        for method in args.method:
-            found = worth(measure_for(method, args.weights), clips)
+        for method, measure in measures.items():
+            found = worth(measure, clips)
             errors = " ".join(f"{error:7.2f}" for error in found.errors.values())
             sys.stdout.write(f"{method:12} {errors} {found.psnr:7.2f} {found.temperature:12g}\n")
             sys.stdout.flush()

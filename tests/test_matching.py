@@ -83,7 +83,7 @@ def test_with_two_heads_lstvcs_measure_is_their_mean():
 
 def test_colormnets_measure_says_where_it_reads():
     reference, l = lab(), lab(seed=1)[:, :1]
-    model = colorlab.load("colormnet", "tiny")
+    model = colorlab.load("colormnet", "tiny", temperature=4.0)
     with torch.no_grad():
         weights = of_colormnet(model)(l, reference).softmax(-1)[2 * 12 + 5].view(8, 12)  # the cell of pixel (9, 22)
     (seen,) = model.attention(l, model.start(reference), at=(9, 22)).values()
@@ -130,3 +130,9 @@ def test_the_command_prints_a_row_for_each_method(footage, capsys):
 def test_a_clip_that_ends_too_soon_is_named(footage, capsys):
     assert main(["--data", str(footage), "--clips", "short", "--method", "copy"]) == 2
     assert "short has 12 frames; the match is measured up to frame 30" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_there_are_named_before_anything_is_measured(footage, capsys):
+    assert main(["--data", str(footage), "--clips", "layers", "--method", "copy", "cavc", "--weights", "nothing"]) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and "no checkpoint at nothing" in error

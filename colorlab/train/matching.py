@@ -2,11 +2,12 @@
 
     python -m colorlab.train.matching --data FOLDER --method copy patches imagenet lstvc --weights course
 
-The definition: frames at short side 128, cropped to multiples of 8; the first frame is the reference. Each cell of 4 x 4 pixels of frames 10 and 30 takes the
-mean of all cells of the reference, weighted by a softmax over similarity / temperature; its colour is the mean ab of its pixels. The
-error is the distance in ab from the cell's own colour, averaged over cells, then over clips. Features are centred over positions and scaled to
-length 1, similarity is their cosine, and the temperature is the one of 0.01, 0.02, 0.03 with the smallest error; `colormnet` has a similarity and
-a temperature of its own. PSNR is that of RGB at the same frames and temperature, cells enlarged bilinearly under the frame's lightness.
+The definition: frames at short side 128, cropped to multiples of 8; the first frame is the reference. The colour of a cell of 4 x 4
+pixels is the mean ab of its pixels. Each cell of frames 10 and 30 takes the mean colour of the reference's cells, weighted by a softmax
+over similarity / temperature. The error is the distance in ab from the cell's own colour, averaged over cells, then over clips.
+Features are centred over positions and scaled to length 1, similarity is their cosine, and the temperature is the one of 0.01, 0.02,
+0.03 with the smallest error over both frames; `colormnet` has a similarity and a temperature of its own. PSNR is that of RGB of the
+same two frames at that temperature, cells enlarged bilinearly under the frame's lightness.
 """
 
 from __future__ import annotations
@@ -205,19 +206,21 @@ def _mean(values: Sequence[float]) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     from colorlab.train.validate import chosen_clips
 
-    parser = argparse.ArgumentParser(prog="python -m colorlab.train.matching", description="What a match alone is worth: mean distance in ab "
-                                     "of cells of 4 x 4 pixels at frames 10 and 30 of a clip, the first frame as reference.")
+    parser = argparse.ArgumentParser(prog="python -m colorlab.train.matching", description="What a match alone is worth: mean distance "
+                                     "in ab of cells of 4 x 4 pixels at frames 10 and 30 of a clip, the first frame as reference.")
     parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER", help="folders with clips below them")
     parser.add_argument("--method", nargs="+", choices=METHODS, required=True)
     parser.add_argument("--weights", default="none", help="of the course networks: course or none (default: none)")
-    parser.add_argument("--clips", default="validation", metavar="NAME,NAME", help="'validation' (default), 'training', 'all', or clips by name")
+    parser.add_argument("--clips", default="validation", metavar="NAME,NAME",
+                        help="'validation' (default), 'training', 'all', or clips by name")
     parser.add_argument("--short-side", type=int, default=SHORT_SIDE)
     args = parser.parse_args(arguments)
     try:
         clips = [pairs(path, args.short_side) for path in chosen_clips(args.data, args.clips)]
+        measures = {method: measure_for(method, args.weights) for method in args.method}
         sys.stdout.write(f"{'match':12} " + " ".join(f"{f't = {t}':>7}" for t in MOMENTS) + f" {'PSNR':>7} {'temperature':>12}\n")
-        for method in args.method:
-            found = worth(measure_for(method, args.weights), clips)
+        for method, measure in measures.items():
+            found = worth(measure, clips)
             errors = " ".join(f"{error:7.2f}" for error in found.errors.values())
             sys.stdout.write(f"{method:12} {errors} {found.psnr:7.2f} {found.temperature:12g}\n")
             sys.stdout.flush()

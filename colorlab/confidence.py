@@ -75,7 +75,7 @@ def _lstvc(model: LSTVC, l: Tensor, state: object) -> Sure:
 def _cavc(model: CAVC, l: Tensor, state: State) -> Sure:
     clip, _ = as_clip(l)
     ab, after = model.step(l, state)
-    sure = _likeness(50 * model.lay(as_channels(clip), state)[:, :, :1] + 50, clip)
+    sure = _likeness(50 * model.lay(as_channels(clip), state)[:, :, :1] + 50, model.laying.means(clip))
     return Sure(ab, _certain(sure, [state.frame + t in state.moments for t in range(clip.shape[1])]), after)
 
 

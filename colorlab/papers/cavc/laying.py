@@ -84,6 +84,13 @@ class Laying(nn.Module):
             light, similarity = (F.interpolate(x, scale_factor=float(CELL), mode="bilinear") for x in (mixed[:, -1:], similarity))
         return Laid(torch.cat((light, ab), dim=1), similarity)
 
+    @staticmethod
+    def means(l: Tensor) -> Tensor:
+        """Lightness as cells see it, to be compared with what was laid: each cell's mean, (..., 1, H, W) -> the same."""
+        H, W = l.shape[-2:]
+        cells = F.avg_pool2d(F.pad(l.flatten(0, -4), (0, -W % CELL, 0, -H % CELL), mode="replicate"), CELL)
+        return F.interpolate(cells, scale_factor=float(CELL), mode="bilinear")[..., :H, :W].unflatten(0, l.shape[:-3])
+
     @torch.no_grad()
     def weights(self, l: Tensor, reference: Encoded, at: tuple[int, int]) -> Tensor:
         """Where the pixel (y, x) of one frame finds its colours: (H/4, W/4), summing to 1."""

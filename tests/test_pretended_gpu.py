@@ -82,7 +82,7 @@ def test_what_a_training_step_computes_neither_copies_nor_waits(method):
     size = (192, 384) if recipes[1].discriminator == "picture" else SIZE  # which looks at no smaller pictures
     train, trials = Pass(network(method, "course"), method, recipes[0].lightness_noise), [Trial(judge) for judge in judges]
     with pretended(train, vgg, *trials), Traffic() as traffic:
-        found = train(lab(1, 4, *size), 0)
+        found = train(lab(1, 4, *size), None, 0)
         motion = Motion(torch.zeros(1, 3, 2, *size, device=GPU), torch.ones(1, 3, 1, *size, device=GPU))
         for recipe, judge, trial in zip(recipes, judges, trials):
             terms = Objective(recipe, vgg).terms(found, motion, judge)
@@ -94,7 +94,7 @@ def test_what_a_training_step_computes_neither_copies_nor_waits(method):
 @pytest.mark.parametrize("method", LEARNED)
 def test_colorize_copies_frames_to_the_gpu_and_back_and_no_more(method, monkeypatch):
     quiet()
-    monkeypatch.setattr(colorlab.coloring, "rgb_to_frames", lambda rgb: rgb)  # the way back
+    monkeypatch.setattr(colorlab.coloring, "rgb_to_frames", lambda rgb, *_: rgb)  # the way back
     model = network(method, "course")
     with pretended(model), torch.no_grad(), Traffic() as traffic:
         block = torch.zeros(model.frames_per_step, 64, 96, 3, dtype=torch.uint8)

@@ -7,7 +7,7 @@ uint8 RGB, upright. Nothing here grows with the length of the film.
     write_video("out.mp4", (frame[:, ::-1] for frame in film), like="in.mp4")
 
 pixels.py says what the stored numbers mean as colours; film.py reads and encode.py writes film files; segments.py writes
-them in parts; folder.py does both for folders; whole.py lets output appear whole or not at all.
+them in parts; folder.py does both for folders; output appears whole or not at all (`colorlab.whole`).
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 SIZES = {"colormnet": (536, 960), "lstvc": (216, 384), "tcavc": (216, 384), "cavc": (256, 256)}
 WARM, TIMED = 30, 15  # frames
+COMPILED = ("lstvc", "cavc")  # ColorMNet's memory changes its size from frame to frame; tcavc is lstvc
 
 
 def plainly(method: str) -> AbstractContextManager:
@@ -60,6 +61,22 @@ def measured(report: Report, model: nn.Module, method: str, size: tuple[int, int
             "GiB": torch.cuda.max_memory_allocated() / 2 ** 30 if cuda else float("nan")}
 
 
+def compiled(report: Report, model: nn.Module, method: str, size: tuple[int, int]) -> None:
+    """The same with `torch.compile`, and the seconds until its first block is there; what cannot be compiled is a finding."""
+    facts = {"method": method, "size": f"{size[0]}x{size[1]}", "mode": "tf32", "variant": "torch.compile"}
+    try:
+        model.step = torch.compile(model.step)
+        with mode("tf32", report.device):
+            began = time.perf_counter()
+            measured(report, model, method, size, 0, model.frames_per_step)
+            seconds = time.perf_counter() - began
+            report.add("compiled", **facts, compiling=seconds, **measured(report, model, method, size, WARM, TIMED))
+    except Exception as error:  # noqa: BLE001: whatever a compiler says
+        report.add("compiled", **facts, failed=" ".join(str(error).split())[:200])
+    finally:
+        model.__dict__.pop("step", None)
+
+
 def run(report: Report, args: argparse.Namespace) -> None:
     warm, timed = (2, 2) if args.small else (WARM, TIMED)
     for method, size in SIZES.items():
@@ -76,6 +93,8 @@ def run(report: Report, args: argparse.Namespace) -> None:
                     report.add("speed", **facts, **measured(report, model, method, size, warm, timed))
                 except torch.OutOfMemoryError:
                     report.add("speed", **facts, failed="out of memory")
+        if report.device.type == "cuda" and method in COMPILED and report.left() > 120:
+            compiled(report, model, method, size)
         del model
         if report.device.type == "cuda":
             torch.cuda.empty_cache()

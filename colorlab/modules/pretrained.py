@@ -131,6 +131,15 @@ def unit(map: Tensor) -> Tensor:
     return map / (map.square().mean(1, keepdim=True) + 1e-6).sqrt()
 
 
+def quarter_maps(frozen: PretrainedFeatures, enlarged: Tensor) -> list[Tensor]:
+    """What matches cells of 4 x 4 pixels: the maps of strides 4, 8 and 16 of a picture enlarged twice, each `unit`, on one grid.
+
+    enlarged: L (B, 1, 2 H, 2 W) in [0, 100], H and W multiples of 8. Returns three of (B, C, H/4, W/4).
+    """
+    fine, middle, coarse = (unit(map) for map in frozen.of_lightness(enlarged)[1:4])
+    return [F.avg_pool2d(fine, 2), middle, F.interpolate(coarse, scale_factor=2.0, mode="bilinear")]
+
+
 @cache
 def _folded() -> tuple[tuple[Tensor, Tensor], ...]:
     """(weight, bias) of every convolution in order, the batch norm behind it folded in; without the classifier's."""

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
 from colorlab.errors import InputError
 from colorlab.metrics import psnr
-from colorlab.modules.pretrained import PretrainedFeatures, unit
+from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps
 from colorlab.papers.colormnet.readout import similarity as colormnet_similarity
 from colorlab.papers.lstvc.correspondence import centered_unit
 from colorlab.train.measure import SHORT_SIDE, read_clip
@@ -95,9 +95,7 @@ def frozen_maps(l: Tensor, eye: PretrainedFeatures) -> list[Tensor]:
 
     H and W are multiples of 8.
     """
-    enlarged = F.interpolate(l, scale_factor=2.0, mode="bilinear")
-    fine, middle, coarse = (unit(map) for map in eye.of_lightness(enlarged)[1:4])
-    return [F.avg_pool2d(fine, 2), middle, F.interpolate(coarse, middle.shape[-2:], mode="bilinear")]
+    return quarter_maps(eye, F.interpolate(l, scale_factor=2.0, mode="bilinear"))
 
 
 def by(features: Callable[[Tensor], Sequence[Tensor]]) -> Similarity:

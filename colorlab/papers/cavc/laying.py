@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorlab.modules.color_lines import draw_lines, fit_lines
-from colorlab.modules.pretrained import PretrainedFeatures, unit
+from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps, unit
 from colorlab.modules.streamed_correlation import match
 
 CELL = 4    # pixels
@@ -50,9 +50,7 @@ class Laying(nn.Module):
     def keys(self, l: Tensor) -> Tensor:
         """(B, 1, H, W) in [-1, 1], multiples of 8 -> (B, C, H/4, W/4): centred, of length 1, in float32 at least."""
         enlarged = F.interpolate(50 * l + 50, scale_factor=2.0, mode="bilinear")
-        fine, middle, coarse = (unit(map) for map in self.frozen.of_lightness(enlarged)[1:])
-        coarse = F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
-        keys = self.project(torch.cat((F.avg_pool2d(fine, 2), middle, coarse, unit(self.learned(l))), dim=1))
+        keys = self.project(torch.cat((*quarter_maps(self.frozen, enlarged), unit(self.learned(l))), dim=1))
         return F.normalize(keys - keys.mean((-2, -1), keepdim=True), dim=1)
 
     def encode(self, reference: Tensor) -> Encoded:

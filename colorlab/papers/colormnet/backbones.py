@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.errors import InputError
-from colorlab.modules.pretrained import PretrainedFeatures, unit
+from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps
 
 from .blocks import ChannelNorm, ResidualBlock
 
@@ -183,8 +183,7 @@ class PretrainedGuide(nn.Module):
     def forward(self, image: Tensor, position: None = None) -> Tensor:
         """image: (B, 3, H, W) in [-1, 1], multiples of 8 -> (B, width, H/4, W/4)."""
         enlarged = F.interpolate(image[:, :1].float(), scale_factor=2.0, mode="bilinear")
-        fine, middle, coarse = (unit(map) for map in self.frozen.of_lightness(50 * (enlarged + 1))[1:])
-        maps = F.avg_pool2d(fine, 2), middle, F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+        maps = quarter_maps(self.frozen, 50 * (enlarged + 1))
         return F.relu(self.norm(self.project(torch.cat(maps, dim=1).to(image.dtype))))
 
 

@@ -46,7 +46,7 @@ refresh: $(STAMP)
 # What not everyone needs is installed when it is asked for.
 labs: $(STAMP)
 	$(BIN)/python -c "import nbgrader" 2>/dev/null || $(PIP) $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)") -e ".[labs]"
-	$(BIN)/python -m colorlab.labs $(NOTEBOOKS) --out labs
+	$(BIN)/python -m colorlab.teaching.labs $(NOTEBOOKS) --out labs
 
 browser: $(STAMP)
 	$(BIN)/python -c "import playwright" 2>/dev/null || $(PIP) $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)") -e ".[browser]"

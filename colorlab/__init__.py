@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import importlib
 
+import colorlab.files.former_names  # noqa: F401 what was once elsewhere stays importable
+
 __version__ = "0.1.0"
 __all__ = ["METHODS", "colorize", "load", "read_video", "write_video"]
 
-_LAZY = {"METHODS": "colorlab.methods", "load": "colorlab.methods", "colorize": "colorlab.coloring",
-         "read_video": "colorlab.video", "write_video": "colorlab.video"}
+_LAZY = {"METHODS": "colorlab.methods", "load": "colorlab.methods", "colorize": "colorlab.film.colorize",
+         "read_video": "colorlab.files.video", "write_video": "colorlab.files.video"}
 
 
 def __getattr__(name: str) -> object:

@@ -22,19 +22,20 @@ from films import save_film
 from PIL import EpsImagePlugin, Image
 
 import colorlab
-from colorlab import datasets, experiments
+from colorlab import experiments
 from colorlab.cli import main
-from colorlab.errors import InputError
+from colorlab.clips import datasets
 from colorlab.experiments import provenance
 from colorlab.experiments.page import write_page
 from colorlab.experiments.parameters import parse_cell
 from colorlab.experiments.repeat import read_record, variables
 from colorlab.experiments.schema import problem_of
-from colorlab.flow import read_flo
-from colorlab.locks import alone
+from colorlab.files.errors import InputError
+from colorlab.files.locks import alone
+from colorlab.files.video import read_image, read_video
+from colorlab.files.video.damage import damage_of
+from colorlab.modules.flow import read_flo
 from colorlab.modules.vgg import trained_vgg
-from colorlab.video import read_image, read_video
-from colorlab.video.damage import damage_of
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 8), dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(colorlab.__file__).parents[1])}
@@ -338,7 +339,7 @@ def test_two_trainings_do_not_share_a_folder(tmp_path, capsys):
 
 
 def test_training_on_films_goes_on_without_a_cache(film, tmp_path, monkeypatch):
-    from colorlab.data.windows import frame_files
+    from colorlab.clips.windows import frame_files
 
     (tmp_path / "file").touch()
     monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path / "file" / "cache"))

@@ -31,10 +31,10 @@ def test_the_wheel_holds_every_module_and_the_course_weights(site):
 
 
 TRIED = """
-import colorlab, colorlab.weights as weights
+import colorlab, colorlab.methods.weights as weights
 from colorlab import experiments
-from colorlab.errors import InputError
 from colorlab.experiments.runner import homes
+from colorlab.files.errors import InputError
 colorlab.load("lstvc", preset="course", weights="course")
 print(weights.course_file("cavc"))
 try:

@@ -8,16 +8,16 @@ import torch
 from pretended_gpu import GPU, Traffic, pretended
 
 import colorlab
-import colorlab.coloring
-from colorlab.coloring import color_block
-from colorlab.errors import InputError
-from colorlab.flow import resize_flow, warp
-from colorlab.flow.occlusion import occlusion_lai, reliable_ruder, soften
+import colorlab.film.colorize
+from colorlab.files.errors import InputError
+from colorlab.film.colorize import color_block
+from colorlab.modules.flow import resize_flow, warp
+from colorlab.modules.flow.occlusion import occlusion_lai, reliable_ruder, soften
 from colorlab.modules.vgg import VGG19
 from colorlab.train import estimated_motion, recipe_for
 from colorlab.train.batches import Motion
+from colorlab.train.forward import Pass
 from colorlab.train.objective import Objective, Trial
-from colorlab.train.passes import Pass
 
 LEARNED = ("cavc", "lstvc", "colormnet", "tcavc")
 SIZE = (32, 48)
@@ -94,7 +94,7 @@ def test_what_a_training_step_computes_neither_copies_nor_waits(method):
 @pytest.mark.parametrize("method", LEARNED)
 def test_colorize_copies_frames_to_the_gpu_and_back_and_no_more(method, monkeypatch):
     quiet()
-    monkeypatch.setattr(colorlab.coloring, "rgb_to_frames", lambda rgb, *_: rgb)  # the way back
+    monkeypatch.setattr(colorlab.film.colorize, "rgb_to_frames", lambda rgb, *_: rgb)  # the way back
     model = network(method, "course")
     with pretended(model), torch.no_grad(), Traffic() as traffic:
         block = torch.zeros(model.frames_per_step, 64, 96, 3, dtype=torch.uint8)

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 
 from colorlab.cli.terminal import open_standard_streams, stopped_like_ctrl_c
-from colorlab.errors import InputError, InputWarning
+from colorlab.files.errors import InputError, InputWarning
 
 COMMANDS = ("colorize", "evaluate", "train", "run", "sweep", "data", "weights", "doctor")
 _PYTHONS_OWN = warnings.showwarning

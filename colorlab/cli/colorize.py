@@ -12,17 +12,17 @@ from colorlab.cli.outputs import check_outputs
 from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, read_references,
                                      references_identity)
 from colorlab.cli.terminal import leave_bar, pick_device, progress, tell_of_damage
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
+from colorlab.files.whole import read_json, write_json
+from colorlab.film.precision import PRECISIONS
 from colorlab.methods import METHODS, PRESETS, load
-from colorlab.precision import PRECISIONS
-from colorlab.whole import read_json, write_json
 
 if TYPE_CHECKING:  # --help waits for no library
     from torch import nn
 
-    from colorlab.guidance import Guidance
-    from colorlab.restoring import Job
-    from colorlab.video import Film, Folder
+    from colorlab.files.video import Film, Folder
+    from colorlab.film.references import Guidance
+    from colorlab.film.restore import Job
 
 BASELINES = ("copy", "flow")    # have no weights
 DEFAULT_WEIGHTS = {"paper": "released", "course": "course", "tiny": "none"}
@@ -102,11 +102,11 @@ class Models:
 
 def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked before the work, then do it. InputError is one line on the terminal, exit code 2."""
-    from colorlab.coloring import SMALLEST, check_saturation  # here, as --help needs no torch
-    from colorlab.video import films_in
+    from colorlab.files.video import films_in
+    from colorlab.film.colorize import SMALLEST, check_saturation  # here, as --help needs no torch
 
     if args.check or args.suggest is not None:
-        from colorlab.cli.looking import check, suggest_frames
+        from colorlab.cli.check import check, suggest_frames
         return check(args) if args.check else suggest_frames(args)
     if lacking := [name for name, value in (("--method", args.method), ("-o", args.output)) if value is None]:
         raise InputError(f"colorize wants {' and '.join(lacking)}; or --check, to look at {args.input} only")
@@ -160,7 +160,7 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
 
 def check_batch(args: argparse.Namespace, films: list[Path]) -> None:
     """Raise InputError where two films of a folder would get one output, one contact sheet or, by {name}, one reference."""
-    from colorlab.video.names import check_names
+    from colorlab.files.video.names import check_names
 
     check_names(films, lambda film: _in_folder(args.output, film).name, "would both become {name}; rename one of them", args.output)
     if args.preview is not None:
@@ -171,8 +171,8 @@ def check_batch(args: argparse.Namespace, films: list[Path]) -> None:
 
 def color_film(args: argparse.Namespace, task: Task, models: Models | None, done: dict[str, str] | None = None) -> int:
     """One film, with its sheets; the exit code. done: the films of a batch that are whole, and what made them; this one is added."""
-    from colorlab.tracks import made_by
-    from colorlab.video import check_output, check_writable, read_video, same_file
+    from colorlab.files.video import check_output, check_writable, read_video, same_file
+    from colorlab.film.output import made_by
 
     named = [parse_reference(text, task.input) for text in args.references]
     reads = [task.input, *(path for path, _ in named), *([Path(args.palette)] if args.palette and Path(args.palette).is_file() else [])]
@@ -197,7 +197,7 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     cuts = parse_cuts(args.cuts, count)
     references, palette = read_references(named), None
     if args.palette:
-        from colorlab.palette import read_palette
+        from colorlab.film.palette import read_palette
         palette = read_palette(args.palette)
     models = models or Models(args)
     job = _job(args, task, film, named, models)
@@ -216,7 +216,7 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     guidance = find_guidance(film, references, cuts, job, count)
     name_contradictions(guidance, named)
     if palette is not None:
-        from colorlab.palette import with_palette
+        from colorlab.film.palette import with_palette
         guidance = with_palette(guidance, film, palette)
     if point is not None:
         return write_explanation(job, guidance, point, task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png"))
@@ -232,17 +232,17 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
 
 def say_beforehand(args: argparse.Namespace, task: Task, film: Film | Folder) -> None:
     """One line for what the output will lack, and one for fields that want a decision."""
-    from colorlab.video import is_folder_name
+    from colorlab.files.video import is_folder_name
 
     if task.input.is_dir():
         return
     if is_folder_name(task.output):
         left = ["all but the pictures, of which 8 bits"]
     else:
-        from colorlab.video.encode import left_out
+        from colorlab.files.video.encode import left_out
         left = left_out(film, task.output.suffix, args.lossless)
     if not args.deinterlace:
-        from colorlab.checking import fields_line
+        from colorlab.film.check import fields_line
         words, advice = fields_line(film)
         if advice:
             sys.stderr.write(f"{task.input.name} is {words}; {advice[0]}\n")
@@ -253,11 +253,11 @@ def say_beforehand(args: argparse.Namespace, task: Task, film: Film | Folder) ->
 def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[Named], models: Models) -> Job:
     import torch
 
-    from colorlab.restoring import Job
+    from colorlab.film.restore import Job
 
     settings = {"method": args.method, "weights": weights_of(args), "references": references_identity(named), "cuts": args.cuts}
     if args.palette:
-        from colorlab.palette import read_palette
+        from colorlab.film.palette import read_palette
         settings["palette"] = str(read_palette(args.palette).tolist())
     job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment,
               args.saturation, args.lossless, args.precision)
@@ -269,7 +269,7 @@ def find_guidance(film: Film | Folder, references: list | None, cuts: str | tupl
     """Where the film cuts, shown, and what colours each scene. Cuts that an interrupted run found are not looked for again."""
     from tqdm import tqdm
 
-    from colorlab.guidance import guide
+    from colorlab.film.references import guide
 
     known = job.known_cuts() if cuts == "auto" else None
     def shown(frames: Iterable) -> Iterable:
@@ -286,7 +286,7 @@ def find_guidance(film: Film | Folder, references: list | None, cuts: str | tupl
 
 def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
     """A line for each two references that give one thing two colours."""
-    from colorlab.contradictions import contradictions
+    from colorlab.film.contradictions import contradictions
 
     for pair in contradictions(guidance):
         one, other = (f"{path.name}{'' if frame is None else f'@{frame}'}" for path, frame in (named[pair.one], named[pair.other]))
@@ -296,7 +296,7 @@ def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
 
 def color(job: Job, guidance: Guidance, count: int, method: str) -> int:
     """The film itself; the exit code."""
-    from colorlab.restoring import restore
+    from colorlab.film.restore import restore
 
     before = job.unfinished().frames
     if before:
@@ -314,8 +314,8 @@ def color(job: Job, guidance: Guidance, count: int, method: str) -> int:
 
 
 def write_explanation(job: Job, guidance: Guidance, point: tuple[int, int, int], path: Path) -> int:
-    from colorlab.sheets import explain
-    from colorlab.video import write_image
+    from colorlab.files.video import write_image
+    from colorlab.film.contact_sheets import explain
 
     found = explain(job.film, guidance, job.model, point, job.size, job.device)
     write_image(path, found.sheet)
@@ -325,8 +325,8 @@ def write_explanation(job: Job, guidance: Guidance, point: tuple[int, int, int],
 
 
 def write_preview(job: Job, guidance: Guidance, every: int, path: Path) -> None:
-    from colorlab.sheets import PREVIEWED, preview
-    from colorlab.video import write_image
+    from colorlab.files.video import write_image
+    from colorlab.film.contact_sheets import PREVIEWED, preview
 
     every = every or max(1, job.film.count() // PREVIEWED)
     write_image(path, preview(job.film, guidance, job.model, job.size, job.device, every))
@@ -335,7 +335,7 @@ def write_preview(job: Job, guidance: Guidance, every: int, path: Path) -> None:
 
 def _in_folder(folder: Path, film: Path) -> Path:
     """A film's output in a folder of films: under its own name, as .mp4 where its own format is not written; a folder stays one."""
-    from colorlab.video.encode import FORMATS
+    from colorlab.files.video.encode import FORMATS
 
     return folder / (film.name if film.is_dir() or film.suffix.lower() in FORMATS else f"{film.stem}.mp4")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from colorlab.cli.terminal import leave_bar
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 MOST_PIXELS = 1 << 30  # of a made clip: it is held in memory, with its motion some 20 bytes a pixel
 
@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def list_sets(args: argparse.Namespace) -> int:
-    from colorlab.data import CLIPS
-    from colorlab.datasets import DATA_SETS, check
+    from colorlab.clips import CLIPS
+    from colorlab.clips.datasets import DATA_SETS, check
 
     lines = [f"embedded    {', '.join(CLIPS)}: made here, no download (colorlab data make)"]
     for name, data in DATA_SETS.items():
@@ -56,8 +56,8 @@ def list_sets(args: argparse.Namespace) -> int:
 def check_sets(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from colorlab.datasets import DATA_SETS, check
-    from colorlab.datasets.reading import look_up
+    from colorlab.clips.datasets import DATA_SETS, check
+    from colorlab.clips.datasets.reading import look_up
 
     asked = [(name.partition("/")[0], name.partition("/")[2]) for name in args.names]
     for name, split in asked:
@@ -83,7 +83,7 @@ def check_sets(args: argparse.Namespace) -> int:
 def make_clips(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from colorlab.data import CLIPS, embedded_clip
+    from colorlab.clips import CLIPS, embedded_clip
 
     names = args.names or CLIPS
     unknown = [name for name in names if name not in CLIPS]
@@ -107,8 +107,8 @@ def write_clip(clip: object, target: Path) -> None:
     """frames/00000.png ..., forward/00000.flo ..., backward/00000.flo ... in a folder that appears whole."""
     import torch
 
-    from colorlab.flow import write_flo
-    from colorlab.video import whole, write_image
+    from colorlab.files.video import whole, write_image
+    from colorlab.modules.flow import write_flo
 
     with whole(target) as folder:
         for part in ("frames", "forward", "backward"):
@@ -123,7 +123,7 @@ def write_clip(clip: object, target: Path) -> None:
 def unpack_archive(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from colorlab.datasets import unpack
+    from colorlab.clips.datasets import unpack
 
     with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=leave_bar()) as bar:
         count = unpack(args.archive, args.folder, lambda name, size: bar.update(size),

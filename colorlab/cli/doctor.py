@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from colorlab import doctor
+from colorlab.teaching import doctor
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

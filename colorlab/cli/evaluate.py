@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from colorlab.cli.outputs import check_outputs
 from colorlab.cli.terminal import leave_bar, tell_of_damage
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 if TYPE_CHECKING:  # --help waits for no library
+    from colorlab.files.video import Film, Folder
     from colorlab.metrics.warping import FlowOf
-    from colorlab.video import Film, Folder
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def find_clips(predicted: Path, truth: Path, by_order: bool = False) -> list[tuple[str, Film | Folder, Film | Folder]]:
     """(name, predicted, truth) of every clip; InputError where the two sides do not match, and which frames or clips those are."""
-    from colorlab.video import read_video
+    from colorlab.files.video import read_video
 
     sides = [clips_in(path) for path in (predicted, truth)]
     if sides[0] is None and sides[1] is None:
@@ -103,8 +103,8 @@ def find_clips(predicted: Path, truth: Path, by_order: bool = False) -> list[tup
 
 def clips_in(path: Path) -> dict[str, Path] | None:
     """{name: film or folder} of a folder of clips; None for a film or a folder of frames (or what reading will refuse)."""
-    from colorlab.video.folder import FILMS, PICTURES
-    from colorlab.video.names import check_names
+    from colorlab.files.video.folder import FILMS, PICTURES
+    from colorlab.files.video.names import check_names
 
     if not path.is_dir():
         return None
@@ -151,8 +151,8 @@ def refuse_difference(first: Path, ours: set[str], second: Path, theirs: set[str
 
 def flow_from_folder(folder: Path, clip: str, many: bool) -> FlowOf:
     """The flow kept in folder/forward and folder/backward, or in folder/CLIP/... where there are many clips."""
-    from colorlab.flow import read_flo
     from colorlab.metrics import PairFlow
+    from colorlab.modules.flow import read_flo
 
     folder = folder / clip if many else folder
     files = [sorted((folder / way).glob("*.flo")) for way in ("forward", "backward")]
@@ -214,7 +214,7 @@ def json_output(path: Path | None) -> Iterator[Callable[[dict], None]]:
     if path is None:
         yield lambda report: None
         return
-    from colorlab.video import whole
+    from colorlab.files.video import whole
 
     with whole(path) as temporary:
         yield lambda report: temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
@@ -225,8 +225,8 @@ def csv_output(path: Path | None, names: Sequence[str]) -> Iterator[Callable[[di
     if path is None:
         yield None
         return
+    from colorlab.files.video import whole
     from colorlab.metrics import METRICS
-    from colorlab.video import whole
 
     unknown = [name for name in names if name not in METRICS]  # evaluate_clips names them
     own = [f"truth_{name}" for name in names if name not in unknown and METRICS[name].of_truth]

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from colorlab.errors import InputError
-from colorlab.video.folder import FILMS, PICTURES
+from colorlab.files.errors import InputError
+from colorlab.files.video.folder import FILMS, PICTURES
 
 
 def check_outputs(outputs: Mapping[str, Path | None], *inputs: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 WITHOUT_REFERENCE = ("tcavc",)  # paints its own
 
@@ -59,7 +59,7 @@ def check_frames(named: list[Named], count: int) -> None:
 
 def read_references(named: list[Named]) -> list[np.ndarray | tuple[int, np.ndarray]] | None:
     """The pictures as `colorize` takes them, transparent ones with their alpha."""
-    from colorlab.video import read_image
+    from colorlab.files.video import read_image
 
     pictures = [(frame, read_image(path, alpha=True)) for path, frame in named]
     return [picture if frame is None else (frame, picture) for frame, picture in pictures] or None

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from colorlab import experiments
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

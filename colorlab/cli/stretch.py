@@ -8,7 +8,7 @@ import sys
 from colorlab.cli.outputs import check_outputs
 from colorlab.cli.references import check_frames, parse_cuts, parse_reference, parse_stretch, read_references
 from colorlab.cli.terminal import pick_device, progress, tell_of_damage
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 
 def color_stretch(args: argparse.Namespace) -> int:
@@ -16,8 +16,8 @@ def color_stretch(args: argparse.Namespace) -> int:
     import torch
 
     from colorlab.cli.colorize import Models
-    from colorlab.stretch import Manner, Stretch, recolor
-    from colorlab.video import films_in, read_video, same_file
+    from colorlab.files.video import films_in, read_video, same_file
+    from colorlab.film.stretch import Manner, Stretch, recolor
 
     if args.explain or args.preview is not None or args.confidence or args.palette:
         raise InputError("--frames changes the film alone, by its references; leave --explain, --preview, --confidence and --palette out")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from colorlab import experiments
 from colorlab.cli.run import named_once, positive, shown_path
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

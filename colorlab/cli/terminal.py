@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 if TYPE_CHECKING:
-    from colorlab.video import Film, Folder
+    from colorlab.files.video import Film, Folder
 
 
 def pick_device(name: str) -> str:
@@ -73,7 +73,7 @@ def tell_of_damage(film: Film | Folder, strict: bool) -> None:
 
     if not film.path.is_file():
         return
-    from colorlab.video.damage import damage_of
+    from colorlab.files.video.damage import damage_of
 
     with tqdm(total=film.frames, desc="looking for damage", unit="frame", leave=leave_bar(), delay=2, file=sys.stderr, dynamic_ncols=True) as bar:
         damage = damage_of(film, bar.update)

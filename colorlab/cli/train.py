@@ -13,9 +13,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorlab.errors import InputError
-from colorlab.locks import alone
-from colorlab.whole import room_for, write_json
+from colorlab.files.errors import InputError
+from colorlab.files.locks import alone
+from colorlab.files.whole import room_for, write_json
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -75,9 +75,9 @@ def from_zero(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     from colorlab.methods import load
+    from colorlab.methods.weights import load_initial
     from colorlab.modules.vgg import trained_vgg
     from colorlab.train import Settings, train
-    from colorlab.weights import load_initial
 
     recipe = chosen_recipe(args)
     if args.show:
@@ -124,7 +124,7 @@ def chosen_recipe(args: argparse.Namespace) -> Recipe:
 
 def data(args: argparse.Namespace, recipe: Recipe) -> tuple[Dataset, Sequence[Path], dict]:
     """What to train on, the validation clips, and both in words for run.json."""
-    from colorlab.data import survey
+    from colorlab.clips import survey
     from colorlab.train import ClipWindows, EmbeddedWindows, PhasedWindows, clip_name, split
     from colorlab.train.phases import check_phases
 

@@ -7,9 +7,9 @@ import re
 import sys
 from pathlib import Path
 
-from colorlab import weights as checkpoints
 from colorlab.cli.terminal import leave_bar
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
+from colorlab.methods import weights as checkpoints
 from colorlab.methods import METHODS, PRESETS, load
 
 
@@ -36,7 +36,7 @@ def _fetch(args: argparse.Namespace) -> str:
     """Fetch, check, and say in lines what is known of the file and what is not."""
     from tqdm import tqdm
 
-    from colorlab.fetch import fetch
+    from colorlab.files.fetch import fetch
 
     if "://" in args.name:
         if args.out is None:

@@ -38,13 +38,13 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
-from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.batch import Batch, Show
 from colorlab.experiments.jobs import Job
 from colorlab.experiments.parameters import load_notebook, one_line
 from colorlab.experiments.runner import Run, done_before, execute, remove_leftovers
-from colorlab.whole import read_json
+from colorlab.files.errors import InputError
+from colorlab.files.whole import read_json
 
 SEEN_WITHIN = 90  # seconds in which a folder made on one machine shows on another; network file systems keep old listings
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable
 
-from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.parameters import check_values, load_notebook
-from colorlab.places import checkout
+from colorlab.files.errors import InputError
+from colorlab.files.places import checkout
 
 
 @dataclass(frozen=True)

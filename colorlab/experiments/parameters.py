@@ -13,7 +13,7 @@ import tokenize
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 LARGEST = 1 << 1000  # an int beyond this is no float either

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from colorlab.experiments.parameters import Cell
-from colorlab.places import PACKAGE, checkpoints_folder
+from colorlab.files.places import PACKAGE, checkpoints_folder
 
 # Variables that change numbers; a run that is to be repeated needs them as they were.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES")

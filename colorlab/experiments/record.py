@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from colorlab.whole import write_json
+from colorlab.files.whole import write_json
 
 MEASURED = ("second", "memory")  # a name that holds one of these tells of the machine: no repetition gives it again
 RUN_FOLDER = "COLORLAB_RUN_FOLDER"  # set for the kernel of a run; absent when a person works in the notebook

@@ -5,10 +5,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, Iterable
 
-from colorlab.errors import InputError
 from colorlab.experiments.batch import run
 from colorlab.experiments.jobs import find_notebooks
-from colorlab.whole import write_text
+from colorlab.files.errors import InputError
+from colorlab.files.whole import write_text
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT = ("tags", "jupyter", "nbgrader", "slideshow", "editable", "deletable")  # of a cell's metadata

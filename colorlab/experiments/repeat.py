@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
-from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.batch import run_jobs
 from colorlab.experiments.jobs import Job, make_job
@@ -15,7 +14,8 @@ from colorlab.experiments.parameters import check_values, load_notebook
 from colorlab.experiments.record import MEASURED
 from colorlab.experiments.runner import Run
 from colorlab.experiments.schema import problem_of, read_metrics
-from colorlab.whole import read_json
+from colorlab.files.errors import InputError
+from colorlab.files.whole import read_json
 
 INJECTED = "injected-parameters"  # papermill's tag for the cell it adds
 

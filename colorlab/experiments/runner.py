@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.jobs import Job
 from colorlab.experiments.parameters import load_notebook, read_parameters
 from colorlab.experiments.schema import read_metrics, read_run
-from colorlab.places import can_write, home, private_folder
-from colorlab.whole import lives, write_json
+from colorlab.files.errors import InputError
+from colorlab.files.places import can_write, home, private_folder
+from colorlab.files.whole import lives, write_json
 
 PARTIAL = ".partial"  # folders of this name are runs that are not whole yet
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from colorlab.whole import read_json
+from colorlab.files.whole import read_json
 
 NUMBER, TEXT, NAMED = (int, float), (str,), (dict,)
 NOTHING = type(None)

@@ -4,7 +4,6 @@ import itertools
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
-from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.batch import run_jobs
 from colorlab.experiments.cluster import run_on_cluster
@@ -12,6 +11,7 @@ from colorlab.experiments.jobs import Job, find_notebooks, make_job
 from colorlab.experiments.parameters import check_values
 from colorlab.experiments.runner import Run
 from colorlab.experiments.table import Table
+from colorlab.files.errors import InputError
 
 CLOSING = {"[": "]", "(": ")", "{": "}", "'": "'", '"': '"'}
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from colorlab.experiments.jobs import Job
 from colorlab.experiments.page import shown, whole_page
 from colorlab.experiments.runner import Run
-from colorlab.whole import write_text
+from colorlab.files.whole import write_text
 
 STYLE = """
 body { max-width: none; } .wide { overflow-x: auto; } th { text-align: left; padding: .2rem 1rem .2rem 0; cursor: pointer; }

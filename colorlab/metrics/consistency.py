@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from scipy.special import rel_entr
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.metrics.frames import Frame, check_frame
 
 # Liu et al.'s and the NTIRE scorer's. CAVC's text lists t = 1, 2, 3, its equation sums CDC_1, CDC_2 and CDC_4: the equation is taken, as it

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 Frame = np.ndarray  # (H, W, 3) uint8 RGB, as films and folders give it
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 
 class Moments:

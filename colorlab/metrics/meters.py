@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.metrics.consistency import ColorConsistency
 from colorlab.metrics.difference import difference
 from colorlab.metrics.frames import Frame, mean_squared_error, psnr_of_error

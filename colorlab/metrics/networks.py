@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 
 class NetworkFile(NamedTuple):

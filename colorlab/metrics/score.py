@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.metrics.frames import Frame, check_pair
 from colorlab.metrics.meters import Meter, Step, Tools
 from colorlab.metrics.table import METRICS, STANDARD, Metric

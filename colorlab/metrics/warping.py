@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from colorlab.color import frames_to_rgb, rgb_to_lab
-from colorlab.flow import estimate_flow, occlusion_lai, reliable_ruder, warp
 from colorlab.metrics.frames import Frame
+from colorlab.modules.flow import estimate_flow, occlusion_lai, reliable_ruder, warp
 
 
 class PairFlow(NamedTuple):
@@ -31,7 +31,7 @@ FlowOf = Callable[[int, Frame, Frame], PairFlow]  # index of the first frame, an
 
 
 def estimated_flow(how: str = "auto", device: str = "cpu") -> FlowOf:
-    """A flow for every pair, estimated from the truth's frames both ways (see `colorlab.flow.estimate_flow`)."""
+    """A flow for every pair, estimated from the truth's frames both ways (see `colorlab.modules.flow.estimate_flow`)."""
 
     def flow_of(index: int, first: Frame, second: Frame) -> PairFlow:
         a, b = (frames_to_rgb(frame)[None].to(device) for frame in (first, second))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 Builder = TypeVar("Builder", bound=Callable)
 

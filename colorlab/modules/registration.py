@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorlab.flow.warping import pixel_grid
+from colorlab.modules.flow.warping import pixel_grid
 
 AGREES = 4.0    # a difference in L that leaves 61 % of the trust, exp(-1/2)
 OUTLIER = 6.0   # a difference in L from which on a pixel counts half, or less, in the least squares
@@ -128,7 +128,7 @@ def _pixels(l: Tensor) -> Pixels:
 
 
 def _read(there: Tensor, displacement: Tensor, pixels: Pixels) -> Tensor:
-    """`flow.warp` of (B, C, H, W) by the displacements of cells (B, 2, h, w), what lies outside as on the rim."""
+    """`modules.flow.warp` of (B, C, H, W) by the displacements of cells (B, 2, h, w), what lies outside as on the rim."""
     place = torch.addcmul(pixels.place, _enlarged(displacement, there), pixels.pitch)               # (B, 2, H, W)
     return F.grid_sample(there, place.movedim(1, -1), "bilinear", "border", align_corners=True)
 

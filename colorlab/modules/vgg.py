@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.color import lab_to_rgb
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 BLOCKS = ((1, 64, 2), (2, 128, 2), (3, 256, 4), (4, 512, 4), (5, 512, 2))  # number, channels, convolutions; pooled in between
 LAYERS = tuple(f"relu{block}_{k + 1}" for block, _, count in BLOCKS for k in range(count))
@@ -70,7 +70,7 @@ class VGG19(nn.Module):
 
     def load(self, path: str | Path) -> VGG19:
         """Take trained weights from a file: torchvision's VGG-19 or a port of Caffe's. Raises InputError for anything else."""
-        from colorlab.weights import read_state  # it knows how to read files safely
+        from colorlab.methods.weights import read_state  # it knows how to read files safely
 
         state = read_state(Path(path))
         caffe = "conv1_1.weight" in state

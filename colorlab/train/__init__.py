@@ -6,7 +6,7 @@
     train(colorlab.load("lstvc", "course"), "lstvc", recipe, ClipWindows(recipe, training, found.photographs), Path("out"),
           Settings(validation=validation))
 
-`recipes.py` says how each network is trained; `passes.py` what it is shown; `objective.py` what its answer costs; `loop.py` is the loop;
+`recipes.py` says how each network is trained; `forward.py` what it is shown; `objective.py` what its answer costs; `loop.py` is the loop;
 `measure.py` says how good the result is, `python -m colorlab.train.validate` prints it.
 """
 

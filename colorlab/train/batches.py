@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from colorlab.clips.datasets.images import file_kept_by_tcavc
+from colorlab.clips.embedded import CLIPS, Clip, embedded_clip
+from colorlab.clips.windows import ClipDataset, LooseWindow, Window
 from colorlab.color import frames_to_rgb, lab_to_rgb, rgb_to_lab
-from colorlab.data.embedded import CLIPS, Clip, embedded_clip
-from colorlab.data.windows import ClipDataset, LooseWindow, Window
-from colorlab.datasets.images import file_kept_by_tcavc
-from colorlab.errors import InputError
-from colorlab.flow import estimate_flow, reliable_ruder
-from colorlab.flow.estimate import raft_file
+from colorlab.files.errors import InputError
+from colorlab.modules.flow import estimate_flow, reliable_ruder
+from colorlab.modules.flow.estimate import raft_file
 from colorlab.train.recipes import Recipe
 
 

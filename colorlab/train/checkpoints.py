@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from colorlab.errors import InputError
-from colorlab.whole import whole
+from colorlab.files.errors import InputError
+from colorlab.files.whole import whole
 
 
 def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:

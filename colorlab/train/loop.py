@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
+from colorlab.files.whole import whole
 from colorlab.train.batches import Batch, StepOrder, estimated_motion, loader
 from colorlab.train.checkpoints import check_same, load_checkpoint, save_checkpoint, save_weights
 from colorlab.train.measure import mean_score, read_clip, score
@@ -30,7 +31,6 @@ from colorlab.train.recipes import Recipe
 from colorlab.train.record import Record, strip
 from colorlab.train.run import Run, Settings, averaged, content, new_accelerator, prepared, restore, set_rates, update_average
 from colorlab.train.split import clip_name
-from colorlab.whole import whole
 
 CHECKPOINT = "checkpoint.pt"
 

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.metrics import psnr
 from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps
 from colorlab.papers.colormnet.readout import similarity as colormnet_similarity

@@ -15,9 +15,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from torch import nn
 
-from colorlab.coloring import colorize
-from colorlab.data.windows import frame_files, picture_size, read_crop
-from colorlab.errors import InputError
+from colorlab.clips.windows import frame_files, picture_size, read_crop
+from colorlab.files.errors import InputError
+from colorlab.film.colorize import colorize
 from colorlab.metrics import cdc, colorfulness, mean_psnr, psnr
 
 SHORT_SIDE = 128

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab import losses
 from colorlab.color import join_lab, lab_to_rgb, split_lab
 from colorlab.modules.discriminator import PatchDiscriminator, PictureDiscriminator
 from colorlab.modules.vgg import VGG19
+from colorlab.train import losses
 from colorlab.train.batches import Motion
-from colorlab.train.passes import Prediction
+from colorlab.train.forward import Prediction
 from colorlab.train.recipes import LossWeights, Recipe
 
 

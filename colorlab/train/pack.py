@@ -14,11 +14,11 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from colorlab.data.windows import frame_files, picture_size, read_crop, survey
-from colorlab.errors import InputError
+from colorlab.clips.windows import frame_files, picture_size, read_crop, survey
+from colorlab.files.errors import InputError
+from colorlab.files.video.names import check_names
+from colorlab.files.whole import whole
 from colorlab.train.split import clip_name
-from colorlab.video.names import check_names
-from colorlab.whole import whole
 
 
 def pack(folders: Sequence[Path], out: Path, short_side: int = 160, quality: int = 90) -> int:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from torch.utils.data import Dataset
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 
 if TYPE_CHECKING:
-    from colorlab.data.windows import Window
+    from colorlab.clips.windows import Window
     from colorlab.train.batches import Moving
     from colorlab.train.recipes import Recipe
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Phase:
     """A part of a training that has data of its own."""
 
-    data: str     # of `colorlab.datasets`, "name/split"
+    data: str     # of `colorlab.clips.datasets`, "name/split"
     share: float  # it begins when this share of all steps is done
 
 

@@ -11,14 +11,14 @@ import dataclasses
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args, get_origin, get_type_hints
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.train.phases import Phase
 from colorlab.train.schedules import Cosine, Halving, Linear, Schedule, Steps
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """λ of each loss in `colorlab.losses`; what is 0 is not computed."""
+    """λ of each loss in `colorlab.train.losses`; what is 0 is not computed."""
 
     l1: float = 0.0            # of ab
     rgb: float = 0.0           # L1 of RGB in [-1, 1], for a network that paints RGB; else of the colours under the truth's L
@@ -49,7 +49,7 @@ class Recipe:
     reversed: bool = False                           # play half of the windows backwards
     photographs: float = 0.5                         # share of the windows that are photographs set in motion, where there are some
     loose: float = 0.0                               # share of the batches with loose references (`ClipDataset.with_reference`)
-    pictures: Literal["all", "tcavc"] = "all"        # photographs that serve: all, or those that TCAVC keeps (`datasets.kept_by_tcavc`)
+    pictures: Literal["all", "tcavc"] = "all"        # photographs that serve: all, or those that TCAVC keeps (`clips.datasets.kept_by_tcavc`)
     phases: tuple[Phase, ...] = ()                   # data sets one after another; (): one alone
     lightness_noise: float = 0.0                     # standard deviation added to the L that tcavc's first stage sees
 

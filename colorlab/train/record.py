@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from colorlab.whole import whole, write_text
+from colorlab.files.whole import whole, write_text
 
 
 class Record:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.modules.vgg import trained_vgg
+from colorlab.train.forward import Pass
 from colorlab.train.objective import Objective, Trial
-from colorlab.train.passes import Pass
 from colorlab.train.recipes import Recipe, described
 
 

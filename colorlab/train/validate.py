@@ -10,13 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from colorlab.data.windows import survey
-from colorlab.errors import InputError
-from colorlab.precision import PRECISIONS
+from colorlab.clips.windows import survey
+from colorlab.files.errors import InputError
+from colorlab.files.whole import check_writable, write_json
+from colorlab.film.precision import PRECISIONS
 from colorlab.train import measure
 from colorlab.train.measure import SHORT_SIDE, Score, mean_score, read_clip, score
 from colorlab.train.split import clip_name, split
-from colorlab.whole import check_writable, write_json
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

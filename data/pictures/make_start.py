@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 
 import colorlab
-from colorlab import data, plots
+from colorlab import clips
 from colorlab.color import frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
+from colorlab.teaching import plots
 
 SHOWN = (0, 4, 8, 12)
 
 
 def main() -> None:
-    film = data.embedded_clip("layers", frames=SHOWN[-1] + 1).frames
+    film = clips.embedded_clip("layers", frames=SHOWN[-1] + 1).frames
     l, ab = split_lab(rgb_to_lab(frames_to_rgb(film)))
     grey = rgb_to_frames(lab_to_rgb(join_lab(l, torch.zeros_like(ab))))
     rows = {"grey film": grey}

@@ -30,7 +30,7 @@ print("colorlab.load and colorize:", colorlab.__file__)
 """
 FILM = """
 import sys, numpy as np
-from colorlab.video import write_image, write_video
+from colorlab.files.video import write_image, write_video
 write_video(sys.argv[1], [np.full((48, 64, 3), 90 + n, np.uint8) for n in range(6)])
 write_image(__import__("pathlib").Path(sys.argv[2]), np.zeros((48, 64, 3), np.uint8) + np.array((200, 60, 60), np.uint8))
 """

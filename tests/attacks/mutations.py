@@ -23,12 +23,12 @@ from PIL import Image
 import colorlab
 from colorlab import experiments
 from colorlab.cli import main
-from colorlab.errors import InputError
 from colorlab.experiments import provenance
 from colorlab.experiments.page import write_page
-from colorlab.flow import write_flo
+from colorlab.files.errors import InputError
+from colorlab.files.video import read_video
+from colorlab.modules.flow import write_flo
 from colorlab.train.checkpoints import load_checkpoint
-from colorlab.video import read_video
 
 GREY = np.random.default_rng(0).integers(0, 256, (5, 7), dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
 LONGEST = 30  # seconds that anything may take
@@ -181,7 +181,7 @@ def as_archive(path: Path, folder: Path) -> int:
 
 
 def as_flow(path: Path, folder: Path) -> int:
-    from colorlab.flow import read_flo
+    from colorlab.modules.flow import read_flo
 
     with contextlib.suppress(InputError):
         assert torch.isfinite(read_flo(path)).all()

@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorlab.baselines import Copy, Flow, FlowConfig
+from colorlab.clips import CLIPS, embedded_clip, survey
+from colorlab.clips.windows import frame_files
 from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_lab
-from colorlab.data import CLIPS, embedded_clip, survey
-from colorlab.data.windows import frame_files
-from colorlab.flow import warp
-from colorlab.flow.warping import pixel_grid
-from colorlab.video import read_image
+from colorlab.files.video import read_image
+from colorlab.methods.baselines import Copy, Flow, FlowConfig
+from colorlab.modules.flow import warp
+from colorlab.modules.flow.warping import pixel_grid
 
 METHODS = {
     "copy": Copy(),

@@ -24,9 +24,9 @@ import torch
 
 import colorlab
 from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
-from colorlab.guidance import network_size
+from colorlab.files.video import read_video, write_video
+from colorlab.film.references import network_size
 from colorlab.modules.resizing import resized
-from colorlab.video import read_video, write_video
 
 COLOR = "import sys; sys.path.insert(0, {here!r}); import bench_colorize; bench_colorize.peak({frames}, {size}, {method!r}, {preset!r}, {short})"
 

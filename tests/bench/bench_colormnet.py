@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from peak_memory import peak_growth, peak_resident
 from torch import Tensor, nn
 
-from colorlab.modules.packed_conv import PackedConv2d
+from colorlab.modules.fast.packed_conv import PackedConv2d
 from colorlab.papers.colormnet import ColorMNet, ColorMNetConfig, features, local_attention, memory
 from colorlab.papers.colormnet.blocks import Fusion, apart, together
 from colorlab.papers.colormnet.readout import Reading

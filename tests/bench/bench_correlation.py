@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from peak_memory import peak_growth
 from torch import Tensor
 
-from colorlab.modules.streamed_correlation import match
+from colorlab.modules.fast.streamed_correlation import match
 
 CHANNELS, HEADS = 256, 2
 PLAIN_FITS = 30_000  # positions: beyond, the plain matrices would take over 10 GB

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from colorlab.clips import CLIPS, ClipDataset, Found, embedded_clip, survey
 from colorlab.color import frames_to_rgb, rgb_to_lab
-from colorlab.data import CLIPS, ClipDataset, Found, embedded_clip, survey
 
 
 def timed(call, repeats: int) -> float:

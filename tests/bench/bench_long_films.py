@@ -26,16 +26,16 @@ import numpy as np
 import torch
 
 import colorlab
-import colorlab.coloring
-import colorlab.restoring
-from colorlab.baselines import Copy
-from colorlab.coloring import color_block, colored_blocks
-from colorlab.guidance import guide
+import colorlab.film.colorize
+import colorlab.film.restore
+from colorlab.files.video import read_video, write_video
+from colorlab.film.colorize import color_block, colored_blocks
+from colorlab.film.pipeline import ahead
+from colorlab.film.references import guide
+from colorlab.film.restore import SEGMENT, Job, restore
 from colorlab.methods import PRESETS
-from colorlab.pipeline import ahead
-from colorlab.restoring import SEGMENT, Job, restore
+from colorlab.methods.baselines import Copy
 from colorlab.train.measure import paints_its_own
-from colorlab.video import read_video, write_video
 
 sys.path.insert(0, str(Path(__file__).parent))
 from peak_memory import peak_resident  # noqa: E402
@@ -118,12 +118,12 @@ def overlap(count: int = 24, times: int = 6) -> None:
     for what, model, blocks, threads, size in cases:
         torch.set_num_threads(threads)
         taken = {way: [] for way in ways}
-        with tempfile.TemporaryDirectory() as folder, mock.patch.object(colorlab.coloring, "color_block", blocks):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(colorlab.film.colorize, "color_block", blocks):
             film = Path(folder) / "in.mp4"
             write_video(film, frames_of(count, size))
             for _ in range(times):
                 for way, changed in ways.items():
-                    with mock.patch.multiple(colorlab.restoring, **changed) if changed else nullcontext():
+                    with mock.patch.multiple(colorlab.film.restore, **changed) if changed else nullcontext():
                         start = time.perf_counter()
                         color(film, Path(folder) / "out.mp4", model, size=96)
                         taken[way].append(time.perf_counter() - start)

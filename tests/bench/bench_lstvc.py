@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from colorlab.modules import color_subnet
-from colorlab.modules.streamed_correlation import Match
+from colorlab.modules.fast.streamed_correlation import Match
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig, cnn_transformer, colorization, correspondence
 from colorlab.papers.lstvc.attention import Attention
 from colorlab.papers.lstvc.colorization import Colorization

@@ -18,7 +18,8 @@ from skimage import data, transform
 from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from colorlab import flow, metrics
+from colorlab import metrics
+from colorlab.modules import flow
 
 ROUNDS = 10
 

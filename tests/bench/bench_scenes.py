@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from colorlab.scenes import NEIGHBOURS, Look, change, find_cuts, look_at, stream_cuts
-from colorlab.video import read_video
+from colorlab.files.video import read_video
+from colorlab.film.cuts import NEIGHBOURS, Look, change, find_cuts, look_at, stream_cuts
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 import colorlab
-from colorlab.data import CLIPS, PHOTOGRAPHS, embedded_clip, photograph, survey
+from colorlab.clips import CLIPS, PHOTOGRAPHS, embedded_clip, photograph, survey
 from colorlab.train import ClipWindows, Settings, recipe_for, train
 from colorlab.train.batches import StepOrder, loader
 
@@ -70,7 +70,7 @@ class Fixed:
         self.windows = windows
 
     def __getitem__(self, index: int):
-        from colorlab.data import Window
+        from colorlab.clips import Window
 
         return Window(self.windows[index], "bench", 0)
 

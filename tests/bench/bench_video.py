@@ -74,13 +74,13 @@ def generate(path: Path, minutes: float, one: Path) -> None:
 
 
 def ours(source: str, target: str) -> int:
-    from colorlab.video import read_video, write_video
+    from colorlab.files.video import read_video, write_video
     return write_video(target, read_video(source), like=source)
 
 
 def ffmpeg(source: str, target: str, openings: int) -> int:
     """The same work without colorlab: frames to RGB and back, encoded alike, the sound's packets passed on as the frames go."""
-    from colorlab.video.encode import X264
+    from colorlab.files.video.encode import X264
 
     to_rgb, from_rgb = VideoReformatter(), VideoReformatter()
     inputs = [av.open(source) for _ in range(openings)]
@@ -121,7 +121,7 @@ WAYS = {"colorlab": ours, "FFmpeg x3": lambda source, target: ffmpeg(source, tar
 
 def apart(way: str, source: str, target: str) -> None:
     """In a process of its own: copy a film and tell frames, seconds and peak memory."""
-    import colorlab.video.encode  # noqa: F401 so that every process has loaded the same
+    import colorlab.files.video.encode  # noqa: F401 so that every process has loaded the same
 
     start = time.perf_counter()
     frames = WAYS[way](source, target)

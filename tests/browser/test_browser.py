@@ -141,10 +141,10 @@ def test_a_click_into_the_picture_changes_the_heat_map(lab, browser, name, tmp_p
 
 
 def test_an_uploaded_film_becomes_a_finished_file(lab, browser, tmp_path):
-    from colorlab import data
-    from colorlab.video import write_image, write_video
+    from colorlab import clips
+    from colorlab.files.video import write_image, write_video
 
-    frames = data.embedded_clip("layers", 10, 48, 80).frames
+    frames = clips.embedded_clip("layers", 10, 48, 80).frames
     film, picture = tmp_path / "grandmother.mp4", tmp_path / "wedding@0.png"
     write_video(film, frames.mean(-1, keepdims=True).repeat(3, -1).astype("uint8"), rate=12)
     write_image(picture, frames[0])

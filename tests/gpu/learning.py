@@ -16,12 +16,12 @@ from numerics import mode
 from report import Report
 
 import colorlab
-from colorlab.data import survey
+from colorlab.clips import survey
 from colorlab.modules.discriminator import PatchDiscriminator
 from colorlab.train import ClipWindows, EmbeddedWindows, Recipe, Settings, recipe_for, split, train
 from colorlab.train.batches import Batch, Motion, collate
+from colorlab.train.forward import Pass
 from colorlab.train.objective import Objective, Trial
-from colorlab.train.passes import Pass
 from colorlab.train.recipes import LossWeights
 
 METHODS = ("lstvc", "colormnet", "cavc", "tcavc")

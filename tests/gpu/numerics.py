@@ -16,8 +16,8 @@ from report import Report
 from torch import Tensor, nn
 
 import colorlab
+from colorlab.clips import embedded_clip
 from colorlab.color import frames_to_rgb, rgb_to_lab
-from colorlab.data import embedded_clip
 
 MODES = ("float32", "tf32", "bfloat16")
 

@@ -8,7 +8,7 @@ import timm
 import torch
 from torch.testing import assert_close
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.modules import pretrained
 from colorlab.modules.pretrained import CHANNELS, STRIDES, PretrainedFeatures
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 
-from colorlab.flow.warping import pixel_grid
+from colorlab.modules.flow.warping import pixel_grid
 from colorlab.modules.registration import LONGEST, ROUNDS, bring, places
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from colorlab.ablations import TABLES
-from colorlab.datasets import DATA_SETS
+from colorlab.clips.datasets import DATA_SETS
+from colorlab.experiments.ablations import TABLES
 from colorlab.metrics import METRICS
 from colorlab.train.recipes import PAPER
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorlab.color import rgb_to_lab
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.modules.pretrained import PretrainedFeatures, unit
 from colorlab.modules.resizing import resized
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorlab.modules.color_lines import draw_lines, fit_lines
+from colorlab.modules.fast.streamed_correlation import match
 from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps, unit
-from colorlab.modules.streamed_correlation import match
 
 CELL = 4    # pixels
 LEARNED = 32

@@ -59,9 +59,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorlab.color import join_lab, lab_to_rgb, rgb_to_lab, split_lab
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.modules.choosing import choose
-from colorlab.modules.clips import as_clip
+from colorlab.modules.frames import as_clip
 from colorlab.modules.references import References, parse_references
 from colorlab.modules.resizing import resized
 from colorlab.papers.cavc import explain

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps
 
 from .blocks import ChannelNorm, ResidualBlock

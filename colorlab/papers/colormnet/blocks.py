@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.modules.packed_conv import PackedConv2d
+from colorlab.modules.fast.packed_conv import PackedConv2d
 
 
 def together(x: Tensor) -> Tensor:

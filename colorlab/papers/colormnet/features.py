@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.modules.upsampled_conv import upsampled_conv
+from colorlab.modules.fast.upsampled_conv import upsampled_conv
 
 from .backbones import Guide
 from .blocks import ChannelNorm

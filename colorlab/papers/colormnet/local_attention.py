@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.modules.local_window import window_attention
+from colorlab.modules.fast.local_window import window_attention
 
 
 class LocalRead(NamedTuple):

@@ -59,8 +59,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.modules.clips import as_clip
-from colorlab.modules.packed_conv import pack_convolutions
+from colorlab.modules.fast.packed_conv import pack_convolutions
+from colorlab.modules.frames import as_clip
 from colorlab.modules.references import Reference, parse_references
 from colorlab.modules.registration import places
 from colorlab.modules.resizing import resized

@@ -64,7 +64,7 @@ UNUSED: tuple[str, ...] = ()
 
 def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A released state dict under our names. A value encoder for one object, of 4 input channels, gets a fifth of zeros."""
-    from colorlab.weights import rename
+    from colorlab.methods.weights import rename
     ours = rename(state, NAMES, UNUSED)
     first = ours.get("value_encoder.cnn.conv1.weight")
     if first is not None and first.shape[1] == 4:

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.modules.fast.streamed_correlation import match
+from colorlab.modules.fast.upsampled_conv import upsampled_conv
 from colorlab.modules.instance_norm import instance_norm
-from colorlab.modules.streamed_correlation import match
-from colorlab.modules.upsampled_conv import upsampled_conv
 
 from .attention import sine_position
 from .backbone import Taps

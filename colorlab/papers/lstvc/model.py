@@ -61,9 +61,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.color import split_lab
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.modules.choosing import choose
-from colorlab.modules.clips import as_clip
+from colorlab.modules.frames import as_clip
 from colorlab.modules.references import Reference, References, parse_references
 from colorlab.modules.resizing import resized
 

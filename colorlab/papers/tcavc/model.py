@@ -38,10 +38,10 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.color import join_lab
-from colorlab.errors import InputError
-from colorlab.modules.clips import as_clip
-from colorlab.modules.references import References, parse_references
+from colorlab.files.errors import InputError
 from colorlab.modules.choosing import choose
+from colorlab.modules.frames import as_clip
+from colorlab.modules.references import References, parse_references
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig
 from colorlab.papers.lstvc.state import LSTVCState
 

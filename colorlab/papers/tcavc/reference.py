@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.color import frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.modules.color_subnet import MiddleStage, WayDown, WayUp
 from colorlab.modules.pretrained import PretrainedFeatures, unit
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorlab.color import frames_to_rgb, join_lab, lab_to_rgb, rgb_to_lab
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.papers.lstvc import LSTVC
 
 from .reference import ReferenceColorizer, paint_at

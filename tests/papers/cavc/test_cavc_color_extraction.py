@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from colorlab.color import frames_to_rgb
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.papers.cavc.color_extraction import VGG, Patches, VisionTransformer, color_histogram, histogram_features
 
 

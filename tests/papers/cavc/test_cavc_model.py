@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from colorlab.color import rgb_to_lab
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.papers.cavc import CAVC, CAVCConfig
 from colorlab.papers.cavc.state import blend
 

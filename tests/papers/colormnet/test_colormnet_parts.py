@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 
-from colorlab.errors import InputError
-from colorlab.modules.local_window import window_attention
+from colorlab.files.errors import InputError
+from colorlab.modules.fast.local_window import window_attention
 from colorlab.papers.colormnet import ColorMNet, ColorMNetConfig
 from colorlab.papers.colormnet.local_attention import LocalAttention
 from colorlab.papers.colormnet.released import NAMES, convert

@@ -5,9 +5,9 @@ import torch
 from torch.testing import assert_close
 
 import colorlab
-from colorlab.errors import InputError
-from colorlab.flow import warp
+from colorlab.files.errors import InputError
 from colorlab.modules.color_lines import draw_lines
+from colorlab.modules.flow import warp
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig
 from colorlab.papers.lstvc.attention import Attention
 from colorlab.papers.lstvc.model import pad

@@ -10,10 +10,10 @@ from torch.testing import assert_close
 
 import colorlab
 from colorlab.cli import main
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.methods import configure, network_and_config
+from colorlab.methods.weights import load_initial
 from colorlab.papers.lstvc.initial import FILES, WITHOUT_SOURCE
-from colorlab.weights import load_initial
 
 # Shapes as VisTR's and Deep Exemplar's published code makes them, of the parts that fit and of some that do not.
 VISTR_LAYER = {"self_attn.in_proj_weight": (3, 1), "self_attn.in_proj_bias": (3,), "self_attn.out_proj.weight": (1, 1),

@@ -11,12 +11,12 @@ from torch.testing import assert_close
 
 import colorlab
 from colorlab.color import lab_to_rgb
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
+from colorlab.methods.weights import rename
 from colorlab.papers.lstvc import LSTVCConfig
 from colorlab.papers.lstvc.attention import sine_position
 from colorlab.papers.lstvc.backbone import Taps
 from colorlab.papers.lstvc.released import NAMES, UNUSED
-from colorlab.weights import rename
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SHAPES = released_shapes("lstvc")

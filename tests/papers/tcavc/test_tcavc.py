@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 import colorlab
 from colorlab.color import join_lab, lab_to_rgb, rgb_to_lab
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.papers.tcavc import TCAVC, TCAVCConfig
 from colorlab.papers.tcavc.reference import painter_from_images, through_8_bits
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from colorlab.errors import InputError
+from colorlab.files.errors import InputError
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig
 from colorlab.papers.tcavc.reference import ReferenceColorizer
 from colorlab.papers.tcavc.script import color_film, cover_and_crop, paint_first

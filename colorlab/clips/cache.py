@@ -1,0 +1,35 @@
+"""Where things that can be made again are kept, and how they appear there whole or not at all."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from colorlab.files.errors import InputError
+from colorlab.files.places import cache_folder
+from colorlab.files.whole import whole
+
+__all__ = ["cache_folder", "recall", "store"]
+
+
+def store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Keep arrays in a compressed .npz. Where the folder cannot be written they are simply not kept."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as temporary:
+            np.savez_compressed(temporary, **arrays)
+    except (OSError, InputError):
+        return  # a full or read-only disk costs time, never the result
+
+
+def recall(path: Path) -> dict[str, np.ndarray] | None:
+    """What was stored, or None where nothing is or where it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None

@@ -1,0 +1,248 @@
+"""Methods side by side: the same clips for all, every metric, time and memory, and how far the means can be trusted.
+
+    films = embedded_films(frames=8, height=48, width=80)
+    results = {method: run(colorlab.load(method, "course"), films) for method in colorlab.METHODS}
+    comparison = compare(results, films, OFFLINE)
+    comparison.interval("flow", "psnr")          # Interval(mean=..., low=..., high=...)
+
+A mean over clips says little without its spread. The intervals here are bootstrap intervals over **clips**: the frames of a clip are
+near copies of one another, so they are no independent witnesses.
+"""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from colorlab import clips
+from colorlab.files.errors import InputError
+from colorlab.film.colorize import colorize, device_of
+from colorlab.metrics import METRICS, Clip, Tools, evaluate_clips, given_flow
+from colorlab.metrics.warping import FlowOf
+from colorlab.train.measure import paints_its_own, read_clip
+from colorlab.train.split import clip_name
+
+OFFLINE = tuple(name for name, metric in METRICS.items() if not metric.needs)  # those that look through no network
+MEBIBYTE = 2**20
+
+
+class Film(NamedTuple):
+    """A clip with its colours."""
+
+    name: str
+    frames: Sequence[np.ndarray]  # uint8 (H, W, 3) each
+    flow: FlowOf | None = None    # its motion, where that is known exactly
+
+
+class Result(NamedTuple):
+    """What one method made of the films, and what that took."""
+
+    films: dict[str, list[np.ndarray]]  # by the film's name: uint8 (H, W, 3) each
+    seconds_per_frame: float            # all films, start to end; loading the network and a first try left out
+    peak_memory_mb: float | None        # see `peak_memory`
+
+
+class Interval(NamedTuple):
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{number(self.mean)} [{number(self.low)}, {number(self.high)}]"
+
+
+def embedded_films(frames: int = 8, height: int = 48, width: int = 80, seed: int = 0, names: Sequence[str] = clips.CLIPS) -> list[Film]:
+    """The embedded clips, with their exact motion."""
+    made = [clips.embedded_clip(name, frames, height, width, seed) for name in names]
+    return [Film(clip.name, list(clip.frames), given_flow(torch.from_numpy(clip.forward), torch.from_numpy(clip.backward)))
+            for clip in made]
+
+
+def films_below(folder: str | Path, frames: int, short_side: int) -> list[Film]:
+    """The clips in a folder and below, so many frames of each, shrunk to a short side. InputError where there is none."""
+    found = clips.survey(folder).clips
+    if not found:
+        raise InputError(f"there is no clip below {folder}; a clip is a film, or a folder of frames with numbers")
+    return [Film(clip_name(path), read_clip(path, short_side, frames)) for path in found]
+
+
+def run(model: nn.Module, films: Sequence[Film], memory: bool = True, precision: str = "float32") -> Result:
+    """Colour every film from its own first frame; a method that paints its own reference (tcavc) is given none.
+
+    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for it. precision: of
+    `precision.PRECISIONS`, in what the network computes.
+    """
+    device = device_of(model)
+    for _ in _colored(model, films[0], films[0].frames[:2], precision):  # what is imported at a first use counts for nobody
+        pass
+    peak = peak_memory(model, films[0], precision) / MEBIBYTE if memory else None
+    colored, began = {}, time.perf_counter()
+    for film in films:
+        colored[film.name] = list(_colored(model, film, precision=precision))
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    frames = sum(len(film.frames) for film in films)
+    return Result(colored, (time.perf_counter() - began) / frames, peak)
+
+
+def peak_memory(model: nn.Module, film: Film, precision: str = "float32") -> float:
+    """Bytes that a model and the colouring of a film hold at most, the network's weights among them.
+
+    On a GPU the allocator says so. On a CPU these are the tensors alive at one time plus the most that NumPy and Python held: the
+    same number on every run, without what an operation uses inside itself.
+    """
+    device = device_of(model)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        for _ in _colored(model, film, precision=precision):
+            pass
+        return torch.cuda.max_memory_allocated(device)
+    weights = sum(tensor.untyped_storage().nbytes() for tensor in (*model.parameters(), *model.buffers()))
+    with TensorMemory():
+        torch.zeros(1).neg()  # what PyTorch imports when it first meets such a mode counts for nobody
+    tracemalloc.start()
+    try:
+        with TensorMemory() as tensors:
+            for _ in _colored(model, film, precision=precision):
+                pass
+        return weights + tensors.peak + tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+class TensorMemory(TorchDispatchMode):
+    """Within it, `now` and `peak` are the bytes of the tensors that operations have made: those alive, and the most at one time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        for tensor in tree_leaves((arguments, keywords)):
+            self._meet(tensor, new=False)
+        made = function(*arguments, **(keywords or {}))
+        for tensor in tree_leaves(made):
+            self._meet(tensor, new=True)
+        return made
+
+    def _meet(self, tensor: object, new: bool) -> None:
+        """Count a tensor's memory once: views share it, and what was there before (weights, inputs) is not counted."""
+        if not isinstance(tensor, Tensor):
+            return
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._known:
+            return
+        self._known.add(key)
+        size = storage.nbytes() if new else 0
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every method on every clip by every metric; None where a number could not be had."""
+
+    clips: Mapping[str, Mapping[str, Mapping[str, float | None]]]  # method -> clip -> metric
+    whole: Mapping[str, Mapping[str, float | None]]                # method -> metric, pooled as its definition says
+    truth: Mapping[str, Mapping[str, float | None]]                # clip -> metric, for metrics that need no reference
+    definitions: Mapping[str, str]                                 # metric -> one line
+
+    def column(self, method: str, metric: str) -> list[float]:
+        """One number per clip; empty for a metric that belongs to the whole set, or that could not be computed."""
+        values = [clip.get(metric) for clip in self.clips[method].values()]
+        return [] if any(value is None for value in values) else values
+
+    def distances(self, method: str, metric: str) -> list[float]:
+        """As `column`, made so that lower is better: for a metric that should be like the truth's, |log(value / truth's)| of each clip."""
+        values, better = self.column(method, metric), METRICS[metric].better
+        if better != "like the truth":
+            return [-value for value in values] if better == "higher" else values
+        own = [clip[metric] for clip in self.truth.values()]
+        return [abs(float(np.log((value + 1e-12) / (truth + 1e-12)))) for value, truth in zip(values, own)]
+
+    def interval(self, method: str, metric: str, seed: int = 0) -> Interval | None:
+        """The mean over clips with its 95 % bootstrap interval; None where there are no values per clip."""
+        values = self.column(method, metric)
+        return bootstrap(values, seed) if values else None
+
+    def gain(self, method: str, over: str, metric: str, seed: int = 0) -> Interval | None:
+        """By how much a method's value is above another's, clip by clip: the interval of the mean difference."""
+        pairs = self.column(method, metric), self.column(over, metric)
+        return bootstrap(np.subtract(*pairs), seed) if all(pairs) else None
+
+    def ranking(self, metric: str) -> list[str]:
+        """Methods, best first, by the mean of `distances`; without those that have no value."""
+        scores = {method: float(np.mean(values)) for method in self.clips if (values := self.distances(method, metric))}
+        return sorted(scores, key=scores.get)
+
+
+def compare(results: Mapping[str, Result], films: Sequence[Film], metrics: Sequence[str] = OFFLINE, skip: Sequence[int] = (0,),
+            tools: Tools | None = None) -> Comparison:
+    """Score what `run` made. skip: frames left out where a metric allows it, by default the exemplar's."""
+    reports, tools = {}, tools or Tools()
+    for method, result in results.items():
+        clips = [Clip(film.name, zip(result.films[film.name], film.frames), film.flow) for film in films]
+        report = evaluate_clips(clips, metrics, skip=skip, tools=tools)
+        reports[method] = report if "clips" in report else report | {"clips": {films[0].name: report}}
+    first = next(iter(reports.values()))
+    pick = lambda scores: {name: scores[name] for name in metrics}
+    return Comparison({method: {name: pick(clip) for name, clip in report["clips"].items()} for method, report in reports.items()},
+                      {method: pick(report) for method, report in reports.items()},
+                      {name: clip["truth"] for name, clip in first["clips"].items()}, first["definitions"])
+
+
+def bootstrap(values: Sequence[float], seed: int = 0, level: float = 0.95, samples: int = 2000) -> Interval:
+    """The mean of some values with the interval in which `level` of the means of resampled values lie (percentile bootstrap).
+
+    As many values as there are, drawn with replacement, `samples` times. The same seed draws the same. With few values the
+    interval is too narrow: no sample shows what a clip that was never seen would do.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"bootstrap wants one number for each clip, got an array of {values.shape}")
+    drawn = np.random.default_rng(seed).integers(len(values), size=(samples, len(values)))
+    low, high = np.quantile(values[drawn].mean(1), ((1 - level) / 2, (1 + level) / 2))
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Rows under their head, aligned: the first column and columns of text to the left, numbers to the right; "-" for None."""
+    lines = [list(head), *([_shown(value) for value in row] for row in rows)]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(head))]
+    left = [index == 0 or all(isinstance(row[index], str) for row in rows) for index in range(len(head))]
+    return "\n".join("  ".join(text.ljust(width) if to_left else text.rjust(width)
+                               for text, width, to_left in zip(line, widths, left)).rstrip() for line in lines)
+
+
+def number(value: float) -> str:
+    """Three digits that count, four from 1 on: 24.51, 0.872, 0.000486, 1234."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:#.4g}" if abs(value) >= 1 else f"{value:#.3g}"
+
+
+def _shown(value: object) -> str:
+    return "-" if value is None else number(value) if isinstance(value, float) else str(value)
+
+
+def _colored(model: nn.Module, film: Film, frames: Sequence[np.ndarray] | None = None, precision: str = "float32"):
+    references = None if paints_its_own(model) else [(0, film.frames[0])]
+    return colorize(film.frames if frames is None else frames, references, model, precision=precision)

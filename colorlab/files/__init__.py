@@ -1,0 +1,1 @@
+"""What is read from a disk and written to it: films, pictures, downloads; whole or not at all, one process at a time."""

@@ -1,0 +1,132 @@
+"""How sure the colour of each pixel is: a number in [0, 1] for how good the match is that brought it.
+
+| method | what it is |
+|---|---|
+| lstvc, tcavc | S of LSTVC's Eq. 3: the cosine between the pixel and its best match in the references, mean of the heads, 0 where negative |
+| colormnet | the best similarity in memory (Eq. 9) per key channel, as exp(S / sqrt(C)): 1 for a key that was seen before |
+| copy, flow | whether the lightness of the place that the colour came from is the pixel's own: exp(-(difference / 8)^2 / 2) |
+| cavc | the same of the lightness that was laid with the colour, where it is (course size); the paper's network matches nothing and has none |
+
+A frame that is itself a reference is 1 everywhere. Numbers of two methods are not comparable; within a film they say where
+to look first, and where another reference would help most.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorlab.methods.baselines import Copy, CopyState, Flow, FlowState
+from colorlab.modules.flow.warping import pixel_grid, warp
+from colorlab.modules.frames import as_clip
+from colorlab.modules.resizing import resized
+from colorlab.papers.cavc import CAVC
+from colorlab.papers.cavc.state import State, as_channels
+from colorlab.papers.colormnet import ColorMNet
+from colorlab.papers.colormnet.readout import pixels_at_once, similarity
+from colorlab.papers.lstvc import LSTVC
+from colorlab.papers.tcavc import TCAVC
+from colorlab.papers.tcavc.model import TCAVCState
+
+LIKENESS = 8.0  # units of L that cost a carried colour 40 % of its confidence
+
+
+class Sure(NamedTuple):
+    """What a step gives, and how sure it is."""
+
+    ab: Tensor          # as `model.step` gives it
+    confidence: Tensor  # (B, T, 1, H, W) in [0, 1]
+    state: object
+
+
+def offers_confidence(model: nn.Module) -> bool:
+    """Whether `sure_step` knows how sure this model is."""
+    if isinstance(model, ColorMNet):
+        return model.config.propagation != "recurrent"  # which looks nothing up
+    if isinstance(model, CAVC):
+        return model.laying is not None
+    return isinstance(model, (LSTVC, Copy, Flow)) or (isinstance(model, TCAVC) and model.propagation is not None)
+
+
+def sure_step(model: nn.Module, l: Tensor, state: object) -> Sure:
+    """`model.step(l, state)` and its confidence, for a model that offers one. l: (B, T, 1, H, W) or (B, 1, H, W)."""
+    if isinstance(model, LSTVC):
+        return _lstvc(model, l, state)
+    if isinstance(model, TCAVC):
+        started = model.with_reference(as_clip(l)[0], state)
+        sure = _lstvc(model.propagation, l, started.propagated)
+        return sure._replace(state=TCAVCState(sure.state.frame, sure.state))
+    return _cavc(model, l, state) if isinstance(model, CAVC) else _frame_by_frame(model, l, state)
+
+
+def _lstvc(model: LSTVC, l: Tensor, state: object) -> Sure:
+    clip, single = as_clip(l)
+    B, T, _, H, W = clip.shape
+    look, after = model.look(clip, state)
+    sure = look.similarity.mean(2).clamp(0, 1)                                              # (B, T, h, w)
+    sure = F.interpolate(sure, scale_factor=4.0)[..., :H, :W].unsqueeze(2)                  # a cell is 4 x 4 pixels
+    own = [any(reference.frame == state.frame + t for reference in state.references) for t in range(T)]
+    return Sure(look.ab[:, 0] if single else look.ab, _certain(sure, own), after)
+
+
+def _cavc(model: CAVC, l: Tensor, state: State) -> Sure:
+    clip, _ = as_clip(l)
+    ab, after = model.step(l, state)
+    sure = _likeness(50 * model.lay(as_channels(clip), state)[:, :, :1] + 50, model.laying.means(clip))
+    return Sure(ab, _certain(sure, [state.frame + t in state.moments for t in range(clip.shape[1])]), after)
+
+
+def _certain(sure: Tensor, own: list[bool]) -> Tensor:
+    """sure (B, T, 1, H, W), with 1 for the frames that are references themselves."""
+    return torch.stack([torch.ones_like(one) if known else one for one, known in zip(sure.unbind(1), own)], dim=1)
+
+
+def _frame_by_frame(model: nn.Module, l: Tensor, state: object) -> Sure:
+    clip, single = as_clip(l)
+    found, sure = [], []
+    for frame in clip.unbind(1):
+        if isinstance(model, ColorMNet):
+            sure.append(_seen_before(model, frame, state))
+        before, (ab, state) = state, model.step(frame, state)
+        if isinstance(model, (Copy, Flow)):
+            sure.append(_same_lightness(model, frame, before, state))
+        found.append(ab)
+    return Sure(found[0] if single else torch.stack(found, 1), torch.stack(sure, 1), state)
+
+
+def _seen_before(model: ColorMNet, l: Tensor, state: object) -> Tensor:
+    """(B, 1, H, W): the best similarity of each cell with what is in memory before this frame."""
+    state = model.opened(l, state)
+    if state.given is not None:
+        return torch.ones_like(l)
+    with model.autocast(l.device):
+        query = model.look(l, state).query
+    h, w = query.key.shape[-2:]
+    cells = []
+    for memory, key, selection in zip(state.held, query.key, query.selection):
+        e, key, selection = memory.entries, key.flatten(1).mT, selection.flatten(1).mT       # (h * w, C)
+        slabs = zip(*(part.split(pixels_at_once(e.key)) for part in (key, selection)))
+        best = torch.cat([similarity(e.key, e.shrinkage, k, s).amax(-1) for k, s in slabs])  # (h * w,), never positive
+        cells.append((best / key.shape[1] ** 0.5).exp().clamp(max=1).view(1, h, w))
+    sure = F.interpolate(torch.stack(cells), scale_factor=float(model.stride), mode="bilinear")
+    return model.crop(sure, l)
+
+
+def _same_lightness(model: Copy | Flow, l: Tensor, before: CopyState | FlowState, after: CopyState | FlowState) -> Tensor:
+    """(B, 1, H, W): whether a pixel is as light as the place of the reference that its colour came from."""
+    flows = isinstance(model, Flow)
+    index = after.source if flows else model.nearest(before.references, before.frame)
+    reference = before.references[index]
+    if reference.frame == before.frame:
+        return torch.ones_like(l)
+    there = resized(reference.image[:, :1].to(l), l.shape[-2:]).expand(len(l), -1, -1, -1)
+    if flows:
+        there = warp(there, after.trace - pixel_grid(after.trace), "border")
+    return _likeness(there, l)
+
+
+def _likeness(there: Tensor, l: Tensor) -> Tensor:
+    return torch.exp(-((there - l) / LIKENESS).square() / 2)

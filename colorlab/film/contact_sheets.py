@@ -1,0 +1,159 @@
+"""Two pictures for whoever restores a film: what it will look like, and where the colour of one pixel came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
+from colorlab.files.errors import InputError
+from colorlab.files.video import Film, Folder
+from colorlab.film.colorize import Place, colored_blocks
+from colorlab.film.references import Guidance, Picture, network_size
+from colorlab.modules.resizing import resized
+
+TILE = 240       # pixels, the width of a preview's pictures
+PREVIEWED = 24   # pictures of a preview, where no number is given
+
+
+def preview(film: Film | Folder, guidance: Guidance, model: nn.Module, size: int | None, device: torch.device, every: int) -> Picture:
+    """Every n-th frame, and those for which there are references, coloured one after the other: a contact sheet, uint8 (H, W, 3).
+
+    The frames between are not looked at, so a method that carries colour from frame to frame has harder work than in the film.
+    """
+    from colorlab.teaching.plots import contact_sheet
+
+    own = {given.frame for given in guidance.references if given.frame is not None}
+    wanted = sorted(set(range(0, film.count(), every)) | own)
+    sparse, kept = picked(guidance, wanted), set(wanted)
+    chosen = (frame for number, frame in enumerate(film) if number in kept)
+    blocks = colored_blocks(chosen, sparse, model.to(device), size, device)
+    tiles = {}
+    for number, frame in zip(wanted, (frame for block in blocks for frame in block.frames)):
+        note = ", reference" if number in own else ", new scene" if guidance.scene(number)[0] > _last(tiles) else ""
+        tiles[f"frame {number}{note}"] = _tile(frame)
+    return contact_sheet(tiles, columns=4)
+
+
+def picked(guidance: Guidance, frames: list[int]) -> Guidance:
+    """The guidance for a film of which only these frames are left: growing, and among them those with references."""
+    place = {frame: number for number, frame in enumerate(frames)}
+    references = tuple(given if given.frame is None else given._replace(frame=place[given.frame]) for given in guidance.references)
+    cuts = {next((number for number, frame in enumerate(frames) if frame >= cut), None) for cut in guidance.cuts} - {None, 0}
+    return replace(guidance, references=references, cuts=tuple(sorted(cuts)),
+                   beneath={place[frame]: picture for frame, picture in guidance.beneath.items()})
+
+
+def _last(tiles: Mapping[str, object]) -> int:
+    """The number of the frame that was put on the sheet last."""
+    return int(re.search(r"\d+", next(reversed(tiles))).group()) if tiles else 0
+
+
+def _tile(frame: Picture) -> Picture:
+    image = Image.fromarray(frame)
+    image.thumbnail((TILE, TILE))
+    return np.array(image)
+
+
+class Explanation(NamedTuple):
+    """Where a pixel's colour came from."""
+
+    sheet: Picture               # uint8 (H, W, 3): the pixel, and a heat map for each source
+    shares: dict[str, float]     # source -> how much of the colour it gave; together 1
+    color: tuple[float, float]   # the pixel's ab as the network gave it
+
+
+def explain(film: Film | Folder, guidance: Guidance, model: nn.Module, at: tuple[int, int, int], size: int | None,
+            device: torch.device) -> Explanation:
+    """Why pixel (y, x) of a frame has its colour; at: (frame, y, x). Colours the film from the scene's first frame on."""
+    number, y, x = at
+    H, W = film.size
+    if not (0 <= number < film.count() and 0 <= y < H and 0 <= x < W):
+        raise InputError(f"there is no pixel {number},{y},{x}: the film has frames 0 to {film.count() - 1}, y from 0 to {H - 1} and x "
+                         f"from 0 to {W - 1}")
+    start, _ = guidance.scene(number)
+    model = model.to(device)
+    frames = film.frames_from(start)
+    opening = next(frames)
+    state, frame = _state_before(_prepended(opening, frames), number - start, start, guidance, model, size, device)
+    l, _ = split_lab(rgb_to_lab(frames_to_rgb(torch.from_numpy(frame).to(device)))[None])       # (1, 1, H, W)
+    small = resized(l, network_size((H, W), size))
+    h, w = small.shape[-2:]
+    point = y * h // H, x * w // W
+    with torch.inference_mode():
+        if state is None:
+            state = guidance.start(start, opening, model, size, device)
+        maps = model.attention(small, state, point)
+        ab, _ = model.step(small, state)                                                        # (1, 2, h, w)
+    colored = rgb_to_frames(lab_to_rgb(fit_gamut(join_lab(small, ab)))[0])
+    maps = {name: values.cpu().numpy() for name, values in maps.items() if float(values.sum()) > 5e-4}
+    sources = _pictures(film, guidance, start, opening, maps, (h, w))
+    sheet = _explanation_sheet(colored, point, maps, sources, start)
+    return Explanation(sheet, {_film_name(name, start): float(values.sum()) for name, values in maps.items()},
+                       (float(ab[0, 0, point[0], point[1]]), float(ab[0, 1, point[0], point[1]])))
+
+
+def _prepended(first: Picture, rest: Iterator[Picture]) -> Iterator[Picture]:
+    yield first
+    yield from rest
+
+
+def _state_before(frames: Iterator[Picture], count: int, start: int, guidance: Guidance, model: nn.Module, size: int | None,
+                  device: torch.device) -> tuple[object, Picture]:
+    """The model's state after `count` frames of a scene (None before its first), and the frame after those."""
+    place = Place(start)
+    for block in colored_blocks(islice(frames, count), guidance, model, size, device, place):
+        place = block.after
+    return place.state, next(frames)
+
+
+def _pictures(film: Film | Folder, guidance: Guidance, start: int, opening: Picture, names: Iterable[str], size: tuple[int, int]
+              ) -> dict[str, Picture]:
+    """For each source the picture that its map lies on, uint8 (h, w, 3): a reference, a frame of the film, or its scene's first."""
+    references = guidance.of_scene(start, opening)
+    loose = [given.picture for given in references if given.frame is None]
+    owned = {given.frame: given.picture for given in references if given.frame is not None}
+    wanted = {name: _numbers(name) for name in names}
+    needed = {numbers[-1] for name, numbers in wanted.items() if "frame" in name and numbers}
+    shown = {n: frame for n, frame in enumerate(islice(film.frames_from(start), max(needed, default=-1) + 1)) if n in needed}
+    pictures = {}
+    for name, numbers in wanted.items():
+        if "frame" in name and numbers:
+            picture = owned.get(numbers[-1], shown.get(numbers[-1], opening))
+        elif name.startswith("reference") and references:
+            pool = loose or [given.picture for given in references]
+            if len(pool) < (numbers[0] if numbers else 1):
+                pool = [given.picture for given in references]
+            picture = pool[(numbers[0] if numbers else 1) - 1]
+        else:
+            picture = opening
+        pictures[name] = np.array(Image.fromarray(picture[..., :3]).resize(size[::-1], Image.BILINEAR))
+    return pictures
+
+
+def _explanation_sheet(colored: Picture, point: tuple[int, int], maps: Mapping[str, np.ndarray], pictures: Mapping[str, Picture],
+                       start: int) -> Picture:
+    from colorlab.teaching.plots import contact_sheet, heat, mark
+
+    tiles = {"the pixel": mark(colored, point)}
+    for name, values in sorted(maps.items(), key=lambda item: -item[1].sum()):
+        tiles[f"{_film_name(name, start)}  {100 * values.sum():.0f} %"] = heat(values, pictures[name])
+    scale = max(1, round(320 / colored.shape[1]))
+    return contact_sheet(tiles, columns=3, scale=scale)
+
+
+def _film_name(name: str, start: int) -> str:
+    """A source's name with frames counted from the film's first, not the scene's."""
+    return re.sub(r"\bframe (\d+)", lambda found: f"frame {int(found.group(1)) + start}", name)
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]

@@ -108,6 +108,15 @@ def from_linear(linear: Tensor) -> Tensor:
     return power.add_(_below(linear, LINEAR_KNEE), alpha=12.92)
 
 
+def rgb_to_lab_as_written(rgb: Tensor) -> Tensor:
+    """sRGB -> linear light -> XYZ -> CIELAB, as the standards have it: what `rgb_to_lab` computes in place and in slabs."""
+    linear = torch.where(rgb > GAMMA_KNEE, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    xyz = torch.einsum("xc,...chw->...xhw", rgb.new_tensor(RGB_TO_XYZ), linear) / rgb.new_tensor(D65).view(3, 1, 1)
+    f = torch.where(xyz > CUBE_KNEE, xyz.clamp(min=CUBE_KNEE) ** (1 / 3), 7.787 * xyz + 16 / 116)
+    x, y, z = f.unbind(-3)
+    return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), dim=-3)
+
+
 def _rgb_to_lab(rgb: Tensor) -> Tensor:
     xyz = _mix(to_linear(rgb), [[weight / white for weight in row] for row, white in zip(RGB_TO_XYZ, D65)])
     f = xyz.clamp(min=CUBE_KNEE).pow_(1 / 3).add_(_below(xyz, CUBE_KNEE), alpha=7.787)

@@ -127,3 +127,7 @@ def packets(path: Path, kind: str) -> list[tuple[float, bytes]]:
     with av.open(str(path)) as film:
         stream = next(s for s in film.streams if s.type == kind)
         return [(float(p.pts * p.time_base), bytes(p)) for p in film.demux(stream) if p.size]
+
+
+class Stopped(Exception):
+    """What a test stops a job with."""

@@ -5,7 +5,7 @@ from skimage.color import lab2rgb, rgb2lab
 from torch.testing import assert_close
 
 from colorlab import color
-from colorlab.color import (fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab)
+from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, rgb_to_lab_as_written, split_lab
 
 
 def cube(red: int, step: int = 1) -> np.ndarray:
@@ -19,6 +19,11 @@ def test_lab_is_scikit_images(red):
     rgb = cube(red, 3) / 255.0
     ours = rgb_to_lab(torch.tensor(rgb, dtype=torch.float32).movedim(-1, 0))
     assert_close(ours.movedim(0, -1).double().numpy(), rgb2lab(rgb), atol=1e-3, rtol=0)
+
+
+def test_the_equations_as_they_are_written_are_what_is_computed():
+    rgb = torch.tensor(cube(40, 3) / 255.0).movedim(-1, 0)
+    assert_close(rgb_to_lab(rgb), rgb_to_lab_as_written(rgb), atol=1e-3, rtol=0)  # the rounded constants of the standard do not quite meet at the knee
 
 
 @pytest.mark.parametrize("red", range(0, 256, 15))

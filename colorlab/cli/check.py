@@ -43,7 +43,7 @@ def suggest_frames(args: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from colorlab.cli.colorize import Models
+    from colorlab.cli.models import Models
     from colorlab.files.video import check_output, films_in, is_folder_name, read_video
     from colorlab.files.video.folder import write_folder
     from colorlab.film.confidence import offers_confidence

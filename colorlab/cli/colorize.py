@@ -8,24 +8,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from colorlab.cli.models import Models, weights_of
 from colorlab.cli.outputs import check_outputs
 from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, read_references,
                                      references_identity)
-from colorlab.cli.terminal import leave_bar, pick_device, progress, tell_of_damage
+from colorlab.cli.terminal import leave_bar, progress, tell_of_damage
 from colorlab.files.errors import InputError
 from colorlab.files.whole import read_json, write_json
 from colorlab.film.precision import PRECISIONS
-from colorlab.methods import METHODS, PRESETS, load
+from colorlab.methods import METHODS, PRESETS
 
 if TYPE_CHECKING:  # --help waits for no library
-    from torch import nn
 
     from colorlab.files.video import Film, Folder
     from colorlab.film.references import Guidance
     from colorlab.film.restore import Job
 
-BASELINES = ("copy", "flow")    # have no weights
-DEFAULT_WEIGHTS = {"paper": "released", "course": "course", "tiny": "none"}
 SHEETS = (".png", ".jpg", ".jpeg")
 DONE = ".colorlab-done.json"    # in a batch's output folder while the batch is unfinished: which films are whole
 
@@ -86,18 +84,6 @@ class Task(NamedTuple):
     input: Path
     output: Path
     confidence: Path | None
-
-
-class Models:
-    """The network of the command, loaded when the first film needs it."""
-
-    def __init__(self, args: argparse.Namespace):
-        self.args, self.device, self.model = args, pick_device(args.device), None
-
-    def get(self) -> nn.Module:
-        if self.model is None:
-            self.model = load(self.args.method, self.args.preset, weights_of(self.args))
-        return self.model
 
 
 def run(args: argparse.Namespace) -> int:
@@ -347,10 +333,3 @@ def _beside(output: Path, ending: str) -> Path:
 def _read(record: Path) -> dict[str, str]:
     found = read_json(record)
     return found if isinstance(found, dict) else {}
-
-
-def weights_of(args: argparse.Namespace) -> str:
-    """The weights asked for, or those that belong to the preset."""
-    if args.weights:
-        return args.weights
-    return "none" if args.method in BASELINES else DEFAULT_WEIGHTS[args.preset]

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from colorlab.files.errors import InputError
-
-WITHOUT_REFERENCE = ("tcavc",)  # paints its own
+from colorlab.methods import record
 
 
 class Named(NamedTuple):
@@ -41,9 +40,9 @@ def parse_reference(text: str, film: Path) -> Named:
 
 def check_reference_use(method: str, given: int) -> None:
     """Raise InputError when a method gets no reference but needs one, or the other way round."""
-    if method in WITHOUT_REFERENCE and given:
+    if not record(method).needs_reference and given:
         raise InputError(f"{method} paints its own reference; leave --reference out, or take another method")
-    if method not in WITHOUT_REFERENCE and not given:
+    if record(method).needs_reference and not given:
         raise InputError(f"{method} colours after a picture; give one with --reference IMAGE, or take --method tcavc, which needs none")
 
 

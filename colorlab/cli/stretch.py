@@ -15,7 +15,7 @@ def color_stretch(args: argparse.Namespace) -> int:
     """Frames A to B of the finished film; the exit code."""
     import torch
 
-    from colorlab.cli.colorize import Models
+    from colorlab.cli.models import Models
     from colorlab.files.video import films_in, read_video, same_file
     from colorlab.film.stretch import Manner, Stretch, recolor
 

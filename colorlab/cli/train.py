@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 from colorlab.files.errors import InputError
 from colorlab.files.locks import alone
+from colorlab.files.settings import literal, pairs
 from colorlab.files.whole import room_for, write_json
+from colorlab.methods import LEARNED
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from colorlab.train import Recipe
 
-METHODS = ("cavc", "lstvc", "colormnet", "tcavc")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Train a network. OUT receives METHOD.safetensors (for --weights), checkpoint.pt, metrics.jsonl, losses.png, "
                     "pictures of validation clips and run.json. The same command goes on where it stopped, however it was stopped. For several GPUs: "
                     "accelerate launch -m colorlab train ...")
-    parser.add_argument("--method", choices=METHODS, required=True)
+    parser.add_argument("--method", choices=LEARNED, required=True)
     parser.add_argument("--data", type=Path, nargs="+", default=[], metavar="FOLDER",
                         help="folders with clips (folders of numbered frames, films) and loose photographs below them")
     parser.add_argument("--then", type=Path, nargs="+", action="append", default=[], metavar="FOLDER",
@@ -172,22 +173,6 @@ def shown(recipe: Recipe) -> str:
     from colorlab.train import described
 
     return "".join(f"{name:24} {value}\n" for name, value in described(recipe).items())
-
-
-def pairs(settings: Sequence[str]) -> dict[str, str]:
-    """["a=1", "b=2"] -> {"a": "1", "b": "2"}."""
-    if wrong := [text for text in settings if "=" not in text]:
-        raise InputError(f"{wrong[0]!r} is not NAME=VALUE")
-    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in settings)}
-
-
-def literal(text: str) -> object:
-    import ast
-
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return text
 
 
 def default_workers() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from colorlab.cli.terminal import leave_bar
 from colorlab.files.errors import InputError
 from colorlab.methods import weights as checkpoints
-from colorlab.methods import METHODS, PRESETS, load
+from colorlab.methods import METHODS, PRESETS, check_fits, load, record
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -56,7 +56,7 @@ def _fetch(args: argparse.Namespace) -> str:
         found = fetch(url, path, args.sha256, show)
     verified, unverified = list(found.verified), list(found.unverified)
     if args.name in METHODS:
-        checkpoints.check_fits(path, args.name)
+        check_fits(path, args.name)
         verified.append(f"names and shapes are those of {args.name}, preset paper, and reading it runs no code")
         unverified.append("whether it colours as the authors' own program does")
     lines = [f"{path} ({found.size:,} bytes)", f"SHA-256 {found.sha256}"]
@@ -67,7 +67,7 @@ def _fetch(args: argparse.Namespace) -> str:
 def _list() -> str:
     lines = []
     for method in METHODS:
-        if method in ("copy", "flow"):
+        if not record(method).learns:
             continue
         lines.append(f"{method:10} course    {_where(checkpoints.course_file, method)}")
         lines.append(f"{'':10} released  {_where(checkpoints.released_path, method)}")

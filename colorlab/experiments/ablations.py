@@ -142,7 +142,8 @@ def build(table: Table, row: Row, preset: str = "course", weights: str = "none",
 
     What differs from `start` begins as the seed says.
     """
-    model = load(table.method, preset, "none" if start is not None else weights, seed, **{**table.without, **row.changes})
+    without = table.without if preset == "course" else {}  # what the course adds, and the paper's network has not
+    model = load(table.method, preset, "none" if start is not None else weights, seed, **(without | row.changes))
     if start is not None:
         take_over(model, start)
     return model

@@ -42,4 +42,4 @@ class FormerNames(MetaPathFinder, Loader):
         module.__spec__ = module.__spec__.loader_state
 
 
-sys.meta_path.append(FormerNames())
+sys.meta_path.insert(0, FormerNames())  # before the path: below a former package, files would be found and read a second time

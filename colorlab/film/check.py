@@ -22,7 +22,7 @@ from colorlab.film.colorize import colored_blocks
 from colorlab.film.cuts import look_at
 from colorlab.film.dissolves import scene_starts
 from colorlab.film.references import Given, Guidance
-from colorlab.methods import METHODS, load
+from colorlab.methods import METHODS, load, record
 
 COMBED_AMONG = 240   # frames that are looked at for combs
 BLACK = 12           # levels of RGB up to which a row's or column's mean is black
@@ -179,7 +179,7 @@ def estimate(film: Film | Folder, count: int, size: int, device: torch.device) -
         model = load(method, "course", "none").to(device).eval()
         need = max(2, model.frames_per_step)
         shots = _repeated(list(islice(film.shots_from(0), need)), 2 * need)
-        references = () if method == "tcavc" else (Given(0, np.full((*film.size, 3), 120, np.uint8)),)
+        references = () if not record(method).needs_reference else (Given(0, np.full((*film.size, 3), 120, np.uint8)),)
         blocks = colored_blocks((shot.rgb for shot in shots), Guidance(references), model, size, device, fields=film.fields)
         next(blocks)                                           # the first one warms up
         start, made = time.perf_counter(), 0

@@ -127,7 +127,7 @@ def _step(model: nn.Module, pictures: Tensor, state: object, confident: bool) ->
     if not confident:
         ab, state = model.step(pictures, state)
         return ab, None, state
-    from colorlab.film.confidence import sure_step  # here, as it imports the papers
+    from colorlab.film.confidence import sure_step  # only where it is asked for
     return sure_step(model, pictures, state)
 
 

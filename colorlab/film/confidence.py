@@ -13,23 +13,18 @@ to look first, and where another reference would help most.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.methods.baselines import Copy, CopyState, Flow, FlowState
+from colorlab.methods import named, record_of
 from colorlab.modules.flow.warping import pixel_grid, warp
 from colorlab.modules.frames import as_clip
 from colorlab.modules.resizing import resized
-from colorlab.papers.cavc import CAVC
-from colorlab.papers.cavc.state import State, as_channels
-from colorlab.papers.colormnet import ColorMNet
 from colorlab.papers.colormnet.readout import pixels_at_once, similarity
-from colorlab.papers.lstvc import LSTVC
-from colorlab.papers.tcavc import TCAVC
-from colorlab.papers.tcavc.model import TCAVCState
 
 LIKENESS = 8.0  # units of L that cost a carried colour 40 % of its confidence
 
@@ -43,26 +38,17 @@ class Sure(NamedTuple):
 
 
 def offers_confidence(model: nn.Module) -> bool:
-    """Whether `sure_step` knows how sure this model is."""
-    if isinstance(model, ColorMNet):
-        return model.config.propagation != "recurrent"  # which looks nothing up
-    if isinstance(model, CAVC):
-        return model.laying is not None
-    return isinstance(model, (LSTVC, Copy, Flow)) or (isinstance(model, TCAVC) and model.propagation is not None)
+    """Whether `sure_step` knows how sure this model is: its method says how, and it does match."""
+    said = record_of(model)
+    return said is not None and bool(said.sure) and getattr(model, "matches", True)
 
 
 def sure_step(model: nn.Module, l: Tensor, state: object) -> Sure:
     """`model.step(l, state)` and its confidence, for a model that offers one. l: (B, T, 1, H, W) or (B, 1, H, W)."""
-    if isinstance(model, LSTVC):
-        return _lstvc(model, l, state)
-    if isinstance(model, TCAVC):
-        started = model.with_reference(as_clip(l)[0], state)
-        sure = _lstvc(model.propagation, l, started.propagated)
-        return sure._replace(state=TCAVCState(sure.state.frame, sure.state))
-    return _cavc(model, l, state) if isinstance(model, CAVC) else _frame_by_frame(model, l, state)
+    return named(record_of(model).sure)(model, l, state)
 
 
-def _lstvc(model: LSTVC, l: Tensor, state: object) -> Sure:
+def of_lstvc(model: nn.Module, l: Tensor, state: object) -> Sure:
     clip, single = as_clip(l)
     B, T, _, H, W = clip.shape
     look, after = model.look(clip, state)
@@ -72,10 +58,17 @@ def _lstvc(model: LSTVC, l: Tensor, state: object) -> Sure:
     return Sure(look.ab[:, 0] if single else look.ab, _certain(sure, own), after)
 
 
-def _cavc(model: CAVC, l: Tensor, state: State) -> Sure:
+def of_tcavc(model: nn.Module, l: Tensor, state: object) -> Sure:
+    started = model.with_reference(as_clip(l)[0], state)
+    sure = of_lstvc(model.propagation, l, started.propagated)
+    return sure._replace(state=type(state)(sure.state.frame, sure.state))
+
+
+def of_cavc(model: nn.Module, l: Tensor, state: object) -> Sure:
     clip, _ = as_clip(l)
     ab, after = model.step(l, state)
-    sure = _likeness(50 * model.lay(as_channels(clip), state)[:, :, :1] + 50, model.laying.means(clip))
+    laid = model.lay(clip / 50 - 1, state)
+    sure = _likeness(50 * laid[:, :, :1] + 50, model.laying.means(clip))
     return Sure(ab, _certain(sure, [state.frame + t in state.moments for t in range(clip.shape[1])]), after)
 
 
@@ -84,20 +77,32 @@ def _certain(sure: Tensor, own: list[bool]) -> Tensor:
     return torch.stack([torch.ones_like(one) if known else one for one, known in zip(sure.unbind(1), own)], dim=1)
 
 
-def _frame_by_frame(model: nn.Module, l: Tensor, state: object) -> Sure:
+def of_colormnet(model: nn.Module, l: Tensor, state: object) -> Sure:
+    return _frame_by_frame(model, l, state, lambda frame, before, after: _seen_before(model, frame, before))
+
+
+def of_copy(model: nn.Module, l: Tensor, state: object) -> Sure:
+    return _frame_by_frame(model, l, state, lambda frame, before, after: _same_lightness(
+        frame, before, model.nearest(before.references, before.frame)))
+
+
+def of_flow(model: nn.Module, l: Tensor, state: object) -> Sure:
+    return _frame_by_frame(model, l, state, lambda frame, before, after: _same_lightness(
+        frame, before, after.source, after.trace))
+
+
+def _frame_by_frame(model: nn.Module, l: Tensor, state: object, judged: Callable[[Tensor, object, object], Tensor]) -> Sure:
+    """judged: a frame, the state before it and the state after it -> (B, 1, H, W)."""
     clip, single = as_clip(l)
     found, sure = [], []
     for frame in clip.unbind(1):
-        if isinstance(model, ColorMNet):
-            sure.append(_seen_before(model, frame, state))
         before, (ab, state) = state, model.step(frame, state)
-        if isinstance(model, (Copy, Flow)):
-            sure.append(_same_lightness(model, frame, before, state))
+        sure.append(judged(frame, before, state))
         found.append(ab)
     return Sure(found[0] if single else torch.stack(found, 1), torch.stack(sure, 1), state)
 
 
-def _seen_before(model: ColorMNet, l: Tensor, state: object) -> Tensor:
+def _seen_before(model: nn.Module, l: Tensor, state: object) -> Tensor:
     """(B, 1, H, W): the best similarity of each cell with what is in memory before this frame."""
     state = model.opened(l, state)
     if state.given is not None:
@@ -115,16 +120,17 @@ def _seen_before(model: ColorMNet, l: Tensor, state: object) -> Tensor:
     return model.crop(sure, l)
 
 
-def _same_lightness(model: Copy | Flow, l: Tensor, before: CopyState | FlowState, after: CopyState | FlowState) -> Tensor:
-    """(B, 1, H, W): whether a pixel is as light as the place of the reference that its colour came from."""
-    flows = isinstance(model, Flow)
-    index = after.source if flows else model.nearest(before.references, before.frame)
+def _same_lightness(l: Tensor, before: object, index: int, trace: Tensor | None = None) -> Tensor:
+    """(B, 1, H, W): whether a pixel is as light as the place of reference `index` that its colour came from.
+
+    trace: (B, 2, H, W) x, y of that place; None for the pixel's own.
+    """
     reference = before.references[index]
     if reference.frame == before.frame:
         return torch.ones_like(l)
     there = resized(reference.image[:, :1].to(l), l.shape[-2:]).expand(len(l), -1, -1, -1)
-    if flows:
-        there = warp(there, after.trace - pixel_grid(after.trace), "border")
+    if trace is not None:
+        there = warp(there, trace - pixel_grid(trace), "border")
     return _likeness(there, l)
 
 

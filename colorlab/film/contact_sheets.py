@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -19,6 +18,7 @@ from colorlab.files.video import Film, Folder
 from colorlab.film.colorize import Place, colored_blocks
 from colorlab.film.references import Guidance, Picture, network_size
 from colorlab.modules.resizing import resized
+from colorlab.modules.sources import Source
 
 TILE = 240       # pixels, the width of a preview's pictures
 PREVIEWED = 24   # pictures of a preview, where no number is given
@@ -36,10 +36,11 @@ def preview(film: Film | Folder, guidance: Guidance, model: nn.Module, size: int
     sparse, kept = picked(guidance, wanted), set(wanted)
     chosen = (frame for number, frame in enumerate(film) if number in kept)
     blocks = colored_blocks(chosen, sparse, model.to(device), size, device)
-    tiles = {}
+    tiles, before = {}, 0
     for number, frame in zip(wanted, (frame for block in blocks for frame in block.frames)):
-        note = ", reference" if number in own else ", new scene" if guidance.scene(number)[0] > _last(tiles) else ""
+        note = ", reference" if number in own else ", new scene" if guidance.scene(number)[0] > before else ""
         tiles[f"frame {number}{note}"] = _tile(frame)
+        before = number
     return contact_sheet(tiles, columns=4)
 
 
@@ -52,11 +53,6 @@ def picked(guidance: Guidance, frames: list[int]) -> Guidance:
                    beneath={place[frame]: picture for frame, picture in guidance.beneath.items()})
 
 
-def _last(tiles: Mapping[str, object]) -> int:
-    """The number of the frame that was put on the sheet last."""
-    return int(re.search(r"\d+", next(reversed(tiles))).group()) if tiles else 0
-
-
 def _tile(frame: Picture) -> Picture:
     image = Image.fromarray(frame)
     image.thumbnail((TILE, TILE))
@@ -67,7 +63,7 @@ class Explanation(NamedTuple):
     """Where a pixel's colour came from."""
 
     sheet: Picture               # uint8 (H, W, 3): the pixel, and a heat map for each source
-    shares: dict[str, float]     # source -> how much of the colour it gave; together 1
+    shares: dict[Source, float]  # source -> how much of the colour it gave; together 1
     color: tuple[float, float]   # the pixel's ab as the network gave it
 
 
@@ -94,10 +90,11 @@ def explain(film: Film | Folder, guidance: Guidance, model: nn.Module, at: tuple
         maps = model.attention(small, state, point)
         ab, _ = model.step(small, state)                                                        # (1, 2, h, w)
     colored = rgb_to_frames(lab_to_rgb(fit_gamut(join_lab(small, ab)))[0])
-    maps = {name: values.cpu().numpy() for name, values in maps.items() if float(values.sum()) > 5e-4}
-    sources = _pictures(film, guidance, start, opening, maps, (h, w))
-    sheet = _explanation_sheet(colored, point, maps, sources, start)
-    return Explanation(sheet, {_film_name(name, start): float(values.sum()) for name, values in maps.items()},
+    maps = {source: values.cpu().numpy() for source, values in maps.items() if float(values.sum()) > 5e-4}
+    pictures = _pictures(film, guidance, start, opening, maps, (h, w))
+    maps = {source.later(start): values for source, values in maps.items()}   # counted from the film's first frame, not the scene's
+    sheet = _explanation_sheet(colored, point, maps, list(pictures.values()))
+    return Explanation(sheet, {source: float(values.sum()) for source, values in maps.items()},
                        (float(ab[0, 0, point[0], point[1]]), float(ab[0, 1, point[0], point[1]])))
 
 
@@ -115,45 +112,26 @@ def _state_before(frames: Iterator[Picture], count: int, start: int, guidance: G
     return place.state, next(frames)
 
 
-def _pictures(film: Film | Folder, guidance: Guidance, start: int, opening: Picture, names: Iterable[str], size: tuple[int, int]
-              ) -> dict[str, Picture]:
+def _pictures(film: Film | Folder, guidance: Guidance, start: int, opening: Picture, sources: Iterable[Source], size: tuple[int, int]
+              ) -> dict[Source, Picture]:
     """For each source the picture that its map lies on, uint8 (h, w, 3): a reference, a frame of the film, or its scene's first."""
     references = guidance.of_scene(start, opening)
-    loose = [given.picture for given in references if given.frame is None]
-    owned = {given.frame: given.picture for given in references if given.frame is not None}
-    wanted = {name: _numbers(name) for name in names}
-    needed = {numbers[-1] for name, numbers in wanted.items() if "frame" in name and numbers}
+    sources = list(sources)
+    needed = {source.frame for source in sources if source.kind != "reference" and source.frame is not None}
     shown = {n: frame for n, frame in enumerate(islice(film.frames_from(start), max(needed, default=-1) + 1)) if n in needed}
     pictures = {}
-    for name, numbers in wanted.items():
-        if "frame" in name and numbers:
-            picture = owned.get(numbers[-1], shown.get(numbers[-1], opening))
-        elif name.startswith("reference") and references:
-            pool = loose or [given.picture for given in references]
-            if len(pool) < (numbers[0] if numbers else 1):
-                pool = [given.picture for given in references]
-            picture = pool[(numbers[0] if numbers else 1) - 1]
-        else:
-            picture = opening
-        pictures[name] = np.array(Image.fromarray(picture[..., :3]).resize(size[::-1], Image.BILINEAR))
+    for source in sources:
+        given = source.kind == "reference" and references  # a method that paints its own was given none
+        picture = references[source.index].picture if given else shown.get(source.frame, opening)
+        pictures[source] = np.array(Image.fromarray(picture[..., :3]).resize(size[::-1], Image.BILINEAR))
     return pictures
 
 
-def _explanation_sheet(colored: Picture, point: tuple[int, int], maps: Mapping[str, np.ndarray], pictures: Mapping[str, Picture],
-                       start: int) -> Picture:
+def _explanation_sheet(colored: Picture, point: tuple[int, int], maps: Mapping[Source, np.ndarray], pictures: list[Picture]) -> Picture:
     from colorlab.teaching.plots import contact_sheet, heat, mark
 
     tiles = {"the pixel": mark(colored, point)}
-    for name, values in sorted(maps.items(), key=lambda item: -item[1].sum()):
-        tiles[f"{_film_name(name, start)}  {100 * values.sum():.0f} %"] = heat(values, pictures[name])
+    for (source, values), picture in sorted(zip(maps.items(), pictures), key=lambda pair: -pair[0][1].sum()):
+        tiles[f"{source}  {100 * values.sum():.0f} %"] = heat(values, picture)
     scale = max(1, round(320 / colored.shape[1]))
     return contact_sheet(tiles, columns=3, scale=scale)
-
-
-def _film_name(name: str, start: int) -> str:
-    """A source's name with frames counted from the film's first, not the scene's."""
-    return re.sub(r"\bframe (\d+)", lambda found: f"frame {int(found.group(1)) + start}", name)
-
-
-def _numbers(name: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", name)]

@@ -25,8 +25,8 @@ from colorlab.files.errors import InputError
 from colorlab.files.locks import alone
 from colorlab.files.video import Film, Folder, is_folder_name
 from colorlab.files.video.encode import Encoder, stamps_of
-from colorlab.files.video.film import open_film, picture_stream
 from colorlab.files.video.folder import save_picture
+from colorlab.files.video.opening import open_film, picture_stream
 from colorlab.files.video.segments import groups_of, join, segment_packets
 from colorlab.files.video.shots import Shot, eight_bits
 from colorlab.files.whole import NO_ROOM, room_for, scratch, to_disk, whole

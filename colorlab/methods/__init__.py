@@ -1,9 +1,10 @@
-"""The six methods by name, and how one is built: network class, preset, changes, weights."""
+"""The methods by name, all that is said of each in one record, and how one is built: network, preset, changes, weights."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,48 +13,88 @@ from colorlab.files.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-# name -> (module, network class, config class); imported when asked for
-_HOMES = {
-    "cavc": ("colorlab.papers.cavc", "CAVC", "CAVCConfig"),
-    "lstvc": ("colorlab.papers.lstvc", "LSTVC", "LSTVCConfig"),
-    "colormnet": ("colorlab.papers.colormnet", "ColorMNet", "ColorMNetConfig"),
-    "tcavc": ("colorlab.papers.tcavc", "TCAVC", "TCAVCConfig"),
-    "copy": ("colorlab.methods.baselines", "Copy", "CopyConfig"),
-    "flow": ("colorlab.methods.baselines", "Flow", "FlowConfig"),
+
+@dataclass(frozen=True)
+class Method:
+    """What commands, training and tables know of a method. Code is named as "module:name" and imported when it is asked for."""
+
+    network: str                  # the paper's network; the config beside it is called by the same name and "Config"
+    course: str = ""              # the network of preset="course", where that is another one
+    learns: bool = True           # it has weights: it is trained, stored and loaded
+    needs_reference: bool = True  # False: it makes its own
+    course_weights: bool = False  # trained ones ship in data/checkpoints
+    recipe: str = "plain"         # how it is trained: a key of the tables in train/recipes.py
+    seen: str = "colorlab.train.forward:see_clip"  # what it is shown of a window of film in training
+    sure: str = ""                # how sure it is of a colour, a function of film/confidence.py; "": it cannot say
+
+
+_SURE = "colorlab.film.confidence:"
+_SEEN = "colorlab.train.forward:"
+_COURSE = "colorlab.methods.course."
+RECORDS = {
+    "cavc": Method("colorlab.papers.cavc:CAVC", _COURSE + "cavc:CourseCAVC", course_weights=True, recipe="cavc",
+                   seen=_SEEN + "see_cavc", sure=_SURE + "of_cavc"),
+    "lstvc": Method("colorlab.papers.lstvc:LSTVC", _COURSE + "lstvc:CourseLSTVC", course_weights=True, recipe="lstvc",
+                    seen=_SEEN + "see_lstvc", sure=_SURE + "of_lstvc"),
+    "colormnet": Method("colorlab.papers.colormnet:ColorMNet", _COURSE + "colormnet:CourseColorMNet", course_weights=True,
+                        recipe="colormnet", seen=_SEEN + "see_colormnet", sure=_SURE + "of_colormnet"),
+    "tcavc": Method("colorlab.papers.tcavc:TCAVC", _COURSE + "tcavc:CourseTCAVC", needs_reference=False, course_weights=True,
+                    recipe="tcavc", seen=_SEEN + "see_tcavc", sure=_SURE + "of_tcavc"),
+    "copy": Method("colorlab.methods.baselines:Copy", learns=False, sure=_SURE + "of_copy"),
+    "flow": Method("colorlab.methods.baselines:Flow", learns=False, sure=_SURE + "of_flow"),
 }
-METHODS = tuple(_HOMES)
+METHODS = tuple(RECORDS)
+LEARNED = tuple(name for name, record in RECORDS.items() if record.learns)
 PRESETS = ("paper", "course", "tiny")
 
 
-def network_and_config(method: str) -> tuple[type[nn.Module], type]:
-    """The network class and the config class of a method."""
-    if method not in _HOMES:
+def record(method: str) -> Method:
+    """All that is said of a method. Raises InputError for a name that is not known."""
+    if method not in RECORDS:
         raise InputError(f"no method named {method!r}; there are {', '.join(METHODS)}")
-    module, network, config = _HOMES[method]
-    home = importlib.import_module(module)
-    return getattr(home, network), getattr(home, config)
+    return RECORDS[method]
+
+
+def record_of(model: nn.Module) -> Method | None:
+    """The record of a network that was built, by its class's `method`; None for one that is of no method here."""
+    return RECORDS.get(getattr(model, "method", ""))
+
+
+def named(code: str) -> object:
+    """What "module:name" stands for."""
+    module, _, name = code.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def network_and_config(method: str, preset: str = "paper") -> tuple[type[nn.Module], type]:
+    """The network class of a method's preset, and the class of its config."""
+    said = record(method)
+    network = said.course if preset == "course" and said.course else said.network
+    return named(network), named(f"{network}Config")
 
 
 def configure(method: str, preset: str = "paper", **changes: object) -> object:
     """The frozen config of a method's preset with some fields changed, as `dataclasses.replace` changes them.
 
-    A change that names no field is refused, with the fields that exist.
+    A change that names no field of this preset is refused, with the fields that exist.
     """
-    _, config_class = network_and_config(method)
+    record(method)
     if preset not in PRESETS:
         raise InputError(f"no preset named {preset!r}; there are {', '.join(PRESETS)}")
-    fields = [field.name for field in dataclasses.fields(config_class)]
+    _, config_class = network_and_config(method, preset)
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
     unknown = sorted(set(changes) - set(fields))
     if unknown:
-        raise InputError(f"{method} has no setting {', '.join(unknown)}; it has {', '.join(fields)}")
-    presets = [dataclasses.asdict(getattr(config_class, name)()) for name in PRESETS]
+        raise InputError(f"{method}, preset {preset}, has no setting {', '.join(unknown)}; it has {', '.join(fields)}")
+    presets = [dataclasses.asdict(getattr(config_class, name)()) for name in PRESETS if hasattr(config_class, name)]
+    chosen = getattr(config_class, preset)()
     for name, value in changes.items():
-        if wanted := _unfit(value, [known[name] for known in presets]):
-            raise InputError(f"{name} of {method} is {presets[0][name]!r} in the paper's preset and wants {wanted}, not {value!r}")
-    return dataclasses.replace(getattr(config_class, preset)(), **changes)
+        if wanted := _unfit(value, [known[name] for known in presets], fields[name].metadata.get("least", 1)):
+            raise InputError(f"{name} of {method} is {getattr(chosen, name)!r} in preset {preset} and wants {wanted}, not {value!r}")
+    return dataclasses.replace(chosen, **changes)
 
 
-def _unfit(value: object, known: list) -> str:
+def _unfit(value: object, known: list, least: int = 1) -> str:
     """What a setting wants where this value will not do, going by the values of the presets; "" where it will."""
     if isinstance(value, (list, tuple)) and any(isinstance(item, tuple) for item in known):
         inner = [part for item in known if isinstance(item, tuple) for part in item]
@@ -66,7 +107,7 @@ def _unfit(value: object, known: list) -> str:
     if types == {float} or types == {int, float}:
         return "" if isinstance(value, (int, float)) and value == value else "a number"
     if int in types:
-        least = min(1, *(item for item in known if isinstance(item, int)), 1)
+        least = min(least, *(item for item in known if isinstance(item, int)))
         return "" if isinstance(value, int) and value >= least else f"a whole number from {least} up"
     return "" if not types or type(value) in types else f"a {types.pop().__name__}"
 
@@ -83,8 +124,9 @@ def load(method: str, preset: str = "paper", weights: str | Path = "none", seed:
     import torch  # not at the top: the names of the methods are to be had without it
 
     from colorlab.methods.weights import load_weights
+    from colorlab.modules.fast.packed_conv import pack_convolutions
 
-    network_class, _ = network_and_config(method)
+    network_class, _ = network_and_config(method, preset)
     config = configure(method, preset, **changes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -95,5 +137,17 @@ def load(method: str, preset: str = "paper", weights: str | Path = "none", seed:
                 raise
             stated = ", ".join(f"{name}={value!r}" for name, value in changes.items())
             raise InputError(f"{method} cannot be built with {stated} ({' '.join(str(error).split())[:120] or type(error).__name__})") from error
+    pack_convolutions(model)
     load_weights(model, method, preset, weights)
     return model.eval()
+
+
+def check_fits(path: Path, method: str, preset: str = "paper") -> None:
+    """Raise InputError unless a checkpoint can be read safely and its names and shapes are this network's. Builds no numbers."""
+    import torch
+
+    from colorlab.methods.weights import converted
+
+    with torch.device("meta"):
+        model = network_and_config(method, preset)[0](configure(method, preset))
+    converted(path, method, model.state_dict())

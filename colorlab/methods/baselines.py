@@ -27,6 +27,7 @@ from colorlab.modules.flow.warping import pixel_grid
 from colorlab.modules.frames import as_clip
 from colorlab.modules.references import Reference, References, parse_references
 from colorlab.modules.resizing import resized
+from colorlab.modules.sources import Source, reference_sources
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Copy(nn.Module):
     there is no other reference.
     """
 
+    method = "copy"
     frames_per_step = 1
     description = "the reference's colour, held still"
 
@@ -77,10 +79,10 @@ class Copy(nn.Module):
         ab = torch.stack([_colors(reference, clip[:, t]) for t, reference in enumerate(nearest)], 1)  # (B, T, 2, H, W)
         return (ab[:, 0] if single else ab), replace(state, frame=state.frame + T)
 
-    def attention(self, l: Tensor, state: CopyState, at: tuple[int, int]) -> dict[str, Tensor]:
+    def attention(self, l: Tensor, state: CopyState, at: tuple[int, int]) -> dict[Source, Tensor]:
         """All of a pixel's colour comes from the same place of one reference."""
         maps = _empty_maps(state.references, l)
-        maps[_source_name(self.nearest(state.references, state.frame))][at] = 1
+        list(maps.values())[self.nearest(state.references, state.frame)][at] = 1
         return maps
 
     @staticmethod
@@ -143,6 +145,7 @@ class Flow(nn.Module):
     - A film that changes its size begins anew with the reference in use.
     """
 
+    method = "flow"
     frames_per_step = 1
 
     def __init__(self, config: FlowConfig = FlowConfig()):
@@ -168,14 +171,14 @@ class Flow(nn.Module):
         ab = torch.stack(frames, 1).to(l.dtype)  # (B, T, 2, H, W)
         return (ab[:, 0] if single else ab), state
 
-    def attention(self, l: Tensor, state: FlowState, at: tuple[int, int]) -> dict[str, Tensor]:
+    def attention(self, l: Tensor, state: FlowState, at: tuple[int, int]) -> dict[Source, Tensor]:
         """The place of the reference where the colour of pixel `at` began its way, four pixels with bilinear weights.
 
         Of a repaired pixel, the neighbour is followed that had most weight in the repair.
         """
         after = self._next(l.float(), state)
         maps = _empty_maps(state.references, l)
-        target = maps[_source_name(after.source)]
+        target = list(maps.values())[after.source]
         H, W = target.shape
         x, y = (position.clamp(0, last) for position, last in zip(after.trace[0, :, at[0], at[1]], (W - 1, H - 1)))
         for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
@@ -302,12 +305,8 @@ def _colors(reference: Reference, l: Tensor) -> Tensor:
     return ab.to(l.dtype).expand(len(l), -1, -1, -1)
 
 
-def _source_name(index: int) -> str:
-    return "reference" if index == 0 else f"reference {index + 1}"
-
-
-def _empty_maps(references: tuple[Reference, ...], l: Tensor) -> dict[str, Tensor]:
+def _empty_maps(references: tuple[Reference, ...], l: Tensor) -> dict[Source, Tensor]:
     """A map of zeros (H, W) for every reference."""
     if l.ndim != 4 or len(l) != 1:
         raise ValueError(f"attention looks at one frame, L shaped (1, 1, H, W), got {tuple(l.shape)}")
-    return {_source_name(index): l.new_zeros(l.shape[-2:], dtype=torch.float32) for index in range(len(references))}
+    return {source: l.new_zeros(l.shape[-2:], dtype=torch.float32) for source in reference_sources(references)}

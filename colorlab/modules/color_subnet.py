@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .instance_norm import instance_norm
-from .upsampled_conv import nearest_conv
+from colorlab.modules.fast.upsampled_conv import nearest_conv
+from colorlab.modules.instance_norm import instance_norm
 
 
 class Skips(NamedTuple):

@@ -70,7 +70,7 @@ class VGG19(nn.Module):
 
     def load(self, path: str | Path) -> VGG19:
         """Take trained weights from a file: torchvision's VGG-19 or a port of Caffe's. Raises InputError for anything else."""
-        from colorlab.methods.weights import read_state  # it knows how to read files safely
+        from colorlab.files.checkpoints import read_state  # it knows how to read files safely
 
         state = read_state(Path(path))
         caffe = "conv1_1.weight" in state

@@ -182,7 +182,7 @@ def cache() -> Finding:
 
 def weights() -> Finding:
     """Are the trained weights of the course networks beside the package?"""
-    folder, methods = importlib.import_module("colorlab.methods.weights").CHECKPOINTS, ("cavc", "lstvc", "colormnet", "tcavc")
+    folder, methods = importlib.import_module("colorlab.methods.weights").CHECKPOINTS, importlib.import_module("colorlab.methods").LEARNED
     missing = [name for name in methods if not (folder / f"{name}.safetensors").is_file()]
     if missing:
         return Finding("weights", "note", f"no course weights for {', '.join(missing)} in {shown(folder)}",

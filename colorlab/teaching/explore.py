@@ -9,7 +9,6 @@ Without a browser, set `explorer.at` or a slider's value and read `explorer.view
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from colorlab.color import fit_gamut, join_lab, lab_to_rgb
 from colorlab.modules.references import References, parse_references
 from colorlab.modules.resizing import resized
+from colorlab.modules.sources import Source
 from colorlab.teaching import plots
 
 _CLICKS = """
@@ -196,16 +196,9 @@ def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple
     return Explorer(look, point, frame=(0, frames - 1, min(1, frames - 1)))
 
 
-def _behind(maps: Mapping[str, Tensor], rgb: Tensor, references: Sequence[Tensor]) -> dict[str, Tensor]:
-    """The picture behind each map, from the source's name: "reference 2" or "... frame 7 ..."; else the film's first frame."""
-    pictures = {}
-    for name in maps:
-        numbers = [int(number) for number in re.findall(r"\d+", name)]
-        if name.startswith("reference") and references:
-            pictures[name] = references[min(numbers[0] if numbers else 1, len(references)) - 1]
-        else:
-            pictures[name] = rgb[min(numbers[-1], len(rgb) - 1) if "frame" in name and numbers else 0]
-    return pictures
+def _behind(maps: Mapping[Source, Tensor], rgb: Tensor, references: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The picture behind each map: the reference or the frame that its source names; else the film's first frame."""
+    return {source: references[source.index] if source.kind == "reference" and references else rgb[source.frame or 0] for source in maps}
 
 
 def _slider(name: str, spec: tuple | list | widgets.Widget) -> widgets.Widget:

@@ -12,8 +12,8 @@
 
 from colorlab.train.batches import Batch, ClipWindows, EmbeddedWindows, Motion, estimated_motion
 from colorlab.train.loop import train
-from colorlab.train.phases import Phase, PhasedWindows
-from colorlab.train.recipes import RECIPES, LossWeights, Recipe, changed, described, recipe_for
+from colorlab.train.phases import PhasedWindows
+from colorlab.train.recipes import RECIPES, LossWeights, Phase, Recipe, changed, described, recipe_for
 from colorlab.train.record import Record
 from colorlab.train.run import Settings, groups
 from colorlab.train.schedules import Cosine, Halving, Linear, Steps

@@ -5,13 +5,13 @@ The first frame is the reference, in its own colours, and the rest are to be col
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from colorlab.color import rgb_to_lab, split_lab
+from colorlab.methods import named, record
 
 
 class Prediction(NamedTuple):
@@ -30,12 +30,18 @@ class Pass(nn.Module):
     def __init__(self, network: nn.Module, method: str, lightness_noise: float = 0.0):
         super().__init__()
         self.network = network
-        self.see, self.lightness_noise = _SEE[method], lightness_noise
+        self.see, self.lightness_noise = named(record(method).seen), lightness_noise
 
     def forward(self, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
         """lab: (B, T, 3, H, W); loose: references (B, 3, H, W), or None where the first frame is the reference. draw: seeds what the whole
         batch has in common by chance. Returns predictions by name."""
         return self.see(self, lab, loose, draw)
+
+
+def see_clip(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
+    """Any network whose `forward` colours a clip: l (B, T, 1, H, W) and references -> ab (B, T, 2, H, W)."""
+    ab, first = train.network(lab[:, :, :1], _references(lab, loose)), int(loose is None)
+    return {"colors": Prediction(ab[:, first:], lab[:, first:], first)}
 
 
 def see_lstvc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
@@ -78,6 +84,3 @@ def see_cavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[
 def _references(lab: Tensor, loose: Tensor | None) -> Tensor | list[tuple[int, Tensor]]:
     return [(0, lab[:, 0])] if loose is None else loose
 
-
-_SEE: dict[str, Callable[[Pass, Tensor, Tensor | None, int], dict[str, Prediction]]] = {
-    "lstvc": see_lstvc, "colormnet": see_colormnet, "tcavc": see_tcavc, "cavc": see_cavc}

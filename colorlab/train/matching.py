@@ -28,6 +28,7 @@ from colorlab.metrics import psnr
 from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps
 from colorlab.papers.colormnet.readout import similarity as colormnet_similarity
 from colorlab.papers.lstvc.correspondence import centered_unit
+from colorlab.papers.lstvc.state import stacked
 from colorlab.train.measure import SHORT_SIDE, read_clip
 
 CELL = 4               # pixels
@@ -112,8 +113,8 @@ def of_lstvc(model: nn.Module) -> Similarity:
     """The mean of its heads' cosines (N, M), for a frame at the beginning of a film."""
     def similarity(l: Tensor, reference: Tensor) -> Tensor:
         clip = l[:, None]                                                     # (1, 1, 1, H, W)
-        state = model._with_encoded(clip, model.start(reference))
-        features, _ = model._features(model._seen(clip), model._references(state, 1), state)
+        state = model.with_encoded(clip, model.start(reference))
+        features, _ = model.features(model.seen(clip), stacked(model.references(state, 1)), state)
         query, key = model.heads.queries_and_keys(features, 1)                # (1, heads, N or M, C)
         return (query[0] @ key[0].mT).mean(0)
     return similarity

@@ -18,6 +18,7 @@ from torch import nn
 from colorlab.clips.windows import frame_files, picture_size, read_crop
 from colorlab.files.errors import InputError
 from colorlab.film.colorize import colorize
+from colorlab.methods import record_of
 from colorlab.metrics import cdc, colorfulness, mean_psnr, psnr
 
 SHORT_SIDE = 128
@@ -63,8 +64,9 @@ def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str 
 
 
 def paints_its_own(model: nn.Module) -> bool:
-    """Whether this is tcavc, which is measured as it is used: without any colour given."""
-    return type(model).__name__ == "TCAVC"
+    """Whether its method makes its own reference: it is measured as it is used, without any colour given."""
+    said = record_of(model)
+    return said is not None and not said.needs_reference
 
 
 def mean_score(scores: Iterable[Score]) -> dict[str, float]:

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch.utils.data import Dataset
 
+from colorlab.clips.windows import Window
 from colorlab.files.errors import InputError
-
-if TYPE_CHECKING:
-    from colorlab.clips.windows import Window
-    from colorlab.train.batches import Moving
-    from colorlab.train.recipes import Recipe
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A part of a training that has data of its own."""
-
-    data: str     # of `colorlab.clips.datasets`, "name/split"
-    share: float  # it begins when this share of all steps is done
+from colorlab.train.batches import Moving
+from colorlab.train.recipes import Recipe
 
 
 class PhasedWindows(Dataset):

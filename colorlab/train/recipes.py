@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from colorlab.files.errors import InputError
-from colorlab.train.phases import Phase
+from colorlab.methods import LEARNED, record
 from colorlab.train.schedules import Cosine, Halving, Linear, Schedule, Steps
 
 
@@ -27,6 +27,14 @@ class LossWeights:
     smoothness: float = 0.0
     adversarial: float = 0.0
     match: float = 0.0         # L1 of the colours that matching alone carries over, before anything is corrected; lstvc
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training that has data of its own."""
+
+    data: str     # of `colorlab.clips.datasets`, "name/split"
+    share: float  # it begins when this share of all steps is done
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,7 @@ _COURSE = Recipe(steps=4000, weights=LossWeights(l1=0.1), motion="given", batch=
                  loose=0.5, strides=((0.0, (1, 2, 3)), (0.2, (1, 2, 3, 5, 8))), rates=(("", 1e-3),), schedule=Cosine(200), clip=1.0,
                  average=0.998)
 COURSE = {
+    "plain": _COURSE,  # for a method that says nothing else
     "lstvc": replace(_COURSE, weights=LossWeights(l1=0.1, match=0.05), frames=7),  # three blocks and one frame
     "colormnet": replace(_COURSE, frames=6),
     "cavc": replace(_COURSE, weights=LossWeights(rgb=1.0), frames=3, strides=((0.0, (1, 2, 4, 8, 16)),)),
@@ -121,7 +130,7 @@ COURSE = {
                      discriminator_rate=5e-4),
 }
 # The same where there is no GPU: a second or two a step on one core, so an hour or so. Small crops of sharper pictures.
-_LAPTOP_FRAMES = {"cavc": 3, "lstvc": 7, "colormnet": 5, "tcavc": 1}
+_LAPTOP_FRAMES = {"plain": 4, "cavc": 3, "lstvc": 7, "colormnet": 5, "tcavc": 1}
 LAPTOP = {method: replace(recipe, steps=2500, batch=1, frames=_LAPTOP_FRAMES[method], size=(96, 160), schedule=Cosine(100), average=0.995,
                           discriminator_width=24) for method, recipe in COURSE.items()}
 # For tests, and for a notebook's two minutes on two cores.
@@ -133,9 +142,9 @@ RECIPES = {"paper": PAPER, "course": COURSE, "laptop": LAPTOP, "tiny": TINY}
 
 def recipe_for(method: str, preset: str = "course", **changes: object) -> Recipe:
     """The recipe of a method's preset with some fields changed. Raises InputError for a method that does not learn."""
-    if preset not in RECIPES or method not in RECIPES[preset]:
-        raise InputError(f"no recipe to train {method}, preset {preset}; there are {', '.join(PAPER)} and {', '.join(RECIPES)}")
-    return replace(RECIPES[preset][method], **changes)
+    if method not in LEARNED or record(method).recipe not in RECIPES.get(preset, ()):
+        raise InputError(f"no recipe to train {method}, preset {preset}; there are {', '.join(LEARNED)} and {', '.join(RECIPES)}")
+    return replace(RECIPES[preset][record(method).recipe], **changes)
 
 
 def changed(recipe: Recipe, settings: dict[str, str]) -> Recipe:

@@ -20,8 +20,8 @@ from colorlab.train.split import clip_name, split
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    from colorlab.cli.train import literal, pairs
-    from colorlab.methods import METHODS, PRESETS, load
+    from colorlab.files.settings import literal, pairs
+    from colorlab.methods import METHODS, PRESETS, load, record
 
     parser = argparse.ArgumentParser(prog="python -m colorlab.train.validate", description="PSNR of methods on validation clips, "
                                      "short side 128, the first frame as reference, or a loose one.")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         changes = {name: literal(value) for name, value in pairs(args.changes).items()}
         report = {}
         for method in args.method:
-            learned = method not in ("copy", "flow")
+            learned = record(method).learns
             model = load(method, args.preset, args.weights if learned else "none", **(changes if learned else {}))
             device = args.device or a_device(learned)
             scores = [score(clip_name(path), read_clip(path, args.short_side, args.frames), model, device, args.precision,

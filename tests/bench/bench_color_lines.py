@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorlab.color import frames_to_rgb, join_lab, lab_to_rgb, rgb_to_lab, split_lab
-from colorlab.modules.color_lines import FLAT, draw_lines, fit_lines
+from colorlab.methods.course.color_lines import FLAT, draw_lines, fit_lines
 from colorlab.train.measure import read_clip
 from colorlab.train.validate import chosen_clips
 

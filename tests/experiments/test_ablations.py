@@ -27,7 +27,7 @@ def on_paper(table, row, preset="paper"):
 @lru_cache(maxsize=None)
 def bare(method, preset, changes):
     with torch.device("meta"):
-        return network_and_config(method)[0](configure(method, preset, **json.loads(changes)))
+        return network_and_config(method, preset)[0](configure(method, preset, **json.loads(changes)))
 
 
 @pytest.mark.parametrize("preset", ("paper", "course"))

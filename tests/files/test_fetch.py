@@ -140,14 +140,15 @@ def test_the_command_fetches_checks_the_network_and_says_what_it_does_not_know(s
     import torch
 
     import colorlab
+    from colorlab.cli import weights as weights_command
     from colorlab.methods import weights
 
     file = io.BytesIO()
     torch.save({"model": {f"module.{name}": value for name, value in colorlab.load("cavc", "tiny").state_dict().items()}}, file)
     server.content = file.getvalue()
     monkeypatch.setitem(weights.ADDRESSES, "cavc", (url(server), tmp_path / "cavc.pth"))
-    check = weights.check_fits
-    monkeypatch.setattr(weights, "check_fits", lambda path, method: check(path, method, "tiny"))
+    check = weights_command.check_fits
+    monkeypatch.setattr(weights_command, "check_fits", lambda path, method: check(path, method, "tiny"))
     assert main(["weights", "fetch", "cavc"]) == 0
     said = capsys.readouterr().out
     assert "verified: names and shapes are those of cavc" in said and "not verified: its content" in said
@@ -157,7 +158,7 @@ def test_the_command_fetches_checks_the_network_and_says_what_it_does_not_know(s
 def test_a_file_of_another_network_is_told_from_it(server, tmp_path):
     import torch
 
-    from colorlab.methods.weights import check_fits
+    from colorlab.methods import check_fits
 
     torch.save({"a": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match="does not fit"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from av.video.reformatter import VideoReformatter
-from films import flagged, planar, planes_of, save_film
+from films import Stopped, flagged, planar, planes_of, save_film
 from PIL import Image
 
 from colorlab.cli import colorize as command
@@ -164,8 +164,6 @@ def test_fields_taken_apart_and_put_together_are_the_frames_again():
 
 @pytest.mark.parametrize("method", ["lstvc", "colormnet", "flow"])
 def test_every_method_colours_fields_and_goes_on_after_an_interruption(tmp_path, method):
-    from test_restoring import Stopped
-
     import colorlab
     from colorlab.film.references import guide
     from colorlab.film.restore import Job, restore

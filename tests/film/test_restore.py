@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from films import packets, save_film, with_tone
+from films import Stopped, packets, save_film, with_tone
 from PIL import Image
 
 import colorlab
@@ -25,6 +26,7 @@ from colorlab.film.references import guide
 from colorlab.film.restore import Job, restore
 from colorlab.film.saved_state import load_state, save_state
 from colorlab.methods.baselines import Copy
+from colorlab.methods.course.cavc import CourseCAVC, CourseCAVCConfig
 
 RNG = np.random.default_rng(0)
 SIZE = (40, 56)  # no multiple of 16
@@ -205,10 +207,6 @@ def test_a_file_of_anything_else_builds_nothing(tmp_path):
 
 # ---- jobs ----
 
-class Stopped(Exception):
-    pass
-
-
 def do(film, output, method="copy", stop=None, segment=6, cuts=None, confidence=None, size=None):
     """Run a job; after `stop` frames it is interrupted."""
     opened = read_video(film)
@@ -291,7 +289,7 @@ def test_sound_that_the_output_cannot_hold_is_refused_before_the_work(film, tmp_
 # ---- how sure ----
 
 def sure_model(method):
-    return colorlab.load(method, "tiny", **({"lay_channels": 8} if method == "cavc" else {}))
+    return CourseCAVC(replace(CourseCAVCConfig.tiny(), extractor="patches", lay_channels=8)).eval() if method == "cavc" else colorlab.load(method, "tiny")
 
 
 @pytest.mark.parametrize("method", ["copy", "flow", "cavc", "lstvc", "colormnet", "tcavc"])

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from golden.fill import fill
 
+from colorlab.files.checkpoints import rename
 from colorlab.papers.tcavc import TCAVC
 from colorlab.papers.tcavc.released import NAMES, UNUSED
-from colorlab.weights import rename
 
 GOLDEN = Path(__file__).parent
 

@@ -28,7 +28,7 @@ def copy(tmp_path_factory):
     (home / "model.py").write_text(model)
     methods = folder / "colorlab/methods/__init__.py"
     before = methods.read_text()
-    methods.write_text(before.replace("_HOMES = {\n", "_HOMES = {\n" + line, 1))
+    methods.write_text(before.replace("RECORDS = {\n", "RECORDS = {\n" + line, 1))
     assert methods.read_text() != before
     return folder
 
@@ -56,3 +56,20 @@ def test_the_new_method_colors_a_film_from_the_command_line(copy):
     assert ran.returncode == 0, ran.stderr
     colored = np.asarray(Image.open(next((copy / "out").glob("*.png")))).astype(int)
     assert abs(colored[16, ::-1] - picture[16]).max() <= 12  # its red and its blue, on the other side
+
+
+def test_the_new_method_is_trained_and_colours_with_what_it_learned(copy, tmp_path):
+    """Red where the reference is dark, blue where it is bright: after the training the palette is no longer what it was."""
+    clip = copy / "clips" / "drift"
+    clip.mkdir(parents=True)
+    row = np.linspace(40, 200, 64)[None, :, None] * np.where(np.arange(64) < 32, 1, 0)[None, :, None] * (1, 0.3, 0.3)
+    picture = (row + np.linspace(40, 200, 64)[None, :, None] * np.where(np.arange(64) < 32, 0, 1)[None, :, None] * (0.3, 0.3, 1)).repeat(48, 0)
+    for t in range(8):
+        Image.fromarray(np.roll(picture, t, axis=1).astype(np.uint8)).save(clip / f"{t:05d}.png")
+    out = copy / "trained"
+    ran = run(copy, "-m", "colorlab", "train", "--method", "palette", "--preset", "tiny", "--data", str(clip.parent), "--out", str(out),
+              "--steps", "4", "--cpu")
+    assert ran.returncode == 0 and (out / "palette.safetensors").is_file(), ran.stdout + ran.stderr
+    ran = run(copy, "-m", "colorlab", "colorize", str(clip), "--reference", f"{clip / '00000.png'}@0", "--method", "palette", "--preset", "tiny",
+              "--weights", str(out / "palette.safetensors"), "-o", str(copy / "colored"))
+    assert ran.returncode == 0 and len(list((copy / "colored").glob("*.png"))) == 8, ran.stderr

@@ -88,13 +88,14 @@ def test_flow_attention_follows_a_pixel_back_to_the_reference(monkeypatch):
     assert_close(sum(m.sum() for m in maps.values()), torch.tensor(1.0))
     expected = torch.zeros(12, 16)
     expected[5, 4:6] = 0.5  # two frames back: x = 9 - 4.5, y = 3 + 2
-    assert_close(maps["reference"], expected, atol=1e-3, rtol=0)
+    assert_close(maps["reference (frame 0)"], expected, atol=1e-3, rtol=0)
 
 
 def test_copy_attention_is_the_same_place():
     model = Copy()
     maps = model.attention(torch.zeros(1, 1, 12, 16), model.start([(9, picture()), (0, picture())]), at=(3, 5))
-    assert maps["reference 2"][3, 5] == 1 and maps["reference 2"].sum() == 1 and maps["reference"].sum() == 0
+    nearest, other = maps["reference (frame 0)"], maps["reference (frame 9)"]
+    assert nearest[3, 5] == 1 and nearest.sum() == 1 and other.sum() == 0
 
 
 def test_a_later_reference_takes_over_from_its_frame_on():

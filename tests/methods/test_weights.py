@@ -8,9 +8,9 @@ import colorlab
 from colorlab.cli import main
 from colorlab.clips import embedded_clip
 from colorlab.color import frames_to_rgb, rgb_to_lab
+from colorlab.files.checkpoints import read_state, rename
 from colorlab.files.errors import InputError
 from colorlab.methods import weights
-from colorlab.methods.weights import read_state, rename
 
 
 def test_the_longest_prefix_decides_the_name():

@@ -62,7 +62,7 @@ def test_every_methods_attention_can_be_explored():
     explorer = colors_from(colorlab.load("copy"), lab, [(0, lab[:1])], at=(20, 30))
     explorer.controls["frame"].value = 2
     assert sum(explorer.view.shares.values()) == pytest.approx(1)
-    assert explorer.view.maps["reference"][20, 30] == 1
+    assert explorer.view.maps["reference (frame 0)"][20, 30] == 1
     assert "frame 2, pixel (20, 30)" in explorer.note.value
 
 

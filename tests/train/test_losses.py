@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from colorlab.color import rgb_to_lab
+from colorlab.files.checkpoints import rename
 from colorlab.files.errors import InputError
-from colorlab.methods.weights import rename
 from colorlab.modules.discriminator import PatchDiscriminator, PictureDiscriminator, SpectralConv
 from colorlab.modules.flow import warp
 from colorlab.modules.vgg import TORCHVISION, VGG19, caffe_input, trained_vgg

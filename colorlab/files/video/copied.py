@@ -8,7 +8,8 @@ import av
 
 from colorlab.files.errors import InputError
 from colorlab.files.video.extras import WITH_COVER, counts_timecode, cover_data, cover_name, covers
-from colorlab.files.video.film import Film, open_film, picture_stream
+from colorlab.files.video.film import Film
+from colorlab.files.video.opening import open_film, picture_stream
 
 COPIED = ("audio", "subtitle", "attachment")
 FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # of the file, not of the work

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import av
 import av.logging
 
-from colorlab.files.video.film import Film, open_film, picture_stream
+from colorlab.files.video.film import Film
+from colorlab.files.video.opening import open_film, picture_stream
 
 SKIPPED_ON_PURPOSE = ("mpeg4",)  # codecs whose files may hold packets without a picture
 

@@ -16,8 +16,9 @@ from colorlab.files.errors import InputError
 from colorlab.files.video.copied import Copied, name_like
 from colorlab.files.video.extras import left_out as streams_left_out
 from colorlab.files.video.fields import ORDERS, marked_as
-from colorlab.files.video.film import ANY_TAGS, Film, Stamp, open_film, picture_stream
+from colorlab.files.video.film import Film, Stamp
 from colorlab.files.video.luma import keep_luma
+from colorlab.files.video.opening import ANY_TAGS, open_film, picture_stream
 from colorlab.files.video.pixels import BT709, RGB, Colors, Turn, guessed_matrix, rgb_to_frame
 from colorlab.files.video.shots import Shot
 from colorlab.files.whole import check_writable, whole

@@ -11,6 +11,8 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.stream import Disposition
 
+from colorlab.files.video.opening import open_film
+
 WITH_COVER = (".mp4", ".m4v", ".mkv")            # in Matroska as an attached file
 WITH_TIMECODE = (".mp4", ".m4v", ".mov", ".mkv")  # in Matroska as a tag
 COUNTED = (24, 25, 30, 48, 50, 60, 100, 120)     # frames a second that a timecode can count; 23.976 and the like as the next whole
@@ -91,8 +93,6 @@ def left_out(container: av.container.InputContainer, pictures: av.VideoStream, s
 
 def streams_of(path: Path) -> str:
     """A film's streams in words, in their order: h264 pictures, aac sound eng, ..."""
-    from colorlab.files.video.film import open_film
-
     words = {"video": "pictures", "audio": "sound", "subtitle": "subtitles", "attachment": "attached file", "data": "data"}
     with open_film(path) as container:
         parts = []
@@ -119,7 +119,5 @@ def cover_name(stream: av.VideoStream, number: int) -> tuple[str, str]:
 
 def cover_data(path: Path, index: int) -> bytes:
     """The cover's file."""
-    from colorlab.files.video.film import open_film
-
     with open_film(path) as container:
         return next((bytes(packet) for packet in container.demux(container.streams[index]) if packet.size), b"")

@@ -15,7 +15,8 @@ import av
 
 from colorlab.files.errors import InputError
 from colorlab.files.video.encode import Encoder, stamps_of
-from colorlab.files.video.film import Film, open_film, picture_stream
+from colorlab.files.video.film import Film
+from colorlab.files.video.opening import open_film, picture_stream
 from colorlab.files.whole import whole
 
 

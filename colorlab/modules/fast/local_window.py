@@ -13,6 +13,20 @@ from torch import Tensor
 TILE = 8  # queries per tile side: small tiles waste less on masked keys, large ones make longer matrix products
 
 
+def window_attention_as_written(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, window: int) -> Tensor:
+    """ColorMNet's Eq. 12, one pixel after the other. Shapes as for `window_attention`."""
+    (_, Ck, h, w), radius, out = query.shape, window // 2, torch.zeros_like(value)
+    for y in range(h):
+        for x in range(w):
+            rows = torch.arange(max(0, y - radius), min(h, y + radius + 1))
+            columns = torch.arange(max(0, x - radius), min(w, x + radius + 1))
+            near = lambda maps: maps[..., rows[:, None], columns].flatten(2)                # (B, C, n)
+            which = ((rows[:, None] - y + radius) * window + columns - x + radius).flatten()  # of the window² displacements
+            logits = (query[:, :, y, x, None] * near(key)).sum(1) / Ck**0.5 + bias[:, which, y, x]
+            out[:, :, y, x] = (near(value) * logits.softmax(-1)[:, None]).sum(-1)
+    return out
+
+
 def window_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, window: int) -> Tensor:
     """softmax(q · k / √Ck + bias) v over the `window` x `window` pixels around each pixel that lie in the image (Eq. 12).
 

@@ -2,12 +2,7 @@
 
 A warp multiplies N unit features with M others, takes the softmax of each row and mixes M colours with it. For a film of
 1080 x 1920 at a quarter of its size, N = M = 129,600: the matrix alone is 67 GB. But its rows are independent, so a few
-are made at a time, used, and forgotten; the backward pass makes them again. Results are those of the plain formula
-
-    correlation = query @ key.mT                                  # (B, N, M)
-    mixed = (correlation / temperature).softmax(-1) @ value       # (B, N, V)
-    similarity = correlation.amax(-1)                             # (B, N)
-
+are made at a time, used, and forgotten; the backward pass makes them again. The results of `match` are those of `match_as_written`
 to float rounding, gradients included, in memory that grows with N + M.
 """
 
@@ -35,6 +30,14 @@ LOWEST = -60
 class Match(NamedTuple):
     mixed: Tensor       # (B, N, V) each query's mix of the values
     similarity: Tensor  # (B, N) the correlation with its best key: in [-1, 1] for unit features
+
+
+def match_as_written(query: Tensor, key: Tensor, value: Tensor, temperature: float) -> Match:
+    """LSTVC's Eq. 1 to 3 as the paper has them. Shapes as for `match`."""
+    correlation = query @ key.mT                               # (B, N, M)  Eq. 1
+    weights = (correlation / temperature).softmax(-1)          # (B, N, M)  each row sums to 1
+    mixed = weights @ value                                    # (B, N, V)  Eq. 2
+    return Match(mixed, correlation.amax(-1))                  # (B, N)     Eq. 3
 
 
 def match(query: Tensor, key: Tensor, value: Tensor, temperature: float, pairs: int | None = None) -> Match:

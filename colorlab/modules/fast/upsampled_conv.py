@@ -14,8 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def upsampled_conv_as_written(x: Tensor, conv: nn.Conv2d, scale: int, mode: str = "bilinear") -> Tensor:
+    """The map enlarged, then convolved: what `upsampled_conv` and, with mode="nearest", `nearest_conv` compute."""
+    return conv(F.interpolate(x, scale_factor=scale, mode=mode))
+
+
 def upsampled_conv(x: Tensor, conv: nn.Conv2d, scale: int) -> Tensor:
-    """`conv(interpolate(x, scale, mode="bilinear"))` of a 3x3 convolution with padding 1, up to rounding.
+    """`upsampled_conv_as_written` for a 3x3 convolution with padding 1, up to rounding.
 
     x: (B, C, h, w). Returns (B, O, scale * h, scale * w), channels last in memory.
     """

@@ -2,7 +2,7 @@
 
 Every extractor takes RGB in [0, 1] (B, 3, h, w) of any size and returns tokens (B, 1 + n * n, width): token 0 stands for the whole
 picture, the others for its n x n patches, row by row. Two are ImageNet networks, frozen: `VisionTransformer` is the paper's,
-`VGG` the one it is compared with in Table 4. `Patches` needs no download and is trained with the rest; `PretrainedPatches` are the course's.
+`VGG` the one it is compared with in Table 4. `Patches` needs no download and is trained with the rest.
 
 ImageNet networks are built with random weights and say so: `pretrained` is False until `load_pretrained` has succeeded. Random
 layers do pass on some colour, but not what the paper means by colour features.
@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from colorlab.color import rgb_to_lab
 from colorlab.files.errors import InputError
-from colorlab.modules.pretrained import PretrainedFeatures, unit
 from colorlab.modules.resizing import resized
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -118,29 +117,6 @@ class Patches(nn.Module):
         cells = torch.cat((cells[:, :1] / 50 - 1, cells[:, 1:] / 25), dim=1).to(rgb)
         patches = self.embed(cells).flatten(2).mT                               # (B, 49, 64)
         return torch.cat((patches.mean(1, keepdim=True), patches), dim=1)       # (B, 50, 64)
-
-
-class PretrainedPatches(nn.Module):
-    """The course's: EfficientNet-Lite0's last map of the picture at 224 x 224, 7 x 7 as ViT-B/32's, and each patch's 4 x 4 mean colours beside it."""
-
-    frozen, pretrained = True, True
-    grid, cells = 7, 4
-
-    def __init__(self, pretrained: bool = True) -> None:
-        super().__init__()
-        self.network = PretrainedFeatures(pretrained=pretrained)
-        self.width = self.network.channels[-1] + 3 * self.cells ** 2
-
-    def load_pretrained(self) -> None:
-        """Its weights come from an installed package and are there already."""
-
-    @torch.no_grad()
-    def forward(self, rgb: Tensor) -> Tensor:
-        features = unit(self.network(resized(rgb, (SIDE, SIDE)))[-1])           # (B, 320, 7, 7)
-        cells = rgb_to_lab(F.adaptive_avg_pool2d(rgb, self.grid * self.cells))  # (B, 3, 28, 28)
-        cells = torch.cat((cells[:, :1] / 50 - 1, cells[:, 1:] / 25), dim=1).to(rgb)
-        patches = torch.cat((features, F.pixel_unshuffle(cells, self.cells)), dim=1).flatten(2).mT  # (B, 49, width)
-        return torch.cat((patches.mean(1, keepdim=True), patches), dim=1)       # (B, 50, width)
 
 
 def color_histogram(rgb: Tensor, bins: int = 256) -> Tensor:

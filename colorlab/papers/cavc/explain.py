@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from colorlab.modules.resizing import resized
+from colorlab.modules.references import Reference
+from colorlab.modules.sources import Source, reference_sources
 from colorlab.papers.cavc.state import State, as_channels, blend
 from colorlab.papers.cavc.u_colorization import placement
-
-if TYPE_CHECKING:
-    from colorlab.papers.cavc.model import CAVC
 
 
 class ChannelMaps(NamedTuple):
@@ -25,16 +23,15 @@ class ChannelMaps(NamedTuple):
     shifted: Tensor     # attention in the window shifted by half, sums to 1 in each channel
 
 
-def attention(network: CAVC, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
+def attention(network: nn.Module, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
     """What the colour of the pixel at (y, x) is made from: {source: (H, W)}, all maps together summing to 1.
 
     l: (1, 1, H, W) of the frame that `state` awaits. CAVC has no attention that reaches from frame to reference, so three
     things are drawn, a third each:
 
-    - "reference", or "frame 5" for a frame of the film's own: which patches of the reference the fusion lays over this
+    - "reference", or "reference (frame 5)" for a frame of the film's own: which patches of the reference the fusion lays over this
       pixel. A patch token is laid where its patch *lies*, whatever it shows. (The class token and the histogram
-      speak to all pixels alike and are not drawn.) Where the reference is laid by likeness too, that is half of this third. Several
-      references share the third as `blend` mixes them.
+      speak to all pixels alike and are not drawn.) Several references share the third as `blend` mixes them.
     - "frame 7 (window)" and "frame 7 (shifted window)", of the frame itself: where Single Channel Attention looks from this pixel.
 
     Both are what single layers do. The layers in between carry colours further.
@@ -45,29 +42,20 @@ def attention(network: CAVC, l: Tensor, state: State, at: tuple[int, int]) -> di
     maps = channel_maps(network, as_channels(l), at)
     patches = patch_shares(network, H, W, at, state.tokens.shape[2] - 1).to(l)
     placed = spread(patches, H, W)
-    found, frame = {}, network.padded(as_channels(l))
-    for r, (name, share) in enumerate(zip(source_names(state.moments), blend(state.moments, state.frame))):
-        if share:
-            laid = placed if network.laying is None else _laid(network, frame, state.pictures[r], at, (H, W))
-            found[name] = share / 3 * (placed + laid) / 2
-    itself = f"frame {state.frame}"
-    return found | {f"{itself} (window)": maps.window[0, 0] / 3, f"{itself} (shifted window)": maps.shifted[0, 0] / 3}
+    references = [Reference(moment, None) for moment in state.moments]
+    shares = blend(state.moments, state.frame)
+    found = {source: share / 3 * placed for source, share in zip(reference_sources(references), shares) if share}
+    window, shifted = (Source(f"frame {{frame}} ({part})", "itself", state.frame) for part in ("window", "shifted window"))
+    return found | {window: maps.window[0, 0] / 3, shifted: maps.shifted[0, 0] / 3}
 
 
-def _laid(network: CAVC, frame: Tensor, picture: Tensor, at: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Where the laying finds the colours of pixel `at` of a padded frame: (H, W), summing to 1; what falls on the padding counts to the rim."""
-    reference = network.laying.encode(network.padded(resized(picture.to(frame), size)))
-    cells = network.laying.weights(frame, reference, at)
-    return unpadded(spread(cells, *frame.shape[-2:]), *size)
-
-
-def patch_shares(network: CAVC, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
+def patch_shares(network: nn.Module, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
     """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing to 1."""
     scale = 2 ** len(network.config.widths)
     return placement(patches, (-(-H // scale), -(-W // scale)), (at[0] // scale, at[1] // scale))
 
 
-def channel_maps(network: CAVC, channels: Tensor, at: tuple[int, int]) -> ChannelMaps:
+def channel_maps(network: nn.Module, channels: Tensor, at: tuple[int, int]) -> ChannelMaps:
     """Single Channel Attention laid open, for any picture: channels (B, C, H, W) in [-1, 1], at = (y, x)."""
     H, W = channels.shape[-2:]
     if not (0 <= at[0] < H and 0 <= at[1] < W):
@@ -76,13 +64,6 @@ def channel_maps(network: CAVC, channels: Tensor, at: tuple[int, int]) -> Channe
     found, weights = network.sca(padded), network.sca.weights(padded, at)
     return ChannelMaps(found.attended[..., :H, :W], found.similarity[..., :H, :W],
                        unpadded(weights.window, H, W), unpadded(weights.shifted, H, W))
-
-
-def source_names(moments: tuple[int | None, ...]) -> list[str]:
-    """"reference", "reference 2", ... for pictures, "frame 5" for the film's own frames."""
-    pictures = iter(range(1, len(moments) + 1))
-    return [f"frame {moment}" if moment is not None else "reference" if (n := next(pictures)) == 1 else f"reference {n}"
-            for moment in moments]
 
 
 def spread(cells: Tensor, H: int, W: int) -> Tensor:

@@ -36,11 +36,6 @@ was measured on this network. A choice that shapes the result, and why:
   exchanging the tokens moved ab by 2 at the default and by 16 so; at 3e-3 and the default by 0.2, the path was dead.
 - *Skips* join features of equal size, and SCA_features is the outermost: the paper lists it as the decoder's input.
 - *Lightness:* the network paints RGB, lightness included. `step` keeps only its ab, so that the film's own L stays; `paint` is the rest.
-- *Course size* (`lay_channels`): a network that has seen fifty films cannot paint a palette from tokens. So the reference's colours are
-  laid over the frame by likeness and place (laying.py), beside SCA_features, and painting starts from them; what is learned is where
-  they are wrong. This is a search and not the paper's; `lay_channels=0` is the paper's way at the course's size.
-- *The course's tokens* come from EfficientNet-Lite0 in ViT-B/32's place (`extractor="imagenet"`): its map of stride 32 of a picture of 224 x 224 has
-  the same 49 patches. The mean colours of each patch stand beside its features, as a small network hears them sooner.
 - *Reference:* the paper does not say which frame it is. Any picture serves. Several are blended: see `blend`. A film's own frame
   given as reference is recoloured like every other frame, not copied.
 
@@ -56,27 +51,23 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from colorlab.color import join_lab, lab_to_rgb, rgb_to_lab, split_lab
+from colorlab.color import lab_to_rgb, rgb_to_lab, split_lab
 from colorlab.files.errors import InputError
 from colorlab.modules.choosing import choose
 from colorlab.modules.frames import as_clip
+from colorlab.modules.padding import repeat_border
 from colorlab.modules.references import References, parse_references
-from colorlab.modules.resizing import resized
+from colorlab.modules.sources import Source
 from colorlab.papers.cavc import explain
 from colorlab.papers.cavc.channel_attention import CosineSimilarity, NoSimilarity, SingleChannelAttention
-from colorlab.papers.cavc.color_extraction import VGG, Patches, PretrainedPatches, VisionTransformer, histogram_features
-from colorlab.papers.cavc.laying import AB, Laying
-from colorlab.papers.cavc.state import State, as_channels, blend, scaled
+from colorlab.papers.cavc.color_extraction import VGG, Patches, VisionTransformer, histogram_features
+from colorlab.papers.cavc.state import State, as_channels, blend
 from colorlab.papers.cavc.u_colorization import DecoderLevel, EncoderLevel, Fusion, HistogramGuide, NoGuide
 
-# The paper's ablations exchange one of these modules (Tables 3, 4 and 5); the last three extractors are ours, for the course.
+# The paper's ablations exchange one of these modules (Tables 3, 4 and 5); `Patches` is ours.
 SIMILARITIES = {"cosine": CosineSimilarity, "none": NoSimilarity}
-EXTRACTORS = {"vit": VisionTransformer, "vgg19": VGG, "patches": Patches, "imagenet": PretrainedPatches,
-              "random": lambda: PretrainedPatches(pretrained=False)}
-LAID = 4       # channels of what is laid: lightness, ab, and how alike
-TRUSTED = 5.0  # the sigmoid of it is how far laid colours are trusted before training
+EXTRACTORS = {"vit": VisionTransformer, "vgg19": VGG, "patches": Patches}
 GUIDES = {"histogram": HistogramGuide, "none": NoGuide}
 
 
@@ -97,19 +88,12 @@ class CAVCConfig:
     code_width: int = 128           # numbers that the histogram becomes
     bins: int = 256                 # of the histogram, per channel; fewer are harder to learn a film by heart from
     dropout: float = 0.1            # of whole channels, in training
-    lay_channels: int = 0           # of the keys by which laying.py looks for a cell's colour; 0: it is not done
     frames_at_once: int = 1         # how many frames a film is coloured by at a time; they do not see each other
 
     @classmethod
     def paper(cls) -> CAVCConfig:
         """12.5 M parameters beside the frozen ViT."""
         return cls()
-
-    @classmethod
-    def course(cls) -> CAVCConfig:
-        """The same code with tokens of a small pretrained network, narrowest where there are most pixels: quick on a laptop."""
-        return cls(extractor="imagenet", sca_width=8, sca_features=16, widths=(16, 48, 96, 128), decoder_widths=(96, 48, 16, 8),
-                   color_width=64, code_width=64, bins=32, dropout=0.0, lay_channels=64, frames_at_once=4)
 
     @classmethod
     def tiny(cls) -> CAVCConfig:
@@ -121,13 +105,19 @@ class CAVCConfig:
 class CAVC(nn.Module):
     """Colour each frame by what a ViT and a histogram say of the reference."""
 
+    method = "cavc"
+    matches = False  # it looks nothing up
+    extractors = EXTRACTORS
+    beside = 0    # channels at full size beside SCA_features, where a network that stands on this one has some
+    outputs = 3   # channels of the last layer: RGB
+
     def __init__(self, config: CAVCConfig = CAVCConfig()):
         super().__init__()
         if len(config.decoder_widths) != len(config.widths):
             raise InputError(f"the decoder mirrors the encoder: {len(config.widths)} widths need as many decoder_widths, "
                              f"got {len(config.decoder_widths)}")
         self.config = config
-        extractor = choose(EXTRACTORS, "extractor", config.extractor)()
+        extractor = choose(self.extractors, "extractor", config.extractor)()
         if extractor.frozen:
             self.__dict__["extractor"] = extractor  # unregistered: no part of the checkpoint or of what is trained
         else:
@@ -137,8 +127,7 @@ class CAVC(nn.Module):
         sizes = (config.head_width, config.window, config.dropout)
 
         self.sca = SingleChannelAttention(similarity, config.sca_width, config.sca_features, config.window)
-        self.laying = Laying(config.lay_channels, config.extractor != "random") if config.lay_channels else None
-        full = config.sca_features + (LAID if self.laying else 0)  # channels at full size
+        full = config.sca_features + self.beside  # channels at full size
         inner = (full, *config.widths)
         self.encoder = nn.ModuleList(EncoderLevel(i, o, *sizes) for i, o in zip(inner, config.widths))
         self.fusion = Fusion(extractor.width, config.color_width)
@@ -148,9 +137,7 @@ class CAVC(nn.Module):
         skips = (*config.widths[-2::-1], full)
         self.decoder = nn.ModuleList(DecoderLevel(i, s, o, guide(config.code_width, o), *sizes)
                                      for i, s, o in zip(inner, skips, config.decoder_widths))
-        self.head = nn.Conv2d(config.decoder_widths[-1], 4 if self.laying else 3, kernel_size=1)
-        if self.laying:
-            nn.init.zeros_(self.head.weight), nn.init.zeros_(self.head.bias)
+        self.head = nn.Conv2d(config.decoder_widths[-1], self.outputs, kernel_size=1)
 
     @property
     def frames_per_step(self) -> int:
@@ -172,8 +159,7 @@ class CAVC(nn.Module):
         pictures = [lab_to_rgb(reference.image) for reference in parsed]
         tokens = [self.extractor(rgb.to(self.head.weight.dtype)) for rgb in pictures]
         histograms = [histogram_features(rgb, self.config.bins) for rgb in pictures]
-        laid = tuple(scaled(reference.image) for reference in parsed) if self.laying else ()
-        return State(0, tuple(reference.frame for reference in parsed), torch.stack(tokens), torch.stack(histograms), laid)
+        return State(0, tuple(reference.frame for reference in parsed), torch.stack(tokens), torch.stack(histograms))
 
     def step(self, l: Tensor, state: State) -> tuple[Tensor, State]:
         """Colour the next frames.
@@ -194,21 +180,8 @@ class CAVC(nn.Module):
         """The network's own pictures, lightness included, as the paper's output: (B, T, 1, H, W) -> (B, T, 3, H, W) RGB in [-1, 1]."""
         B, T = l.shape[:2]
         tokens, histograms = self.guidance(state, B, T)
-        laid = None if self.laying is None else self.lay(as_channels(l), state).flatten(0, 1)
-        return self.u_colorization(as_channels(l.flatten(0, 1)), tokens.flatten(0, 1), histograms.flatten(0, 1), laid).unflatten(0, (B, T))
-
-    def lay(self, channels: Tensor, state: State) -> Tensor:
-        """(B, T, C, H, W) -> (B, T, 4, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T frames and mixed as `blend` says,
-        and how alike they are."""
-        H, W = channels.shape[-2:]
-        frames = self.padded(channels[:, :, :1].flatten(0, 1)).unflatten(0, channels.shape[:2])
-        pictures = [resized(picture.to(channels), (H, W)).expand(len(channels), -1, -1, -1) for picture in state.pictures]
-        encoded = [self.laying.encode(self.padded(picture)) for picture in pictures]
-        laid = []
-        for t, frame in enumerate(frames.unbind(1)):
-            shares = blend(state.moments, state.frame + t)
-            laid.append(sum(share * torch.cat(self.laying(frame, reference), dim=1) for share, reference in zip(shares, encoded) if share))
-        return torch.stack(laid, dim=1)[..., :H, :W]
+        channels = as_channels(l.flatten(0, 1))
+        return self.u_colorization(channels, tokens.flatten(0, 1), histograms.flatten(0, 1)).unflatten(0, (B, T))
 
     def guidance(self, state: State, B: int, T: int) -> tuple[Tensor, Tensor]:
         """What the references say to each of the next T frames: tokens (B, T, 1 + n * n, width), histograms (B, T, 3 * bins)."""
@@ -218,31 +191,29 @@ class CAVC(nn.Module):
         tokens, histograms = (torch.stack([_mixed(known, voices) for voices in shares], dim=1) for known in (state.tokens, state.histograms))
         return tokens.expand(B, -1, -1, -1), histograms.expand(B, -1, -1).to(tokens)
 
-    def u_colorization(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor | None = None) -> Tensor:
+    def u_colorization(self, channels: Tensor, tokens: Tensor, histograms: Tensor) -> Tensor:
         """U-Colorization of one frame (§3.1.3).
 
-        channels: (B, C, H, W) in [-1, 1], any C; tokens: (B, 1 + n * n, width); histograms: (B, 3 * bins); laid: of `lay`, (B, 4, H, W),
-        where it is done. Returns RGB (B, 3, H, W) in [-1, 1].
+        channels: (B, C, H, W) in [-1, 1], any C; tokens: (B, 1 + n * n, width); histograms: (B, 3 * bins). Returns RGB (B, 3, H, W)
+        in [-1, 1].
         """
         H, W = channels.shape[-2:]
-        skips = [self.sca(self.padded(channels)).features]                   # [(B, 64, H, W)], padded
-        if laid is not None:
-            skips[0] = torch.cat((skips[0], self.padded(laid)), dim=1)
+        features = self.sca(self.padded(channels)).features                  # (B, 64, H, W), padded
+        return self.painted(features, tokens, histograms)[..., :H, :W].tanh()
+
+    def painted(self, features: Tensor, tokens: Tensor, histograms: Tensor) -> Tensor:
+        """Encoder, fusion and decoder: features (B, 64, H, W), padded -> (B, outputs, H, W), before any tanh."""
+        skips = [features]
         for level in self.encoder:
             skips.append(level(skips[-1]))                                   # halves the size each time
         x = self.fusion(skips.pop(), tokens)                                 # (B, 384 + 128, H / 16, W / 16)
         code = self.hist(histograms)                                         # (B, 128)
         for level in self.decoder:
             x = level(x, skips.pop(), code)                                  # doubles it
-        painted = self.head(x)[..., :H, :W]
-        if laid is None:
-            return painted.tanh()
-        trust = (painted[:, 3:].float() + TRUSTED).sigmoid()
-        start = 2 * lab_to_rgb(join_lab(50 * channels[:, :1] + 50, trust * AB * laid[:, 1:3])) - 1
-        return F.hardtanh(start.to(painted) + painted[:, :3])                # not tanh: a zero correction leaves what was laid unchanged
+        return self.head(x)
 
     @torch.no_grad()
-    def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
+    def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
         """What the colour of the pixel at (y, x) is made from; l: (1, 1, H, W). See `explain.attention`."""
         return explain.attention(self, l, state, at)
 
@@ -256,10 +227,8 @@ class CAVC(nn.Module):
         return explain.patch_shares(self, H, W, at, patches)
 
     def padded(self, channels: Tensor) -> Tensor:
-        """Repeat the last row and column until every encoder level can halve the size."""
-        H, W = channels.shape[-2:]
-        multiple = 2 ** len(self.config.widths)
-        return F.pad(channels, (0, -W % multiple, 0, -H % multiple), mode="replicate")
+        """As large as every encoder level can halve."""
+        return repeat_border(channels, multiple=2 ** len(self.config.widths))
 
     def _apply(self, fn, recurse: bool = True):
         """`.to(device)` and its kin: take along the extractor where it is not registered."""

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-
-from colorlab.color import split_lab
-
-from .laying import AB
 
 
 @dataclass(frozen=True)
@@ -20,18 +15,11 @@ class State:
     moments: tuple[int | None, ...]   # R: the frame each reference colours, None for a picture that is not of the film
     tokens: Tensor                    # (R, B, 1 + n * n, width) color_features
     histograms: Tensor                # (R, B, 3 * bins) color_histogram
-    pictures: tuple[Tensor, ...]      # R of (B, 3, h, w): the references themselves, where they are laid: L in [-1, 1], ab / 50
 
 
 def as_channels(l: Tensor) -> Tensor:
     """L in [0, 100] -> the network's [-1, 1]."""
     return l / 50 - 1
-
-
-def scaled(lab: Tensor) -> Tensor:
-    """Lab (B, 3, h, w) -> L in [-1, 1] as the network's, and ab / 50."""
-    l, ab = split_lab(lab)
-    return torch.cat((as_channels(l), ab / AB), dim=1)
 
 
 def blend(moments: tuple[int | None, ...], frame: int) -> list[float]:

@@ -1,6 +1,6 @@
 """ColorMNet: colour propagated by a compressed memory of past frames."""
 
-from .config import ColorMNetConfig
-from .model import ColorMNet
+from colorlab.papers.colormnet.config import ColorMNetConfig
+from colorlab.papers.colormnet.model import ColorMNet
 
 __all__ = ["ColorMNet", "ColorMNetConfig"]

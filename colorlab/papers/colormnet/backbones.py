@@ -12,9 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.files.errors import InputError
-from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps
 
-from .blocks import ChannelNorm, ResidualBlock
+from colorlab.papers.colormnet.blocks import ChannelNorm, ResidualBlock
 
 
 class Taps(NamedTuple):
@@ -164,27 +163,6 @@ def small_guide(width: int, depth: int, stride: int, patch: int = 16) -> Guide:
     transformer = VisionTransformer(img_size=14 * patch, patch_size=patch, embed_dim=width, depth=depth, num_heads=width // 32,
                                     num_classes=0, init_values=1.0)
     return Guide(transformer, width=width, stride=stride, blocks=min(4, depth), frozen=False)
-
-
-class PretrainedGuide(nn.Module):
-    """The course's guide: frozen ImageNet features of the film enlarged twice, at strides 2, 4 and 8 of its own, brought onto one grid."""
-
-    stride, patch = 4, 8
-
-    def __init__(self, width: int, pretrained: bool = True):
-        super().__init__()
-        self.frozen, self.width = PretrainedFeatures(4, pretrained), width
-        self.project = nn.Conv2d(sum(self.frozen.channels[1:]), width, 1)
-        self.norm = ChannelNorm(width)
-
-    def position(self, height: int, width: int) -> None:
-        """Convolutions know no positions."""
-
-    def forward(self, image: Tensor, position: None = None) -> Tensor:
-        """image: (B, 3, H, W) in [-1, 1], multiples of 8 -> (B, width, H/4, W/4)."""
-        enlarged = F.interpolate(image[:, :1].float(), scale_factor=2.0, mode="bilinear")
-        maps = quarter_maps(self.frozen, 50 * (enlarged + 1))
-        return F.relu(self.norm(self.project(torch.cat(maps, dim=1).to(image.dtype))))
 
 
 def load_pretrained(cnn: nn.Module | None, guide: Guide | None, value_cnn: nn.Module) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .memory import MemoryConfig
+from colorlab.papers.colormnet.memory import MemoryConfig
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ class ColorMNetConfig:
     window: int = 15              # λ: side of the window of local attention
 
     # Sizes
-    backbones: str = "pretrained"                        # ResNet-50, ResNet-18 and DINOv2 ViT-S/14; our own: "small";
-                                                         # "imagenet" and "random": small beside a frozen guide of such weights
+    backbones: str = "pretrained"                        # ResNet-50, ResNet-18 and DINOv2 ViT-S/14; our own: "small"
     channels: tuple[int, int, int] = (1024, 512, 256)    # of the frame's features, coarse to fine
     decoder: tuple[int, int, int] = (512, 256, 256)      # of the decoder, coarse to fine
     hidden_inner: int = 256                              # width in which the decoder's three scales meet for the hidden state
@@ -40,9 +39,6 @@ class ColorMNetConfig:
     guide: tuple[int, int] = (384, 12)                   # width and depth of the transformer
     value_trunk: int = 256                               # channels of the value encoder's CNN
 
-    # Ours
-    carry_chroma: bool = False    # store chroma beside the values: the network then only corrects what is carried over
-    register: int | None = None   # with it: steps that make exact the places that colour is read from (`modules.registration`)
     precision: str = "float32"    # or "bfloat16", "float16": autocast around the network; memory is searched in float32 always
 
     @classmethod
@@ -50,21 +46,11 @@ class ColorMNetConfig:
         return cls()
 
     @classmethod
-    def course(cls) -> ColorMNetConfig:
-        """Under 2 M parameters; pixels are matched on a grid of stride 4, 1,792 cells at 128 x 224.
-
-        Trained at temperature 1, keys grow until each pixel reads a single entry, and then nothing tells them where to go: hence 16.
-        """
-        return cls(temperature=16.0, mem_every=2, max_mid_frames=3, min_mid_frames=2, prototypes=256, max_long=1024,
-                   backbones="imagenet", channels=(64, 16, 8), decoder=(48, 16, 8), hidden_inner=32, key=48, value=24, hidden=16,
-                   guide=(128, 4), value_trunk=24, carry_chroma=True, register=3)
-
-    @classmethod
     def tiny(cls) -> ColorMNetConfig:
         """For tests: a memory so small that a short clip fills it."""
         return cls(top_k=8, mem_every=2, max_mid_frames=3, min_mid_frames=2, prototypes=8, max_long=24, window=5,
                    backbones="small", channels=(16, 8, 8), decoder=(16, 8, 8), hidden_inner=8, key=8, value=8, hidden=4,
-                   guide=(32, 2), value_trunk=8, carry_chroma=True)
+                   guide=(32, 2), value_trunk=8)
 
     @property
     def memory(self) -> MemoryConfig:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Fusion, ResidualBlock, apart, together, update_hidden
-from .features import Features
+from colorlab.papers.colormnet.blocks import Fusion, ResidualBlock, apart, together, update_hidden
+from colorlab.papers.colormnet.features import Features
 
 
 class Decoded(NamedTuple):

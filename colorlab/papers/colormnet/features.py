@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from colorlab.modules.fast.upsampled_conv import upsampled_conv
 
-from .backbones import Guide
-from .blocks import ChannelNorm
+from colorlab.papers.colormnet.backbones import Guide
+from colorlab.papers.colormnet.blocks import ChannelNorm
 
 
 class Features(NamedTuple):

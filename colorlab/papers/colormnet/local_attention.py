@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.modules.fast.local_window import window_attention
-
-
-class LocalRead(NamedTuple):
-    value: Tensor           # (B, 2, Cv, h, w) to be added to what was read from memory
-    chroma: Tensor | None   # (B, n, h, w) the window's colours mixed by the same weights, where they were given
 
 
 class LocalAttention(nn.Module):
@@ -26,13 +19,19 @@ class LocalAttention(nn.Module):
         self.spread = nn.Conv2d(2 * value, 2 * value, 5, padding=2, groups=2 * value, bias=False)
         self.project = nn.Linear(2 * value, 2 * value)  # the one place, beside the value encoder's input, where a meets b
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, chroma: Tensor | None = None) -> LocalRead:
-        """query, key: (B, Ck, h, w) of this frame and of the remembered one; value: (B, 2, Cv, h, w); chroma: (B, n, h, w)."""
-        rows = value.flatten(1, 2) if chroma is None else torch.cat((value.flatten(1, 2), chroma), dim=1)
-        mixed = window_attention(query, key, rows, self.relative(query), self.window)
-        mixed, chroma = mixed.split((value.shape[1] * value.shape[2], rows.shape[1] - value.shape[1] * value.shape[2]), dim=1)
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """query, key: (B, Ck, h, w) of this frame and of the remembered one; value: (B, 2, Cv, h, w) -> what is to be added to
+        what was read from memory, of the same shape."""
+        return self.projected(self.mixed(query, key, value.flatten(1, 2)))
+
+    def mixed(self, query: Tensor, key: Tensor, rows: Tensor) -> Tensor:
+        """The softmax of Eq. 12: each pixel's mix of the rows (B, C, h, w) of its window, whatever they hold."""
+        return window_attention(query, key, rows, self.relative(query), self.window)
+
+    def projected(self, mixed: Tensor) -> Tensor:
+        """(B, 2 Cv, h, w) -> (B, 2, Cv, h, w)."""
         out = self.project(self.spread(mixed).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return LocalRead(out.unflatten(1, value.shape[1:3]), chroma if chroma.shape[1] else None)
+        return out.unflatten(1, (2, -1))
 
     def weights(self, query: Tensor, key: Tensor) -> Tensor:
         """(B, window², h, w): each pixel's weights over its window, row by row from (-r, -r); 0 outside the image."""

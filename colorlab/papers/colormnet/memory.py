@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .readout import Reading, read_all, read_top, similarity
+from colorlab.papers.colormnet.readout import Reading, read_all, read_top, similarity
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,13 @@ class Memory:
         end = begin + sum(self.recent[:leaving])
         if leaving <= 0 or end == begin:
             return self
-        long = self._without_the_least_used()
+        long = self.without_the_least_used()
         new = prototypes(self.entries.at(slice(begin, end)), self.config.prototypes)
         kept, rest = self.entries.at(slice(self.long, begin)), self.entries.at(slice(end, None))
         return replace(self, entries=join(long, new, kept, rest), long=len(long.key) + len(new.key),
                        recent=self.recent[leaving:])
 
-    def _without_the_least_used(self) -> Entries:
+    def without_the_least_used(self) -> Entries:
         """The long-term memory, with room for new prototypes. All entries that tie with the last one to go, go too."""
         long = self.entries.at(slice(self.long))
         surplus = self.long - (self.config.max_long - self.config.prototypes)

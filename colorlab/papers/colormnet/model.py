@@ -37,14 +37,6 @@ Where we leave the code:
 - Every exemplar is kept for good, all of them counting as one of the N_s frames; the code protects the first alone. Where the
   first exemplar belongs to a later frame, it also serves as a foreign exemplar until the film reaches it.
 - An exemplar of another size is resized in Lab, antialiased; the code resizes 8-bit RGB.
-- The course preset's guide is EfficientNet-Lite0 of ImageNet, frozen, in DINOv2's place (`backbones="imagenet"`), and a small CNN that is trained is
-  its local branch, in ResNet-50's. Convolutions need no table of positions.
-- The course preset carries colour beside the values (`carry_chroma`), so that an untrained network already copies the colour of
-  the best match; the released network has no such path. Its similarities are divided by 16 (`temperature`): at 1 its keys grow until
-  each pixel reads one entry alone, and no gradient tells them where else to look.
-- The course preset does `register` (`modules.registration`): beside its colour each entry carries the place that it came from, in each of
-  the exemplars. What is read of that, and of the place in the last stored frame, is made exact by lightness, and colour is read there at
-  full size: not a copy of a copy, however long the film. What the decoder adds is for colours that are carried, not for those.
 - Nothing is rounded to 8 bits, and no autocast is on unless `precision` asks for it (the authors' figures are float16 ones).
 """
 
@@ -59,46 +51,59 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.modules.fast.packed_conv import pack_convolutions
 from colorlab.modules.frames import as_clip
 from colorlab.modules.references import Reference, parse_references
-from colorlab.modules.registration import places
 from colorlab.modules.resizing import resized
+from colorlab.modules.sources import Source
 
-from . import backbones, sources
-from .build import build_features, build_propagation, build_value_encoder, initialise
-from .carry import PLACE, CarriedChroma
-from .config import ColorMNetConfig
-from .decoder import Decoder
-from .features import KeyHeads, Query
-from .local_attention import LocalAttention
-from .state import AB_SCALE, Look, Remembered, State
-from .unroll import unroll
+from colorlab.papers.colormnet import backbones, sources
+from colorlab.papers.colormnet.build import build_features, build_propagation, build_value_encoder, initialise
+from colorlab.papers.colormnet.config import ColorMNetConfig
+from colorlab.papers.colormnet.decoder import Decoder
+from colorlab.papers.colormnet.features import FrameEncoder, KeyHeads
+from colorlab.papers.colormnet.local_attention import LocalAttention
+from colorlab.papers.colormnet.state import AB_SCALE, Look, Predicted, Remembered, State
+from colorlab.papers.colormnet.unroll import unroll
 
 
 class ColorMNet(nn.Module):
+    """Colour a film frame by frame from a memory of what was coloured before."""
+
+    method = "colormnet"
+    State = State
+
     def __init__(self, config: ColorMNetConfig = ColorMNetConfig()):
         super().__init__()
         self.config = c = config
-        self.features = build_features(c)
+        self.features = self.build_features()
         self.stride = self.features.stride
         patch = 1 if self.features.guide is None else self.features.guide.patch
         self.multiple = math.lcm(self.stride, patch)  # frames are padded to multiples of this
         self.key_heads = KeyHeads(c.channels[0], c.key)
         self.value_encoder = build_value_encoder(c)
-        self.propagation = build_propagation(c, self.stride)
+        self.propagation = self.build_propagation()
         self.local_attention = LocalAttention(c.key, c.value, c.window) if c.local_attention else None
         self.decoder = Decoder(c.channels, c.value, c.hidden, c.decoder, self.stride // 4, c.hidden_inner)
-        self.carry = CarriedChroma(c.value, self.stride, c.register) if c.carry_chroma else None
-        self.registers = self.carry is not None and c.register is not None
         initialise(self)
-        pack_convolutions(self)
         self.to(memory_format=torch.channels_last)  # the layout in which convolutions and per-pixel norms copy least
         self.train(self.training)
+
+    # What a network that stands on this one may build otherwise
+
+    def build_features(self) -> FrameEncoder:
+        return build_features(self.config)
+
+    def build_propagation(self) -> nn.Module:
+        return build_propagation(self.config)
 
     @property
     def frames_per_step(self) -> int:
         return 1
+
+    @property
+    def matches(self) -> bool:
+        """Whether colours are looked up: "w/ Recurrent" looks nothing up."""
+        return self.config.propagation != "recurrent"
 
     def train(self, mode: bool = True) -> ColorMNet:
         """Batch norms keep their statistics in training too, as in the authors' training; `propagation` reads all entries."""
@@ -118,7 +123,7 @@ class ColorMNet(nn.Module):
         if not parsed:
             raise ValueError("ColorMNet needs a reference: a Lab image (B, 3, H, W), or a list with (frame_index, image); "
                              "the method 'tcavc' paints its own")
-        return State(parsed)
+        return self.State(parsed, tuple(reference.frame for reference in parsed))
 
     def step(self, l: Tensor, state: State) -> tuple[Tensor, State]:
         """Color the next frame or frames.
@@ -139,7 +144,7 @@ class ColorMNet(nn.Module):
         return unroll(self, l, self.start(references), generator)
 
     @torch.no_grad()
-    def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
+    def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
         """Where pixel (y, x) of the next frame gets its colour from: maps (H, W) that together sum to 1; see sources.py."""
         return sources.attention(self, l, state, at)
 
@@ -156,15 +161,15 @@ class ColorMNet(nn.Module):
         with self.autocast(l.device):
             look = self.look(l, state)
             if given is None:
-                chroma, carried, state = self.predict(look, state, update=not due or every >= 0)
-                ab = self.crop(chroma, l) * AB_SCALE
+                predicted, state = self.predict(look, state, update=not due or every >= 0)
+                ab = self.crop(predicted.chroma, l) * AB_SCALE
             else:
-                (ab, chroma), carried = self.given_chroma(given, l), None
+                ab, predicted = self.given_colors(given, l)
             if due:
                 waited = every < 0 or state.renewed is None or state.frame - state.renewed >= every
                 deep = waited and (state.frame > 0 or given is not None)
-                rows, state = self.valued(look, chroma, state, deep, carried)
-                state = self.remember(look, chroma, rows, state, keep=given is not None)
+                rows, state = self.valued(look, predicted, state, deep)
+                state = self.remember(look, predicted, rows, state, keep=given is not None)
         return ab, state.after_frame()
 
     def opened(self, l: Tensor, state: State) -> State:
@@ -179,14 +184,14 @@ class ColorMNet(nn.Module):
         if not foreign and all(r.frame != 0 for r in own):
             foreign = [min(own, key=lambda r: r.frame)]
         H, W = (-(-size // self.multiple) * self.multiple for size in l.shape[-2:])
-        state = replace(state, size=tuple(l.shape[-2:]), references=own, expected=len(foreign) + len(own) if self.registers else 0,
+        state = replace(state, size=tuple(l.shape[-2:]), references=own,
                         hidden=l.new_zeros(len(l), 2, self.config.hidden, H // self.stride, W // self.stride, dtype=torch.float),
                         position=self.features.position(H, W))
         with self.autocast(l.device):
             for i, reference in enumerate(foreign):
                 lab = _resized(reference.image, l)
                 look = self.look(lab[:, :1], state)
-                rows, state = self.valued(look, self.pad(lab[:, 1:] / AB_SCALE), state, deep=False)
+                rows, state = self.valued(look, Predicted(self.pad(lab[:, 1:] / AB_SCALE)), state, deep=False)
                 state = replace(state, held=self.propagation.write(state.held, look.query, rows, -1 - i, True))
         return state
 
@@ -196,76 +201,48 @@ class ColorMNet(nn.Module):
         features = self.features(image, state.position)
         return Look(image, features, self.key_heads(features.coarse))
 
-    def predict(self, look: Look, state: State, update: bool) -> tuple[Tensor, Tensor | None, State]:
-        """Chroma (B, 2, H, W) of the padded frame, in about ±1 (Eq. 13), and what of it was carried; `update` renews the hidden state."""
-        read, carried, nearby, state = self.read(look, state)
+    def predict(self, look: Look, state: State, update: bool) -> tuple[Predicted, State]:
+        """Chroma of the padded frame (Eq. 13); `update` renews the hidden state."""
+        read, state = self.read(look, state)
+        logits, state = self.decode(look, read, state, update)
+        return Predicted(logits.tanh()), state
+
+    def read(self, look: Look, state: State) -> tuple[Tensor, State]:
+        """(B, 2, Cv, h, w), V + L: what memory holds for this frame, and what the last stored frame holds nearby."""
+        value, held = self.propagation.read(state.held, look.query)
+        value, state = value.unflatten(1, (2, -1)), replace(state, held=held)
+        if self.local_attention is None or state.last is None:
+            return value, state
+        nearby = self.local_attention(look.query.key, state.last.key, state.last.rows.unflatten(1, (2, -1)))
+        return value + nearby, state
+
+    def decode(self, look: Look, read: Tensor, state: State, update: bool) -> tuple[Tensor, State]:
+        """What was read, at full size and before any tanh, (B, 2, H', W'), and the state with the hidden state that follows."""
         decoded = self.decoder(look.features, read, state.hidden)
         if update:
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
-        if self.carry is None:
-            return decoded.logits.tanh(), None, state
-        last = None if nearby is None else state.last.image
-        chroma, carried = self.carry(look.image[:, :1], carried, decoded.logits, state.exemplars, nearby, last)
-        return chroma, carried, state
-
-    def read(self, look: Look, state: State) -> tuple[Tensor, Tensor | None, Tensor | None, State]:
-        """(B, 2, Cv, h, w), V + L: read from memory and nearby; what is carried with it, (B, numbers + 3 R, h, w); and the place nearby,
-        (B, 3, h, w). None where there is no such thing."""
-        (far, carried), (near, near_carried, nearby), held = self._far_and_near(look.query, state)
-        state = replace(state, held=held)
-        if near is None:
-            return far, carried, None, state
-        if self.carry is not None:
-            share = self.carry.share(far, near, carried, near_carried, look.image[:, :1])
-            carried = torch.lerp(carried, near_carried.to(carried.dtype), share.to(carried.dtype))  # on CUDA autocast makes the two of different precision
-        return far + near, carried, nearby, state
+        return decoded.logits, state
 
     def share(self, look: Look, state: State, row: int, column: int) -> float:
-        """How much of a cell's colour comes from nearby and not from memory: the carried chroma's, or a half."""
-        if self.carry is None:
-            return 0.5
-        (far, carried), (near, near_carried, _), _ = self._far_and_near(look.query, state)
-        return float(self.carry.share(far, near, carried, near_carried, look.image[:, :1])[0, 0, row, column])
+        """How much of a cell's colour comes from nearby and not from memory: the two are added."""
+        return 0.5
 
-    def _far_and_near(self, query: Query, state: State) -> tuple[tuple, tuple, tuple]:
-        """Value and carried chroma read from memory; the same from nearby, with the place there (None where there is no frame to look
-        at); and what is held now."""
-        rows, held = self.propagation.read(state.held, query)
-        if self.local_attention is None or state.last is None:
-            return self._split(rows), (None, None, None), held
-        near, carried = self.local_attention(query.key, state.last.key, *self._split(state.last.rows))
-        carried, nearby = carried.split((carried.shape[1] - PLACE, PLACE), dim=1) if self.registers else (carried, None)
-        return self._split(rows), (near, carried, nearby), held
-
-    def given_chroma(self, reference: Reference, l: Tensor) -> tuple[Tensor, Tensor]:
+    def given_colors(self, reference: Reference, l: Tensor) -> tuple[Tensor, Predicted]:
         """An exemplar's ab (B, 2, H, W) at the film's size, and as the network sees it."""
         ab = _resized(reference.image, l)[:, 1:]
-        return ab, self.pad(ab / AB_SCALE)
+        return ab, Predicted(self.pad(ab / AB_SCALE))
 
-    def valued(self, look: Look, chroma: Tensor, state: State, deep: bool, carried: Tensor | None = None) -> tuple[Tensor, State]:
-        """What is to be remembered of a frame, (B, C, h, w); `deep` renews the hidden state from it; carried: what its chroma was drawn from."""
-        value = self.value_encoder(look.image, chroma, look.features.coarse)
+    def valued(self, look: Look, predicted: Predicted, state: State, deep: bool) -> tuple[Tensor, State]:
+        """What is to be remembered of a frame, (B, C, h, w); `deep` renews the hidden state from it."""
+        value = self.value_encoder(look.image, predicted.chroma, look.features.coarse)
         if deep:
             state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden), renewed=state.frame)
-        rows = value.flatten(1, 2)
-        if self.carry is not None:
-            if carried is not None:
-                place = self.carry.split(carried)[-1]
-            elif self.registers:
-                place = _own_places(rows, len(state.exemplars), state.expected)
-                state = replace(state, exemplars=(*state.exemplars, _lab(look, chroma)))
-            else:
-                place = rows[:, :0]
-            rows = torch.cat((rows, self.carry.fit(look.image[:, :1], chroma, place, carried).to(rows.dtype)), dim=1)
-        return rows, state
+        return value.flatten(1, 2), state
 
-    def remember(self, look: Look, chroma: Tensor, rows: Tensor, state: State, keep: bool) -> State:
+    def remember(self, look: Look, predicted: Predicted, rows: Tensor, state: State, keep: bool) -> State:
         """The state that also holds this frame; `keep` for exemplars."""
         held = self.propagation.write(state.held, look.query, rows, state.frame, keep)
-        image = None
-        if self.registers:
-            rows, image = torch.cat((rows, _own_places(rows)), dim=1), _lab(look, chroma)
-        return replace(state, held=held, last=Remembered(state.frame, look.query.key, rows, image))
+        return replace(state, held=held, last=Remembered(state.frame, look.query.key, rows))
 
     # Sizes and precision
 
@@ -285,21 +262,7 @@ class ColorMNet(nn.Module):
         top, left = (x.shape[-2] - H) // 2, (x.shape[-1] - W) // 2
         return x[..., top:top + H, left:left + W]
 
-    def _split(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        value = rows[:, :2 * self.config.value].unflatten(1, (2, -1))
-        return value, None if self.carry is None else rows[:, 2 * self.config.value:]
-
 
 def _resized(lab: Tensor, l: Tensor) -> Tensor:
     """A reference (B or 1, 3, ., .) at the film's batch, size and device, (B, 3, H, W)."""
     return resized(lab.to(l), l.shape[-2:]).expand(len(l), -1, -1, -1)
-
-
-def _lab(look: Look, chroma: Tensor) -> Tensor:
-    """A padded frame in its colours, (B, 3, H', W'), for others to look at."""
-    return torch.cat((50 * (look.image[:, :1].float() + 1), AB_SCALE * chroma.detach().float()), dim=1)
-
-
-def _own_places(rows: Tensor, number: int = 0, pictures: int = 1) -> Tensor:
-    """(B, C, h, w) of a picture -> (B, 3 R, h, w): each cell's own place, in the one of R pictures that it is."""
-    return places(rows[:, None].expand(-1, pictures, -1, -1, -1))[:, number]

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .features import Query
-from .memory import Memory, MemoryConfig, seen
-from .readout import similarity
+from colorlab.papers.colormnet.features import Query
+from colorlab.papers.colormnet.memory import Memory, MemoryConfig, seen
+from colorlab.papers.colormnet.readout import similarity
 
 Source = tuple[str, int]  # kind ("long-term", "exemplar", "frame", "previous") and frame index
 

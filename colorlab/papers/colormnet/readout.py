@@ -25,6 +25,13 @@ class Reading(NamedTuple):
     weights: Tensor | None  # (N, k) how much of each; rows sum to 1
 
 
+def similarity_as_written(key: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Tensor:
+    """Eq. 9b with the selection and the shrinkage of the authors' code. Shapes as for `similarity`."""
+    difference = key - query[:, None]                                    # (N, M, Ck)
+    distance = (selection[:, None] * difference.square()).sum(-1)        # (N, M)
+    return -shrinkage * distance / key.shape[1] ** 0.5
+
+
 def similarity(key: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Tensor:
     """-(s / √Ck) Σ_c e_c (k_c - q_c)², never positive: Eq. 9b with the selection and the shrinkage of the authors' code.
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from colorlab.files.checkpoints import rename
+
 _FUSION = (
     ("encode_enc", "guide"),
     ("norm1", "norm_guide"),
@@ -64,7 +66,6 @@ UNUSED: tuple[str, ...] = ()
 
 def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A released state dict under our names. A value encoder for one object, of 4 input channels, gets a fifth of zeros."""
-    from colorlab.methods.weights import rename
     ours = rename(state, NAMES, UNUSED)
     first = ours.get("value_encoder.cnn.conv1.weight")
     if first is not None and first.shape[1] == 4:

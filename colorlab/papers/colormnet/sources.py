@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .state import Look, State
-
-if TYPE_CHECKING:
-    from .model import ColorMNet
+from colorlab.modules.sources import Source
+from colorlab.papers.colormnet.state import Look, State
 
 
-def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) -> dict[str, Tensor]:
+def attention(network: nn.Module, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
     """{source: (H, W)}, none negative, all of them together summing to 1.
 
-    l: (1, 1, H, W), the frame to be coloured next; at: (y, x). Sources are "reference", "reference 2" (pictures that are no frames
-    of the film), "reference (frame 5)" (a frame's own colours), "frame 5", "long-term memory" (prototypes, at the places where
-    they were first seen) and "neighbours (frame 5)" (local attention). Memory and neighbourhood count a half each, as the
-    network adds the two; where chroma is carried, its learned share. A cell's weight is spread over its pixels. The hidden state
-    and the frame's own features have no place of origin and are left out. Where places in the exemplar are carried (`register`), the maps
-    are still of what was read, one link of the chain: what "frame 5" held there came itself from the exemplar.
+    l: (1, 1, H, W), the frame to be coloured next; at: (y, x). Sources are the references, "frame 5", "long-term memory"
+    (prototypes, at the places where they were first seen) and "neighbours (frame 5)" (local attention). Memory and neighbourhood count a half each, as the
+    network adds the two (or as its `share` says). A cell's weight is spread over its pixels. The hidden state and the frame's own
+    features have no place of origin and are left out.
     """
     y, x = at
     H, W = l.shape[-2:]
@@ -31,7 +25,7 @@ def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) 
     if state.given is not None:
         own = l.new_zeros(H, W)
         own[y, x] = 1
-        return {f"reference (frame {state.frame})": own}
+        return {_source(state, "exemplar", state.frame): own}
     grid_h, grid_w = state.hidden.shape[-2:]
     top, left = (grid_h * network.stride - H) // 2, (grid_w * network.stride - W) // 2
     row, column = (y + top) // network.stride, (x + left) // network.stride
@@ -39,10 +33,12 @@ def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) 
         look = network.look(l, state)
         query = look.query
         near, share = _neighbours(network, look, state, row, column)
-    cells = {_name(*source): weights * (1 - share)
-             for source, weights in network.propagation.sources(state.held, query, row * grid_w + column)}
+    cells: dict[Source, Tensor] = {}
+    for kind, weights in network.propagation.sources(state.held, query, row * grid_w + column):
+        source = _source(state, *kind)
+        cells[source] = cells.get(source, 0) + weights * (1 - share)  # an exemplar may be held twice: foreign at first, then as its frame
     if near is not None:
-        cells[f"neighbours (frame {state.last.frame})"] = near.flatten() * share
+        cells[Source("neighbours (frame {frame})", "frame", state.last.frame)] = near.flatten() * share
     maps = {name: network.crop(_spread(weights.view(grid_h, grid_w), network.stride), l) for name, weights in cells.items()}
     total = float(sum(m.sum() for m in maps.values()))
     if total == 0:  # everything was read from the padding
@@ -50,7 +46,7 @@ def attention(network: ColorMNet, l: Tensor, state: State, at: tuple[int, int]) 
     return {name: m / total for name, m in maps.items()}
 
 
-def _neighbours(network: ColorMNet, look: Look, state: State, row: int, column: int) -> tuple[Tensor | None, float]:
+def _neighbours(network: nn.Module, look: Look, state: State, row: int, column: int) -> tuple[Tensor | None, float]:
     """Local attention's weights (h, w) for a cell, and the share of the colour that comes from there."""
     if network.local_attention is None or state.last is None:
         return None, 0.0
@@ -68,8 +64,12 @@ def _spread(cells: Tensor, stride: int) -> Tensor:
     return cells.repeat_interleave(stride, 0).repeat_interleave(stride, 1) / stride**2
 
 
-def _name(kind: str, frame: int) -> str:
-    if frame < 0:
-        return "reference" if frame == -1 else f"reference {-frame}"
-    return {"long-term": "long-term memory", "exemplar": f"reference (frame {frame})", "frame": f"frame {frame}",
-            "previous": "previous frame"}[kind]
+def _source(state: State, kind: str, frame: int) -> Source:
+    """What the propagation calls a kind and a frame; a negative frame counts the foreign exemplars down from -1."""
+    if kind == "exemplar":
+        pictures = [source for source in state.sources if source.frame is None]
+        foreign = pictures or sorted(state.sources, key=lambda source: source.frame)[:1]
+        own = {source.frame: source for source in state.sources}
+        return foreign[-1 - frame] if frame < 0 else own.get(frame, Source("reference (frame {frame})", "reference", frame))
+    return {"long-term": Source("long-term memory", "memory"), "frame": Source("frame {frame}", "frame", frame),
+            "previous": Source("previous frame", "frame", max(0, state.frame - 1))}[kind]

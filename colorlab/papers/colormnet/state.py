@@ -8,9 +8,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from colorlab.modules.references import Reference
+from colorlab.modules.sources import Source, reference_sources
 
-from .features import Features, Query
-from .propagation import held_bytes
+from colorlab.papers.colormnet.features import Features, Query
+from colorlab.papers.colormnet.propagation import held_bytes
 
 AB_SCALE = 110.0  # the network's chroma is ab / 110, its lightness L / 50 - 1
 
@@ -23,13 +24,19 @@ class Look(NamedTuple):
     query: Query
 
 
+class Predicted(NamedTuple):
+    """A frame's colours as the network has them."""
+
+    chroma: Tensor                # (B, 2, H', W') in about ±1, padded
+    carried: object | None = None  # what a network that stands on this one hands from its prediction to what it remembers
+
+
 class Remembered(NamedTuple):
     """The frame that was stored last: what local attention reads."""
 
     frame: int
     key: Tensor   # (B, Ck, h, w)
-    rows: Tensor  # (B, C, h, w) its values; where chroma is carried, that; where places are, 1, x and y of the cell
-    image: Tensor | None  # (B, 3, H', W') Lab, where places are carried
+    rows: Tensor  # (B, C, h, w) its values, and whatever is remembered beside them
 
 
 @dataclass(frozen=True)
@@ -37,15 +44,19 @@ class State:
     """All that the next frame depends on. A value: keep it, go back to it, run on from it twice."""
 
     references: tuple[Reference, ...]        # what the film will still be shown
+    moments: tuple[int | None, ...] = ()     # the frame of each reference that it was given, None for a picture that is no frame
     frame: int = 0                           # index of the next frame
     size: tuple[int, int] | None = None      # height and width of the film, known from its first frame on
     held: tuple = ()                         # what the propagation holds, one value per film
     hidden: Tensor | None = None             # (B, 2, Ch, h, w)
     last: Remembered | None = None
     renewed: int | None = None               # the frame at which the hidden state was last renewed by the value encoder
-    exemplars: tuple[Tensor, ...] = ()       # (B, 3, H', W') Lab, those seen so far, where places are carried: what they are places of
-    expected: int = 0                        # how many they will be, with those to come
     position: Tensor | None = None           # the guide's position embedding at this size
+
+    @property
+    def sources(self) -> list[Source]:
+        """The names of all references that the film was given."""
+        return reference_sources([Reference(moment, None) for moment in self.moments])
 
     @property
     def given(self) -> Reference | None:
@@ -59,5 +70,5 @@ class State:
     @property
     def nbytes(self) -> int:
         """Bytes of what is remembered of the film."""
-        tensors = (self.hidden, *self.exemplars, *(self.last[1:] if self.last else ()))
+        tensors = (self.hidden, *(self.last[1:] if self.last else ()))
         return held_bytes(self.held) + sum(t.nbytes for t in tensors if t is not None)

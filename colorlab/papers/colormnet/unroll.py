@@ -8,21 +8,16 @@ comes at random. In training mode all entries are read, not the best 30.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .state import AB_SCALE, State
-
-if TYPE_CHECKING:
-    from .model import ColorMNet
+from colorlab.papers.colormnet.state import AB_SCALE, State
 
 DEEP_UPDATE_PROBABILITY = 0.2
 OTHERS = 2  # frames read beside the exemplars
 
 
-def unroll(network: ColorMNet, l: Tensor, state: State, generator: torch.Generator | None = None) -> Tensor:
+def unroll(network: nn.Module, l: Tensor, state: State, generator: torch.Generator | None = None) -> Tensor:
     """l: (B, T, 1, H, W), L in [0, 100]; `state` from `start`. Returns ab (B, T, 2, H, W) in ±110.
 
     Frames whose colours were given come back as given. `generator` draws the frames to read and the deep updates.
@@ -37,16 +32,16 @@ def unroll(network: ColorMNet, l: Tensor, state: State, generator: torch.Generat
                 held = exemplars
                 for query, rows, index in others if network.config.propagation != "memory" else _some(others, generator):
                     held = network.propagation.write(held, query, rows, index, False)
-                chroma, carried, state = network.predict(look, replace(state, held=held), update=t > 0)
-                ab = network.crop(chroma, frame) * AB_SCALE
+                predicted, state = network.predict(look, replace(state, held=held), update=t > 0)
+                ab = network.crop(predicted.chroma, frame) * AB_SCALE
             else:
-                (ab, chroma), carried = network.given_chroma(given, frame), None
+                ab, predicted = network.given_colors(given, frame)
             frames.append(ab)
             if t + 1 == l.shape[1]:
                 break
             by_chance = t > 0 and float(torch.rand((), generator=generator)) < DEEP_UPDATE_PROBABILITY
-            rows, state = network.valued(look, chroma, state, given is not None or by_chance, carried)
-            state = network.remember(look, chroma, rows, state, keep=given is not None)
+            rows, state = network.valued(look, predicted, state, given is not None or by_chance)
+            state = network.remember(look, predicted, rows, state, keep=given is not None)
             if given is None:
                 others.append((look.query, rows, t))
             else:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Fusion, apart, together, update_hidden
+from colorlab.papers.colormnet.blocks import Fusion, apart, together, update_hidden
 
 
 class DeepUpdate(nn.Module):

@@ -1,5 +1,5 @@
 """LSTVC: exemplar-based video colorization with long-term spatiotemporal dependency."""
 
-from .model import LSTVC, LSTVCConfig
+from colorlab.papers.lstvc.model import LSTVC, LSTVCConfig
 
 __all__ = ["LSTVC", "LSTVCConfig"]

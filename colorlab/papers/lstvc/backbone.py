@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.color import lab_to_rgb
-from colorlab.modules.pretrained import PretrainedFeatures, unit
 
 
 class Taps(NamedTuple):
@@ -90,28 +89,6 @@ class Backbone(nn.Module):
         quarter, x = _read(self.layer2, x, self.taps[1])
         early, late = _read(self.layer3, x, self.taps[2])
         return Taps(half, quarter, torch.cat((late, early), dim=1))
-
-
-class PretrainedBackbone(nn.Module):
-    """The course's: frozen ImageNet features (`modules.pretrained`) and a small ResNet that is trained, side by side.
-
-    The picture is enlarged twice for the frozen one, so that its maps of strides 4, 8 and 16 stand at 2, 4 and 8. A reference is shown as its
-    lightness: equal things then have equal features, whatever their colour.
-    """
-
-    def __init__(self, small: Backbone, pretrained: bool = True):
-        super().__init__()
-        self.frozen, self.small = PretrainedFeatures(4, pretrained), small
-        half, quarter, eighth = self.frozen.channels[1:]
-        self.channels = tuple(a + b for a, b in zip(small.channels, (half, quarter, eighth)))
-
-    def seen(self, lab: Tensor) -> Tensor:
-        return (lab[:, :1] / 100).expand(-1, 3, -1, -1)
-
-    def forward(self, rgb: Tensor) -> Taps:
-        """rgb: (B, 3, H, W) in [0, 1], a grey picture."""
-        maps = self.frozen.of_lightness(F.interpolate(100 * rgb[:, :1], scale_factor=2.0, mode="bilinear"))[1:]
-        return Taps(*(torch.cat((unit(map).to(own), own), dim=1) for map, own in zip(maps, self.small(rgb))))
 
 
 def _layer(inputs: int, inner: int, blocks: int, stride: int, norm: type[nn.Module]) -> nn.Sequential:

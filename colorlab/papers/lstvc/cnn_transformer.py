@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from colorlab.modules.instance_norm import instance_norm
 
-from .attention import TransformerLayer, sine_position, to_maps, to_tokens
+from colorlab.papers.lstvc.attention import TransformerLayer, sine_position, to_maps, to_tokens
 
 
 class HighFeatures(NamedTuple):

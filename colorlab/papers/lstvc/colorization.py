@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.modules.color_lines import draw_lines, fit_lines, numbers
 from colorlab.modules.color_subnet import MiddleStage, WayDown, WayUp
 from colorlab.modules.instance_norm import instance_norm
-from colorlab.modules.registration import bring, places
 
-from .attention import TransformerLayer, to_maps, to_tokens
-from .correspondence import Warp
-from .state import EncodedReference
+from colorlab.papers.lstvc.attention import TransformerLayer, to_maps, to_tokens
+from colorlab.papers.lstvc.correspondence import Warp
+from colorlab.papers.lstvc.state import EncodedReference
 
 DILATIONS = (2, 2, 1)  # of layers 5, 6 and 7
-COLOR = 2 + numbers(4)  # of what the heads bring over for a corrected output, ab and lines; places come after
 
 
 class LinkedStage(nn.Module):
@@ -99,56 +95,3 @@ class Painted(nn.Module):
         """painted: (B, T, 2, H, W), the subnet's output; l: (B, T, 1, H, W) in [0, 100]; references: (B, R, 3, H, W), Lab. Returns ab
         (B, T, 2, H, W) in ±128."""
         return 128 * painted.tanh()
-
-
-class Corrected(nn.Module):
-    """The warped colour, mean of the heads, as far as the subnet trusts it, and what the subnet adds: a third channel says how far.
-
-    With a zero-initialised last layer that is the warp, but for 1 %. register: steps that make the matched places exact; colours read there then
-    replace the corrected ones as far as lightness agrees and the warp is trusted.
-    """
-
-    outputs = 3
-    trusts = 5.0  # the sigmoid of it is how far a warp is trusted before training
-
-    def __init__(self, register: int | None = None):
-        super().__init__()
-        self.register = register
-
-    def carried(self, l: Tensor, ab: Tensor) -> Tensor:
-        """The heads bring over each cell's mean ab and, to be drawn at full size, its lines: (B, 2 + 16, H/4, W/4)."""
-        return torch.cat((F.avg_pool2d(ab, 4), fit_lines(l, ab, 4)), dim=1)
-
-    def values(self, references: EncodedReference) -> Tensor:
-        if self.register is None:
-            return references.color
-        return torch.cat((references.color, places(references.color)), dim=2)
-
-    def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
-        B, T = l.shape[:2]
-        pixels, painted = l.flatten(0, 1), painted.flatten(0, 1).float()
-        trust = (painted[:, 2:] + self.trusts).sigmoid()                             # (B * T, 1, H, W)
-        drawn = draw_lines(self.lines(warp).flatten(0, 1), pixels / 50 - 1, 4)       # (B * T, 2, H, W)
-        ab = 128 * (trust * drawn + painted[:, :2].tanh())
-        if self.register is not None:
-            ab = ab + trust * self._registered(ab, warp, l, references)
-        return ab.unflatten(0, (B, T))
-
-    def _registered(self, drawn: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
-        """What colours read at exact places add to the drawn ones, (B * T, 2, H, W): every reference for every frame, in one batch."""
-        T, R = l.shape[1], references.shape[1]
-        place = warp.color[:, :, :, COLOR:].mean(2).unflatten(2, (R, -1)).flatten(0, 2)      # (B * T * R, 3, H/4, W/4)
-        picture = references.repeat_interleave(T, 0).flatten(0, 1)                           # (B * T * R, 3, H, W)
-        brought = bring(l.flatten(0, 1).repeat_interleave(R, 0), picture, place, self.register)
-        added = brought.trust * (brought.ab - drawn.repeat_interleave(R, 0))
-        return added.unflatten(0, (-1, R)).sum(1)                                            # trusts add up to 1 at most
-
-    def handed_on(self, l: Tensor, ab: Tensor, warp: Warp) -> Tensor:
-        """`carried` of a block's last frame: the lines that were read, and fitted anew only what was added to them."""
-        lines = self.lines(warp)[:, -1]
-        return torch.cat((F.avg_pool2d(ab, 4), lines + fit_lines(l, ab - draw_lines(lines, l, 4), 4)), dim=1)
-
-    @staticmethod
-    def lines(warp: Warp) -> Tensor:
-        """(B, T, 16, H/4, W/4), mean of the heads."""
-        return warp.color[:, :, :, 2:COLOR].mean(2)

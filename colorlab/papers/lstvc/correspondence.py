@@ -12,11 +12,10 @@ from colorlab.modules.fast.streamed_correlation import match
 from colorlab.modules.fast.upsampled_conv import upsampled_conv
 from colorlab.modules.instance_norm import instance_norm
 
-from .attention import sine_position
-from .backbone import Taps
+from colorlab.papers.lstvc.attention import sine_position
+from colorlab.papers.lstvc.backbone import Taps
 
 HEADS = ("vanilla", "augmented")
-PREFERENCE = -0.03  # similarity that the frame coloured before is given less than a reference, before training: 3 τ
 
 
 class Warp(NamedTuple):
@@ -76,38 +75,30 @@ class DoubleHead(nn.Module):
 
     names = HEADS
 
-    def __init__(self, channels: int = 256, width: int = 384, temperature: float = 0.01, preceding: bool = False):
-        """preceding: the frame coloured before may stand behind the references; how much better it must match is learnt."""
+    def __init__(self, channels: int = 256, width: int = 384, temperature: float = 0.01):
         super().__init__()
         self.theta, self.phi = nn.Linear(channels, channels), nn.Linear(channels, channels)
         self.position = nn.Linear(width, channels)
         self.temperature = temperature  # τ in Eq. 2
-        self.preference = nn.Parameter(torch.full((len(self.names),), PREFERENCE)) if preceding else None
 
-    def forward(self, features: Tensor, reference: Tensor, preceding: bool = False) -> Warp:
-        """features: (B, n, 512, h, w), the R references before the T frames; reference: (B, R, V, h, w), V >= 2 numbers to be carried over
-        from each cell, the first two ab / 128. preceding: the last of the R is the frame coloured before."""
-        B, n, _, h, w = features.shape
-        R, V, heads = *reference.shape[1:3], len(self.names)
-        query, key = self.queries_and_keys(features, R, preceding)                         # (B, heads, T or R * h * w, C)
+    def forward(self, features: Tensor, reference: Tensor) -> Warp:
+        """features: (B, n, 512, h, w), the R references before the T frames; reference: as for `warp`."""
+        return self.warp(*self.queries_and_keys(features, reference.shape[1]), reference)
+
+    def warp(self, query: Tensor, key: Tensor, reference: Tensor) -> Warp:
+        """Eq. 1 to 3. query: (B, heads, T * h * w, C), key: (B, heads, R * h * w, C); reference: (B, R, V, h, w), V >= 2 numbers to be
+        carried over from each cell, the first two ab / 128."""
+        (B, R, V, h, w), heads = reference.shape, len(self.names)
         color = reference.movedim(2, -1).flatten(1, 3)                                     # (B, R * h * w, V)
         color = color[:, None].expand(-1, heads, -1, -1).flatten(0, 1)
-        mixed, similarity = match(query.flatten(0, 1), key.flatten(0, 1), color, self.temperature)  # Eq. 1, 2, 3
-        mixed = mixed.view(B, heads, n - R, h, w, V).movedim((2, 5), (1, 3))               # (B, T, heads, V, h, w)
-        return Warp(mixed, similarity.view(B, heads, n - R, h, w).movedim(2, 1))
+        mixed, similarity = match(query.flatten(0, 1), key.flatten(0, 1), color, self.temperature)
+        mixed = mixed.view(B, heads, -1, h, w, V).movedim((2, 5), (1, 3))                  # (B, T, heads, V, h, w)
+        return Warp(mixed, similarity.view(B, heads, -1, h, w).movedim(2, 1))
 
-    def queries_and_keys(self, features: Tensor, references: int, preceding: bool = False) -> tuple[Tensor, Tensor]:
-        """Centred unit features of both heads: (B, heads, T * h * w, C) of the frames, (B, heads, R * h * w, C) of the references.
-
-        With `preceding` one channel more, which adds `preference` to the similarity with the last reference.
-        """
+    def queries_and_keys(self, features: Tensor, references: int) -> tuple[Tensor, Tensor]:
+        """Centred unit features of both heads: (B, heads, T * h * w, C) of the frames, (B, heads, R * h * w, C) of the references."""
         query, key = self.features_of(features, references)
-        query, key = centered_unit(self.theta(query.flatten(2, 4))), centered_unit(self.phi(key.flatten(2, 4)))
-        if not preceding:
-            return query, key
-        cells = features.shape[-2] * features.shape[-1]
-        offset = F.pad(self.preference.to(key)[:, None].expand(-1, cells), (key.shape[2] - cells, 0))      # (heads, R * h * w)
-        return F.pad(query, (0, 1), value=1.0), torch.cat((key, offset.expand(len(key), -1, -1).unsqueeze(-1)), dim=-1)
+        return centered_unit(self.theta(query.flatten(2, 4))), centered_unit(self.phi(key.flatten(2, 4)))
 
     def features_of(self, features: Tensor, references: int) -> tuple[Tensor, Tensor]:
         """What each head compares, (B, heads, T, h, w, C) of the frames and (B, heads, R, h, w, C) of the references."""

@@ -14,7 +14,7 @@ The files were not at hand when this was written; what reads them is tested on f
 
 from __future__ import annotations
 
-from .released import MIDDLE, TRANSFORMER, WAY_DOWN, WAY_UP, under
+from colorlab.papers.lstvc.released import MIDDLE, TRANSFORMER, WAY_DOWN, WAY_UP, under
 
 WITHOUT_SOURCE = ("attention.bias_k", "attention.bias_v")  # how the names of parameters end that no file has
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import Attention
+from colorlab.papers.lstvc.attention import Attention
 
 
 class LinkageLayer(nn.Module):

@@ -36,14 +36,6 @@ one can have and only it has the 148.21 M parameters that the paper states.
 - The transformers begin with VisTR's weights (§4). `colorlab train --initial FILE` reads VisTR's checkpoint (`initial.py`); it was not at hand
   here, so nothing of ours has begun with it, and which of its layers goes where is our reading.
 
-The course preset stands on frozen ImageNet features, as the paper's ResNet-101 starts from ImageNet (`backbone="imagenet"`: EfficientNet-Lite0 of the
-film enlarged twice, beside a small ResNet that is trained). A reference enters as its lightness there, so that equal things have equal features. The
-heads bring over each cell's mean colour and not the top left of its sixteen pixels, and the subnet says in a third channel how far it trusts them.
-The preset is `rolling`: the frame coloured last is matched beside the references, as TCAVC's Eq. 4 has it guide the next one, so that
-what came into view in it keeps its colour; its features are those by which it was coloured. And it does `register`: a matched place, known to a cell,
-is made exact by lightness and the colour read there at full size (`modules.registration`), so that carrying colour on for a hundred frames does not
-blur it.
-
 What is ours: features of a reference are made once per film, not once per block, and its colours are not painted again (same
 numbers). Several references stand side by side where the paper has one: the warp's softmax runs over all their cells. A frame that is
 itself a reference comes back in its own colours. A reference of another size is resized to the film's. Batches: the released code
@@ -54,6 +46,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -62,28 +55,25 @@ from torch import Tensor, nn
 
 from colorlab.color import split_lab
 from colorlab.files.errors import InputError
-from colorlab.modules.choosing import choose
 from colorlab.modules.frames import as_clip
+from colorlab.modules.padding import repeat_border
 from colorlab.modules.references import Reference, References, parse_references
 from colorlab.modules.resizing import resized
+from colorlab.modules.sources import Source, reference_sources
 
-from .attention import to_tokens
-from .backbone import Backbone, FrozenBatchNorm, PretrainedBackbone, TrainedNorm
-from .cnn_transformer import CNNTransformer, ConvEncoder, HighFeatures, Project
-from .colorization import DILATIONS, Colorization, Corrected, LinkedStage, Painted, PlainStage
-from .correspondence import DoubleHead, Fusion, VanillaHead, Warp
-from .linkage import Linkage, NoLinkage
-from .state import Colored, EncodedReference, LSTVCState
-
-
-# What features are made of: the paper's ResNet alone, or beside it frozen features, of ImageNet's or (for an ablation) of random weights.
-BACKBONES = {"resnet": lambda resnet: resnet, "imagenet": PretrainedBackbone,
-             "random": lambda resnet: PretrainedBackbone(resnet, pretrained=False)}
+from colorlab.papers.lstvc.attention import to_tokens
+from colorlab.papers.lstvc.backbone import Backbone, FrozenBatchNorm, TrainedNorm
+from colorlab.papers.lstvc.cnn_transformer import CNNTransformer, ConvEncoder, HighFeatures, Project
+from colorlab.papers.lstvc.colorization import DILATIONS, Colorization, LinkedStage, Painted, PlainStage
+from colorlab.papers.lstvc.correspondence import DoubleHead, Fusion, VanillaHead, Warp
+from colorlab.papers.lstvc.explain import attention_maps
+from colorlab.papers.lstvc.linkage import Linkage, NoLinkage
+from colorlab.papers.lstvc.state import EncodedReference, LSTVCState, stacked
 
 
 @dataclass(frozen=True)
 class LSTVCConfig:
-    """Defaults: the released network. The last five fields exchange whole modules, as the paper's Table 2 does."""
+    """Defaults: the released network. The last four fields exchange whole modules, as the paper's Table 2 does."""
 
     block_size: int = 3         # N: frames coloured together
     temperature: float = 0.01   # τ in Eq. 2; below 1e-6 the nearest neighbour alone counts
@@ -102,25 +92,14 @@ class LSTVCConfig:
     backbone_taps: tuple[int, int, int] = (2, 3, 3)
     backbone_width: int = 64
     backbone_frozen: bool = True     # batch norms with fixed statistics; else group norms that learn
-    backbone: str = "resnet"         # one of BACKBONES
     transformer: bool = True         # the transformer branches of both subnets; without them there is no linkage either
     linkage: bool = True
     second_head: bool = True         # the augmented head
     preceding_frame: bool = False    # the frame coloured before guides the next, as TCAVC's Eq. 4 says (its code does not)
-    start_from_warp: bool = False    # paint a correction of the warped colour, not the colour
-    rolling: bool = False            # with it: the frame coloured before stands beside the references, and is matched as they are
-    register: int | None = None      # with it: steps that make a matched place exact (`modules.registration`); None: cells alone
 
     @classmethod
     def paper(cls) -> LSTVCConfig:
         return cls()
-
-    @classmethod
-    def course(cls) -> LSTVCConfig:
-        """Small enough for a laptop's CPU; untrained, it already shows the warped colour."""
-        return cls(encoder_blocks=2, channels=96, width=96, heads=4, linkage_heads=4, inner=192, match_channels=64, residual_blocks=1,
-                   color_width=12, dropout=0.0, backbone_blocks=(1, 1, 2), backbone_taps=(1, 1, 1), backbone_width=6, backbone_frozen=False,
-                   backbone="imagenet", start_from_warp=True, rolling=True, register=3, block_size=2)
 
     @classmethod
     def tiny(cls) -> LSTVCConfig:
@@ -146,41 +125,40 @@ class Seen(NamedTuple):
 class LSTVC(nn.Module):
     """Colour a film, a block of frames at a time, from one reference or several."""
 
+    method = "lstvc"
+    State = LSTVCState
+
     def __init__(self, config: LSTVCConfig = LSTVCConfig()):
         super().__init__()
         self.config = config
-        norm = FrozenBatchNorm if config.backbone_frozen else TrainedNorm
-        resnet = Backbone(config.backbone_blocks, config.backbone_taps, config.backbone_width, norm)
-        self.backbone = choose(BACKBONES, "backbone", config.backbone)(resnet)
+        self.backbone = self.build_backbone()
         half, quarter, high = self.backbone.channels
         self.project = Project(high, config.channels, config.width)
         self.linkage = _linkage(config)
         self.encoder = _encoder(config)
         self.fusion = Fusion(half, quarter, config.channels, 2 * config.match_channels, config.residual_blocks, config.mix)
         head = DoubleHead if config.second_head else VanillaHead
-        if (config.rolling or config.register is not None) and not config.start_from_warp:
-            raise ValueError("rolling and register need start_from_warp: only that output says what of its colours is to be carried on")
-        self.heads = head(config.match_channels, config.width, config.temperature, preceding=config.start_from_warp)
+        self.heads = head(config.match_channels, config.width, config.temperature)
+        self.output = self.build_output()
         inputs = 1 + 3 * len(self.heads.names) + 2 * config.preceding_frame  # L; ab and similarity of each head; ab before
-        self.output = Corrected(config.register) if config.start_from_warp else Painted()
         self.colorization = Colorization(_middle_stages(config), inputs, config.color_width, self.output.outputs)
-        self._initialise()
+        self.initialise()
 
-    def _initialise(self) -> None:
-        """As the authors start what they load no weights into. A correction starts at nothing, and a warp that must stand for itself as a
-        comparison of like with like: one projection for both sides, no positions, colour seen as its mean."""
+    # What a network that stands on this one may build otherwise
+
+    def build_backbone(self) -> nn.Module:
+        c = self.config
+        norm = FrozenBatchNorm if c.backbone_frozen else TrainedNorm
+        return Backbone(c.backbone_blocks, c.backbone_taps, c.backbone_width, norm)
+
+    def build_output(self) -> nn.Module:
+        return Painted()
+
+    def initialise(self) -> None:
+        """As the authors start what they load no weights into."""
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1 and not name.startswith("backbone."):
                 nn.init.xavier_uniform_(parameter)
-        if not self.config.start_from_warp:
-            return
-        self.heads.phi.load_state_dict(self.heads.theta.state_dict())
-        for layer in (self.colorization.up.to_ab, self.heads.position):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        with torch.no_grad():
-            resnet = self.backbone.small if isinstance(self.backbone, PretrainedBackbone) else self.backbone
-            resnet.conv1.weight.copy_(resnet.conv1.weight.mean(1, keepdim=True).expand(-1, 3, -1, -1))
 
     @property
     def frames_per_step(self) -> int:
@@ -191,7 +169,7 @@ class LSTVC(nn.Module):
         parsed = parse_references(references)
         if not parsed:
             raise InputError("lstvc colours from a reference: give it a coloured picture, or use tcavc, which paints its own")
-        return LSTVCState(parsed, encoded=(None,) * len(parsed))
+        return self.State(parsed, encoded=(None,) * len(parsed))
 
     def step(self, l: Tensor, state: LSTVCState) -> tuple[Tensor, LSTVCState]:
         """Colour one block. l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100]. Returns ab, the same with 2 channels, and the next state."""
@@ -210,38 +188,32 @@ class LSTVC(nn.Module):
     def look(self, l: Tensor, state: LSTVCState) -> tuple[Look, LSTVCState]:
         """`step` for l (B, T, 1, H, W), with what each head brought over."""
         B, T, _, H, W = l.shape
-        state = self._with_encoded(l, state)
-        lightness = pad(l.flatten(0, 1)).unflatten(0, (B, T))                        # (B, T, 1, H', W'), multiples of 8
-        references = self._references(state, T)                                      # each (B, R, ...)
+        state = self.with_encoded(l, state)
+        lightness = padded(l.flatten(0, 1)).unflatten(0, (B, T))                     # (B, T, 1, H', W'), multiples of 8
+        references = stacked(self.references(state, T))                              # each (B, R, ...)
 
-        seen = self._seen(lightness)
-        features, tokens = self._features(seen, references, state)                   # (B, R + T, C, H'/4, W'/4)
-        warp = self.heads(features, self.output.values(references), preceding=state.last is not None)
-        ab = self._paint(lightness, warp, references, tokens, state)[..., :H, :W]    # (B, T, 2, H, W)
+        seen = self.seen(lightness)
+        features, tokens = self.features(seen, references, state)                    # (B, R + T, C, H'/4, W'/4)
+        warp = self.matched(features, references, state)
+        ab = self.paint(lightness, warp, references, tokens, state)[..., :H, :W]     # (B, T, 2, H, W)
 
         ab = _with_own_colors(ab, state)
         cells = (..., slice(math.ceil(H / 4)), slice(math.ceil(W / 4)))
-        after = replace(state, frame=state.frame + T, linkage=self.linkage.store(state.linkage, tokens),
-                        grid=state.grid or tuple(side // 8 for side in lightness.shape[-2:]),
-                        preceding=ab[:, -1] if self.config.preceding_frame else None,
-                        last=self._colored(l[:, -1], ab[:, -1], warp, seen) if self.config.rolling else None)
-        return Look(ab, 128 * warp.ab[cells], warp.similarity[cells]), after
+        return Look(ab, 128 * warp.ab[cells], warp.similarity[cells]), self.after(state, l, ab, warp, seen, tokens)
 
-    def attention(self, l: Tensor, state: LSTVCState, at: tuple[int, int]) -> dict[str, Tensor]:
+    def attention(self, l: Tensor, state: LSTVCState, at: tuple[int, int]) -> dict[Source, Tensor]:
         """Where the colour of pixel `at` = (y, x) comes from, were this frame a block by itself.
 
         l: (1, 1, H, W). Returns maps (H, W) that together sum to 1: for each head and reference the softmax of Eq. 2, and
         "linkage state", where the query of Eq. 6 looks. A head's share of the whole follows its similarity (Eq. 3); the linkage's is what
-        its attention adds to the token, by length, beside the token itself. The maps are the match's: where `register` then moves its
-        place, which may be farther than a cell, they do not show.
+        its attention adds to the token, by length, beside the token itself.
         """
-        from .explain import attention_maps
         clip, _ = as_clip(l)
-        return attention_maps(self, clip, self._with_encoded(clip, state), at)
+        return attention_maps(self, clip, self.with_encoded(clip, state), at)
 
     def load_backbones(self) -> None:
         """Start the backbone from torchvision's ResNet-101, trained on ImageNet. Needs the full width and, once, a network."""
-        if self.config.backbone_width != 64 or not self.config.backbone_frozen or self.config.backbone != "resnet":
+        if self.config.backbone_width != 64 or not self.config.backbone_frozen or not isinstance(self.backbone, Backbone):
             raise InputError("ImageNet weights fit the paper's ResNet-101 only: use preset='paper'")
         try:
             from torchvision.models import ResNet101_Weights
@@ -252,13 +224,13 @@ class LSTVC(nn.Module):
 
     def encode(self, image: Tensor, size: tuple[int, int]) -> EncodedReference:
         """image: Lab (B, 3, any, any) -> what of a reference does not depend on the frames, for a film of `size` (H, W)."""
-        image = pad(resized(image, size))
+        image = padded(resized(image, size))
         taps = self.backbone(self.backbone.seen(image))
         l, ab = split_lab(image)
         color = self.output.carried(l / 50 - 1, ab / 128)
-        return EncodedReference(image, self.project(taps.high), self.fusion.low(taps), color, self._source(image))
+        return EncodedReference(image, self.project(taps.high), self.fusion.low(taps), color, self.source(image))
 
-    def _source(self, image: Tensor) -> Tensor:
+    def source(self, image: Tensor) -> Tensor:
         """A picture's way into the colorization subnet: its own colours stand where the heads' would, with full similarity."""
         l, ab = split_lab(image)
         heads = len(self.heads.names)
@@ -266,7 +238,7 @@ class LSTVC(nn.Module):
         guide = torch.cat([F.interpolate(x[..., ::4, ::4], scale_factor=4.0) for x in guide], dim=1)
         return self.colorization.source(torch.cat((l / 50 - 1, guide), dim=1))
 
-    def _with_encoded(self, l: Tensor, state: LSTVCState) -> LSTVCState:
+    def with_encoded(self, l: Tensor, state: LSTVCState) -> LSTVCState:
         """The state with all references encoded that this block looks at, for the size, device and precision of l (B, T, 1, H, W)."""
         size = tuple(l.shape[-2:])
         encoded = state.encoded if state.size == size else (None,) * len(state.references)
@@ -276,26 +248,22 @@ class LSTVC(nn.Module):
                         for index, (known, reference) in enumerate(zip(encoded, state.references)))
         return replace(state, size=size, encoded=encoded)
 
-    def _references(self, state: LSTVCState, count: int) -> EncodedReference:
-        """What the next `count` frames look at, side by side: the references in use and, where it is asked for, the frame before."""
-        encoded = [state.encoded[index] for index in state.in_use(count)]
-        if state.last is not None:
-            lab, color, high, low = state.last
-            encoded.append(EncodedReference(pad(lab), high, low, color, self._source(pad(lab))))
-        return _stacked(encoded)
+    def references(self, state: LSTVCState, count: int) -> list[EncodedReference]:
+        """What the next `count` frames look at."""
+        return [state.encoded[index] for index in state.in_use(count)]
 
-    def _colored(self, l: Tensor, ab: Tensor, warp: Warp, seen: Seen) -> Colored:
-        """A block's last frame, l (B, 1, H, W) and ab (B, 2, H, W), for the next block to look at."""
-        color = self.output.handed_on(pad(l) / 50 - 1, pad(ab) / 128, warp)
-        return Colored(torch.cat((l, ab), dim=1).detach(), color, HighFeatures(*(part[:, -1] for part in seen.high)), seen.low[:, -1])
+    def sources(self, state: LSTVCState, count: int) -> list[Source]:
+        """The names of `references`."""
+        named = reference_sources(state.references)
+        return [named[index] for index in state.in_use(count)]
 
-    def _seen(self, l: Tensor) -> Seen:
+    def seen(self, l: Tensor) -> Seen:
         """What the backbone and the projections make of grey frames (B, T, 1, H, W), each by itself."""
         taps = self.backbone((l / 100).flatten(0, 1).expand(-1, 3, -1, -1))
         frames = l.shape[:2]
         return Seen(HighFeatures(*(part.unflatten(0, frames) for part in self.project(taps.high))), self.fusion.low(taps).unflatten(0, frames))
 
-    def _features(self, seen: Seen, references: EncodedReference, state: LSTVCState) -> tuple[Tensor, Tensor | None]:
+    def features(self, seen: Seen, references: EncodedReference, state: LSTVCState) -> tuple[Tensor, Tensor | None]:
         """R' of references and frames (B, n, C, H/4, W/4), and ho_t (B, n * H/8 * W/8, 384)."""
         B = len(seen.low)
         cnn, tokens, low = (torch.cat((known, new), dim=1).flatten(0, 1)
@@ -304,16 +272,31 @@ class LSTVC(nn.Module):
         encoded = self.encoder(cnn, tokens)
         return self.fusion(encoded.cnn, low).unflatten(0, (B, -1)), encoded.tokens
 
-    def _paint(self, l: Tensor, warp: Warp, references: EncodedReference, tokens: Tensor | None, state: LSTVCState) -> Tensor:
+    def compared(self, features: Tensor, references: int, state: LSTVCState) -> tuple[Tensor, Tensor]:
+        """What Eq. 1 correlates: of each head the frames' cells and those of the R references. See `DoubleHead.queries_and_keys`."""
+        return self.heads.queries_and_keys(features, references)
+
+    def matched(self, features: Tensor, references: EncodedReference, state: LSTVCState) -> Warp:
+        """Eq. 1 to 3: the references' colours brought over to the frames."""
+        values = self.output.values(references)                                      # (B, R, V, H/4, W/4)
+        return self.heads.warp(*self.compared(features, values.shape[1], state), values)
+
+    def paint(self, l: Tensor, warp: Warp, references: EncodedReference, tokens: Tensor | None, state: LSTVCState) -> Tensor:
         """Eq. 5: ab (B, T, 2, H, W) from lightness (B, T, 1, H, W), the warp at a quarter of the size, and the tokens."""
         guide = torch.cat((warp.ab.flatten(2, 3), warp.similarity), dim=2)           # (B, T, 6, H/4, W/4)
         guide = F.interpolate(guide.flatten(0, 1), scale_factor=4.0).unflatten(0, l.shape[:2])
         picture = [l / 50 - 1, guide.to(l)]
         if self.config.preceding_frame:
             before = l.new_zeros(len(l), 2, *state.size) if state.preceding is None else state.preceding / 128
-            picture.append(pad(before)[:, None].expand(-1, l.shape[1], -1, -1, -1).to(l))
+            picture.append(padded(before)[:, None].expand(-1, l.shape[1], -1, -1, -1).to(l))
         painted = self.colorization(torch.cat(picture, dim=2), references.source, tokens)
         return self.output(painted, warp, l, references.image)
+
+    def after(self, state: LSTVCState, l: Tensor, ab: Tensor, warp: Warp, seen: Seen, tokens: Tensor | None) -> LSTVCState:
+        """The state after a block: the linkage keeps what the transformer knew of it (Eq. 7)."""
+        return replace(state, frame=state.frame + l.shape[1], linkage=self.linkage.store(state.linkage, tokens),
+                       grid=state.grid or tuple(side // 2 for side in seen.low.shape[-2:]),
+                       preceding=ab[:, -1] if self.config.preceding_frame else None)
 
 
 def _linkage(config: LSTVCConfig) -> nn.Module:
@@ -335,17 +318,7 @@ def _middle_stages(config: LSTVCConfig) -> list[nn.Module]:
     return [LinkedStage(channels, dilation, config.width, config.heads, config.inner, config.dropout) for dilation in DILATIONS]
 
 
-def pad(maps: Tensor) -> Tensor:
-    """(B, C, H, W) -> H and W rounded up to multiples of 8 and to 16 at least, by repeating the last row and column."""
-    bottom, right = (max(16, math.ceil(side / 8) * 8) - side for side in maps.shape[-2:])
-    return F.pad(maps, (0, right, 0, bottom), mode="replicate")
-
-
-def _stacked(encoded: list[EncodedReference]) -> EncodedReference:
-    """References of (B, ...) each -> one of (B, R, ...)."""
-    cnn, tokens = (torch.stack([getattr(one.high, name) for one in encoded], dim=1) for name in HighFeatures._fields)
-    image, low, color, source = (torch.stack([getattr(one, name) for one in encoded], dim=1) for name in ("image", "low", "color", "source"))
-    return EncodedReference(image, HighFeatures(cnn, tokens), low, color, source)
+padded = partial(repeat_border, multiple=8, smallest=16)  # (B, C, H, W) -> H and W as the network can halve them
 
 
 def _with_own_colors(ab: Tensor, state: LSTVCState) -> Tensor:

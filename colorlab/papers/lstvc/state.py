@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from colorlab.modules.references import Reference
 
-from .cnn_transformer import HighFeatures
+from colorlab.papers.lstvc.cnn_transformer import HighFeatures
 
 
 class EncodedReference(NamedTuple):
@@ -18,20 +19,15 @@ class EncodedReference(NamedTuple):
     image: Tensor       # (B, 3, H, W) Lab
     high: HighFeatures  # cnn (B, 512, H/8, W/8) and tokens (B, 384, H/8, W/8)
     low: Tensor         # (B, 256, H/4, W/4) R_low
-    color: Tensor       # (B, 2 or 18, H/4, W/4) what the warp carries over: ab / 128, and more where the output asks for it
+    color: Tensor       # (B, 2 or more, H/4, W/4) what the warp carries over: ab / 128, and what else the output asks for
     source: Tensor      # (B, 512, H/8, W/8) what it brings to the middle of the colorization subnet
 
 
-class Colored(NamedTuple):
-    """The last frame of a block, where the next one is to look at it as at a reference."""
-
-    lab: Tensor         # (B, 3, H, W), without gradient
-    color: Tensor       # (B, 18, H/4, W/4) what the warp carries over of it
-    high: HighFeatures  # and `low`: its features as it was seen when it was coloured, at the padded size
-    low: Tensor
-
-    def detach(self) -> Colored:
-        return Colored(self.lab.detach(), self.color.detach(), HighFeatures(*(part.detach() for part in self.high)), self.low.detach())
+def stacked(encoded: list[EncodedReference]) -> EncodedReference:
+    """References of (B, ...) each -> one of (B, R, ...)."""
+    cnn, tokens = (torch.stack([getattr(one.high, name) for one in encoded], dim=1) for name in HighFeatures._fields)
+    image, low, color, source = (torch.stack([getattr(one, name) for one in encoded], dim=1) for name in ("image", "low", "color", "source"))
+    return EncodedReference(image, HighFeatures(cnn, tokens), low, color, source)
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,6 @@ class LSTVCState:
     linkage: Tensor | None = None                        # (B, M, 384) i_t of Eq. 7; None before the first block
     grid: tuple[int, int] | None = None                  # (h, w) of the cells that the linkage's tokens stood for at first
     preceding: Tensor | None = None                      # (B, 2, H, W) ab of the frame before, where the variant uses it
-    last: Colored | None = None                          # the frame before, where it stands beside the references
     size: tuple[int, int] | None = None                  # (H, W) of the film, once a step has seen it
     encoded: tuple[EncodedReference | None, ...] = ()    # one per reference, None until a block needs it
 
@@ -65,5 +60,5 @@ class LSTVCState:
 
     def detach(self) -> LSTVCState:
         """The same state without the graph behind it, for training a block at a time; references are then encoded anew."""
-        linkage, preceding, last = (None if x is None else x.detach() for x in (self.linkage, self.preceding, self.last))
-        return replace(self, linkage=linkage, preceding=preceding, last=last, encoded=(None,) * len(self.references))
+        linkage, preceding = (None if x is None else x.detach() for x in (self.linkage, self.preceding))
+        return replace(self, linkage=linkage, preceding=preceding, encoded=(None,) * len(self.references))

@@ -1,5 +1,5 @@
 """TCAVC: temporal consistent automatic video colorization via semantic correspondence."""
 
-from .model import TCAVC, TCAVCConfig
+from colorlab.papers.tcavc.model import TCAVC, TCAVCConfig
 
 __all__ = ["TCAVC", "TCAVCConfig"]

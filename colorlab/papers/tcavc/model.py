@@ -23,10 +23,6 @@ the reference of an exemplar-based network (stage 2), so that frames far apart s
 - The released pipeline writes the reference to an 8-bit PNG and reads it back; so does `paint`, unless `eight_bit_reference=False`.
 - The released script paints at 216 x 384 and joins with the L of 480 x 848. Here stage 1 sees the first frame at the size that `step` is
   given; `reference.paint_at` does what the script does.
-- The course's stage 1 is a way up from frozen ImageNet features (`colorizer="imagenet"`, `PretrainedColorizer`), in the paper's subnet's place.
-- `vividness` multiplies the ab that stage 1 paints; the paper's is 1. Unsure, a network paints between the possible colours, and the course's,
-  which has seen 1,400 photographs, is unsure of most: on validation clips its pictures have half the truth's colourfulness, and with 1.7
-  about nine tenths of it, for 1.5 dB of PSNR.
 - The text's "group convolutions" are the three strided depthwise ones.
 """
 
@@ -39,18 +35,13 @@ from torch import Tensor, nn
 
 from colorlab.color import join_lab
 from colorlab.files.errors import InputError
-from colorlab.modules.choosing import choose
 from colorlab.modules.frames import as_clip
 from colorlab.modules.references import References, parse_references
+from colorlab.modules.sources import Source
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig
 from colorlab.papers.lstvc.state import LSTVCState
 
-from .reference import Painter, PretrainedColorizer, ReferenceColorizer, through_8_bits
-
-
-# Stage 1: the paper's network, or the course's, which stands on frozen features of ImageNet's or (for an ablation) of random weights.
-COLORIZERS = {"subnet": lambda config: ReferenceColorizer(config.color_width), "imagenet": lambda config: PretrainedColorizer(),
-              "random": lambda config: PretrainedColorizer(pretrained=False)}
+from colorlab.papers.tcavc.reference import Painter, ReferenceColorizer, through_8_bits
 
 
 @dataclass(frozen=True)
@@ -62,18 +53,12 @@ class TCAVCConfig:
     semantic_correspondence: bool = True   # False: each frame coloured by stage 1, on its own
     eight_bit_reference: bool = True       # the reference passes through 8-bit RGB, as through the released script's PNG
     preceding_frame: bool = False          # what Eq. 4 says, and the released code does not
-    vividness: float = 1.0                 # of what stage 1 paints: its ab times this
     color_width: int = 64                  # of stage 1's first layers; eight times as many in its middle
-    colorizer: str = "subnet"              # stage 1, one of COLORIZERS
     stage2: LSTVCConfig = field(default_factory=LSTVCConfig)  # its block_size, temperature, preceding_frame are taken from above
 
     @classmethod
     def paper(cls) -> TCAVCConfig:
         return cls()
-
-    @classmethod
-    def course(cls) -> TCAVCConfig:
-        return cls(vividness=1.7, colorizer="imagenet", stage2=LSTVCConfig.course())
 
     @classmethod
     def tiny(cls) -> TCAVCConfig:
@@ -91,17 +76,27 @@ class TCAVCState:
 class TCAVC(nn.Module):
     """Colour a film by itself: its first frame from lightness, the rest by correspondence with that."""
 
+    method = "tcavc"
+    stage2 = LSTVC  # the network of stage 2, built from a config
+
     def __init__(self, config: TCAVCConfig = TCAVCConfig(), painter: Painter | None = None):
         """painter: what makes the reference in stage 1's place: L (B, 1, H, W) -> Lab (B, 3, H, W)."""
         super().__init__()
         self.config = config
         self.painter = painter
-        self.reference = choose(COLORIZERS, "colorizer", config.colorizer)(config)
-        self.propagation = LSTVC(_stage2(config)) if config.semantic_correspondence else None
+        self.reference = self.build_reference()
+        self.propagation = self.stage2(_stage2(config)) if config.semantic_correspondence else None
+
+    def build_reference(self) -> nn.Module:
+        return ReferenceColorizer(self.config.color_width)
 
     @property
     def frames_per_step(self) -> int:
         return self.config.block_size
+
+    @property
+    def matches(self) -> bool:
+        return self.propagation is not None
 
     def start(self, references: References = None) -> TCAVCState:
         """None: the first frame seen is painted and becomes the reference. Or references, as for lstvc: then stage 1 has no work."""
@@ -136,7 +131,7 @@ class TCAVC(nn.Module):
 
     def stage1(self, l: Tensor) -> Tensor:
         """The first stage's own colours: l (B, 1, H, W) -> ab (B, 2, H, W)."""
-        return self.config.vividness * self.reference.paint(l)
+        return self.reference.paint(l)
 
     @torch.no_grad()
     def paint(self, l: Tensor) -> Tensor:
@@ -147,14 +142,14 @@ class TCAVC(nn.Module):
             raise InputError(f"the painter returned {got}: it must return Lab {(len(l), 3, *l.shape[-2:])}, as large as the frame")
         return through_8_bits(painted) if self.config.eight_bit_reference else painted
 
-    def attention(self, l: Tensor, state: TCAVCState, at: tuple[int, int]) -> dict[str, Tensor]:
+    def attention(self, l: Tensor, state: TCAVCState, at: tuple[int, int]) -> dict[Source, Tensor]:
         """As `LSTVC.attention`; l: (1, 1, H, W). Without correspondence all colour comes from the pixel's own surroundings, and the one
         map "this frame" points there."""
         clip, _ = as_clip(l)
         if self.propagation is None:
             own = clip.new_zeros(clip.shape[-2:])
             own[at] = 1
-            return {"this frame": own}
+            return {Source("this frame", "itself"): own}
         return self.propagation.attention(l, self.with_reference(clip, state).propagated, at)
 
     def load_backbones(self) -> None:

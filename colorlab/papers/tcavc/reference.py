@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from colorlab.color import frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab
 from colorlab.files.errors import InputError
 from colorlab.modules.color_subnet import MiddleStage, WayDown, WayUp
-from colorlab.modules.pretrained import PretrainedFeatures, unit
+from colorlab.modules.padding import repeat_border
 
 Painter = Callable[[Tensor], Tensor]
 
@@ -46,58 +46,13 @@ class ReferenceColorizer(nn.Module):
 
     def paint(self, l: Tensor) -> Tensor:
         """l: (B, 1, H, W), L in [0, 100], any H and W -> ab (B, 2, H, W)."""
-        from colorlab.papers.lstvc.model import pad
         H, W = l.shape[-2:]
-        l = pad(l)
+        l = repeat_border(l, multiple=8, smallest=16)
         priors, previous = l.new_full((len(l), PRIORS, *l.shape[-2:]), 0.5), l.new_zeros(len(l), PREVIOUS, *l.shape[-2:])
         return self(torch.cat((priors, previous, l - 50), dim=1))[..., :H, :W]
 
 
-class PretrainedColorizer(nn.Module):
-    """The course's: what a frozen ImageNet network sees in the picture, at strides 32 to 2, and a way up to colour at full size.
-
-    It stands in `ReferenceColorizer`'s place. A small network that is trained from nothing on some hundred pictures learns a palette; what things are,
-    and so which colour they have, this one is told.
-    """
-
-    def __init__(self, widths: tuple[int, ...] = (128, 96, 64, 48, 32, 16), pretrained: bool = True):
-        """widths: of the maps at strides 32, 16, 8, 4, 2 and 1."""
-        super().__init__()
-        self.frozen = PretrainedFeatures(pretrained=pretrained)
-        *finer, coarsest = self.frozen.channels
-        self.coarsest, self.whole = nn.Conv2d(coarsest, widths[0], 1), nn.Linear(coarsest, widths[0])
-        self.up = nn.ModuleList(Joined(inputs, skip, outputs) for inputs, skip, outputs in zip(widths, (*finer[::-1], 1), widths[1:]))
-        self.to_ab = nn.Conv2d(widths[-1], 2, 1)
-        nn.init.zeros_(self.to_ab.weight), nn.init.zeros_(self.to_ab.bias)
-
-    def forward(self, l: Tensor) -> Tensor:
-        """l: (B, 1, H, W), L in [0, 100], H and W multiples of 32 -> ab (B, 2, H, W) in ±128."""
-        *finer, coarsest = (unit(map).to(l) for map in self.frozen.of_lightness(l))
-        x = self.coarsest(coarsest) + self.whole(coarsest.mean((-2, -1)))[..., None, None]
-        for up, skip in zip(self.up, (*finer[::-1], l / 50 - 1)):
-            x = up(x, skip)
-        return 128 * self.to_ab(x).tanh()
-
-    def paint(self, l: Tensor) -> Tensor:
-        """l: (B, 1, H, W), L in [0, 100], any H and W -> ab (B, 2, H, W)."""
-        H, W = l.shape[-2:]
-        return self(F.pad(l, (0, -W % 32, 0, -H % 32), mode="replicate" if max(-W % 32, -H % 32) else "constant"))[..., :H, :W]
-
-
-class Joined(nn.Module):
-    """Twice the size, what is seen there beside it, two convolutions."""
-
-    def __init__(self, inputs: int, skip: int, outputs: int):
-        super().__init__()
-        self.conv1, self.norm1 = nn.Conv2d(inputs + skip, outputs, 3, padding=1), nn.GroupNorm(8, outputs)
-        self.conv2, self.norm2 = nn.Conv2d(outputs, outputs, 3, padding=1), nn.GroupNorm(8, outputs)
-
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = torch.cat((F.interpolate(x, skip.shape[-2:], mode="bilinear"), skip), dim=1)
-        return F.relu(self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x))))))
-
-
-def paint_at(colorizer: ReferenceColorizer | PretrainedColorizer, l: Tensor, size: tuple[int, int]) -> Tensor:
+def paint_at(colorizer: nn.Module, l: Tensor, size: tuple[int, int]) -> Tensor:
     """Colour l (B, 1, H, W) at a smaller size (h, w) and join it with the full L: Lab (B, 3, H, W), as the released script does.
 
     There: 216 x 384 for pictures of 480 x 848; bilinear both ways, without smoothing.

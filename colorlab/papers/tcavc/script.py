@@ -21,7 +21,7 @@ from colorlab.color import frames_to_rgb, join_lab, lab_to_rgb, rgb_to_lab
 from colorlab.files.errors import InputError
 from colorlab.papers.lstvc import LSTVC
 
-from .reference import ReferenceColorizer, paint_at
+from colorlab.papers.tcavc.reference import ReferenceColorizer, paint_at
 
 FULL, SMALL = (480, 848), (216, 384)  # of the pictures, and of what the networks see
 

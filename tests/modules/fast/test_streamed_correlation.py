@@ -3,13 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from colorlab.modules.fast.streamed_correlation import best_match, match
-
-
-def plain(query, key, value, temperature):
-    """Eq. 1 to 3 of LSTVC, with the whole matrix in memory."""
-    correlation = query @ key.mT
-    return (correlation / temperature).softmax(-1) @ value, correlation.amax(-1)
+from colorlab.modules.fast.streamed_correlation import best_match, match, match_as_written
 
 
 def example(dtype=torch.float64, queries=23, keys=17):
@@ -21,7 +15,7 @@ def example(dtype=torch.float64, queries=23, keys=17):
 @pytest.mark.parametrize("pairs", [1, 40, 10_000])  # one row at a time, several strips of which the last is short, all at once
 def test_streamed_is_plain(pairs):
     query, key, value = example()
-    for streamed, expected in zip(match(query, key, value, 0.01, pairs), plain(query, key, value, 0.01)):
+    for streamed, expected in zip(match(query, key, value, 0.01, pairs), match_as_written(query, key, value, 0.01)):
         assert_close(streamed, expected, atol=1e-12, rtol=0)
 
 
@@ -30,7 +24,7 @@ def test_gradients_are_those_of_the_plain_formula(temperature):
     inputs = [x.requires_grad_() for x in example()]
     upstream = [torch.randn(2, 23, 3, dtype=torch.float64), torch.randn(2, 23, dtype=torch.float64)]
     streamed = torch.autograd.grad(match(*inputs, temperature, pairs=40), inputs, upstream)
-    expected = torch.autograd.grad(plain(*inputs, temperature), inputs, upstream)
+    expected = torch.autograd.grad(match_as_written(*inputs, temperature), inputs, upstream)
     for got, wanted in zip(streamed, expected):
         assert_close(got, wanted, atol=1e-10, rtol=1e-10)
 
@@ -43,7 +37,7 @@ def test_gradients_are_those_of_finite_differences():
 def test_nearest_neighbour_is_the_limit_of_small_temperatures():
     query, key, value = example()
     nearest, similarity = match(query, key, value, 1e-10, pairs=40)
-    assert_close(nearest, plain(query, key, value, 1e-4)[0], atol=1e-12, rtol=0)
+    assert_close(nearest, match_as_written(query, key, value, 1e-4)[0], atol=1e-12, rtol=0)
     assert_close(nearest, value.gather(1, best_match(query, key)[..., None].expand(-1, -1, 3)))
     assert_close(similarity, (query @ key.mT).amax(-1))
 
@@ -60,7 +54,7 @@ def test_half_precision_is_computed_in_float32():
     query, key, value = (x.bfloat16() for x in example(torch.float32))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed, similarity = match(query, key, value, 0.01)
-    expected = plain(query.float(), key.float(), value.float(), 0.01)
+    expected = match_as_written(query.float(), key.float(), value.float(), 0.01)
     assert mixed.dtype == torch.float32
     assert_close(mixed, expected[0], atol=1e-4, rtol=0)
     assert_close(similarity, expected[1], atol=1e-6, rtol=0)

@@ -8,7 +8,7 @@ from skimage import data
 from torch.nn import functional as F
 
 from colorlab.color import frames_to_rgb, join_lab, lab_to_rgb, rgb_to_lab, split_lab
-from colorlab.papers.cavc import CAVC, CAVCConfig
+from colorlab.methods.course.cavc import CourseCAVC, CourseCAVCConfig
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def clips():
 def trained(clips):
     """The course network after a short while on the clips' first two frames, each clip with its first frame as reference."""
     torch.manual_seed(0)
-    model = CAVC(replace(CAVCConfig.course(), lay_channels=0)).train()  # as the paper has it: by tokens and histogram alone
+    model = CourseCAVC(replace(CourseCAVCConfig.course(), lay_channels=0)).train()  # as the paper has it: by tokens and histogram alone
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     l = clips[:1, :2, :1].expand(4, -1, -1, -1, -1)  # the very same grey
     for _ in range(45):

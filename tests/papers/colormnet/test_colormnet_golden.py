@@ -112,7 +112,7 @@ def test_local_attention(network, golden):
     with torch.inference_mode():
         read = network.local_attention(query, key, value)
         weights = network.local_attention.weights(query, key)
-    close(read.value.flatten(1, 2)[:, ::8], golden["local/out"])
+    close(read.flatten(1, 2)[:, ::8], golden["local/out"])
     close(weights[0].flatten(1), golden["local/weights"])
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
 from colorlab.papers.colormnet import readout
-from colorlab.papers.colormnet.memory import Memory, MemoryConfig, seen
-from colorlab.papers.colormnet.readout import read_all, read_top, similarity
+from colorlab.papers.colormnet.memory import Memory, MemoryConfig, join, prototypes, seen
+from colorlab.papers.colormnet.readout import read_all, read_top, similarity, similarity_as_written
 
 SMALL = MemoryConfig(top_k=3, max_mid_frames=4, min_mid_frames=2, prototypes=5, max_long=12)
 
@@ -34,8 +36,10 @@ def remembered(frames: int, config: MemoryConfig = SMALL, reads: bool = True) ->
 
 def test_similarity_is_the_weighted_squared_distance():
     key, shrinkage, query, selection = random(9, 4), random(9, seed=1) ** 2 + 1, random(5, 4, seed=2), random(5, 4, seed=3).sigmoid()
-    distance = (selection[:, None] * (key - query[:, None]) ** 2).sum(-1)
-    assert_close(similarity(key, shrinkage, query, selection), -shrinkage / 4**0.5 * distance)
+    plain = similarity_as_written(key, shrinkage, query, selection)
+    assert_close(similarity(key, shrinkage, query, selection), plain)
+    distance = sum(selection[2, c] * (key[5, c] - query[2, c]) ** 2 for c in range(4))
+    assert_close(plain[2, 5], -shrinkage[5] / 2 * distance)  # 2: the root of the channels
 
 
 @pytest.mark.parametrize(("M", "k"), [(5, 30), (40, 30), (500, 30), (1003, 7), (4096, 1)])
@@ -76,12 +80,45 @@ def test_reading_leaves_the_old_memory_as_it_was():
     assert torch.equal(old.entries.use, use) and not torch.equal(new.entries.use, use)
 
 
+def per_reading(memory: Memory) -> Tensor:
+    """(M,) what was read from each entry, divided by how many readings there were since it came: from the memory's own counts."""
+    return memory.entries.use / memory.entries.life
+
+
+def test_usage_is_what_was_read_of_an_entry_per_reading_since_it_came():
+    """Every reading is made by hand: a softmax over the best three, each entry's share summed over the asking pixels."""
+    memory, received, readings = Memory(replace(SMALL, max_mid_frames=9)), {}, {}
+    for t in range(4):
+        memory = memory.write(frame(t), keep=t == 0)
+        for index in range(6 * t, 6 * t + 6):
+            received[index], readings[index] = 0.0, 0
+        for number in range(t + 1):  # more and more readings between the frames
+            query, selection = random(7, 4, seed=10 * t + number), random(7, 4, seed=10 * t + number + 500).sigmoid()
+            scores = similarity_as_written(memory.entries.key, memory.entries.shrinkage, query, selection)
+            for row in scores:
+                best = row.argsort(descending=True)[:3].tolist()
+                for index, share in zip(best, row[best].softmax(0).tolist()):
+                    received[index] += share
+            readings = {index: count + 1 for index, count in readings.items()}
+            _, memory = memory.read(query, selection)
+    expected = torch.tensor([received[index] / readings[index] for index in sorted(received)])
+    assert_close(memory.entries.usage, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_an_old_entry_that_was_read_more_often_in_all_yields_to_a_young_one_that_is_read_more_often_now():
+    old, young = frame(1, 1), frame(2, 1)
+    old, young = old._replace(use=torch.tensor([6.0]), life=torch.tensor([60.0])), young._replace(use=torch.tensor([2.0]), life=torch.tensor([4.0]))
+    assert torch.equal(prototypes(join(old, young), 1).frame, torch.tensor([2]))
+    memory = Memory(replace(SMALL, prototypes=1, max_long=2), join(old, young), long=2)
+    assert torch.equal(memory.without_the_least_used().frame, torch.tensor([2]))
+
+
 def test_the_most_used_of_the_frames_that_leave_survive():
     before = remembered(3)
     third = frame(3)
     after = before.write(third)  # the fourth frame: the second and third leave, the exemplar stays
     candidates = before.entries.at(slice(6, 18))
-    best = candidates.usage.topk(5).indices
+    best = per_reading(before)[6:18].topk(5).indices
     assert after.long == 5 and after.recent == (6,)
     assert_close(after.entries.key[:5], candidates.key[best])
     assert torch.equal(after.entries.frame[:5], candidates.frame[best])
@@ -92,7 +129,7 @@ def test_prototypes_mix_values_as_their_key_would_read_them():
     before = remembered(3)
     after = before.write(frame(3))
     candidates = before.entries.at(slice(6, 18))
-    best = candidates.at(candidates.usage.topk(5).indices)
+    best = candidates.at(per_reading(before)[6:18].topk(5).indices)
     expected = read_all(candidates.key, candidates.shrinkage, candidates.value, best.key, best.selection).value
     assert_close(after.entries.value[:5], expected)
 
@@ -115,7 +152,6 @@ def test_without_long_term_memory_everything_is_kept():
 @pytest.mark.parametrize("changes", [{"min_mid_frames": 1}, {"prototypes": 500, "max_long": 1000}, {"prototypes": 12},
                                      {"top_k": 1000}, {"max_mid_frames": 2, "min_mid_frames": 2}])
 def test_settings_that_break_the_authors_code(changes):
-    from dataclasses import replace
     memory = remembered(14, replace(SMALL, **changes))
     reading, _ = memory.read(random(7, 4), torch.ones(7, 4))
     assert reading.value.isfinite().all() and torch.equal(memory.entries.frame[memory.long:memory.long + 6], torch.zeros(6).long())

@@ -11,8 +11,8 @@ from torch.testing import assert_close
 
 import colorlab
 from colorlab.color import lab_to_rgb
+from colorlab.files.checkpoints import rename
 from colorlab.files.errors import InputError
-from colorlab.methods.weights import rename
 from colorlab.papers.lstvc import LSTVCConfig
 from colorlab.papers.lstvc.attention import sine_position
 from colorlab.papers.lstvc.backbone import Taps

@@ -10,7 +10,7 @@ from golden.bupt import released_shapes, released_tcavc
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from colorlab.methods.weights import rename
+from colorlab.files.checkpoints import rename
 from colorlab.papers.lstvc import LSTVCConfig
 from colorlab.papers.tcavc.released import STAGE1
 from colorlab.papers.tcavc.script import color_film, cover_and_crop, paint_first

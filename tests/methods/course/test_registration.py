@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 
+from colorlab.methods.course.registration import LONGEST, ROUNDS, bring, places
 from colorlab.modules.flow.warping import pixel_grid
-from colorlab.modules.registration import LONGEST, ROUNDS, bring, places
 
 
 def scene(dx: float = 0.0, dy: float = 0.0, H: int = 48, W: int = 64) -> Tensor:

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from colorlab.modules.color_lines import draw_lines, fit_lines, numbers
+from colorlab.methods.course.color_lines import draw_lines, fit_lines, numbers
 
 
 def noise(*shape):

@@ -1,7 +1,5 @@
 """Colours laid by likeness and place: they follow what moves, and the start of a course network is nothing else."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from skimage import data
@@ -10,9 +8,10 @@ from torch.testing import assert_close
 
 import colorlab
 from colorlab.color import frames_to_rgb, join_lab, rgb_to_lab, split_lab
+from colorlab.methods.course.cavc import scaled
+from colorlab.methods.course.laying import AB, Laying
 from colorlab.papers.cavc import CAVC, CAVCConfig
-from colorlab.papers.cavc.laying import AB, Laying
-from colorlab.papers.cavc.state import as_channels, scaled
+from colorlab.papers.cavc.state import as_channels
 
 
 def laying() -> Laying:
@@ -45,9 +44,13 @@ def test_a_network_that_has_learned_nothing_shows_the_colours_as_they_were_laid(
 
 
 def test_the_paper_lays_nothing():
-    model = CAVC(replace(CAVCConfig.tiny()))
-    assert model.laying is None and not any("laying" in name for name in model.state_dict())
-    assert model.start(torch.zeros(1, 3, 8, 8)).pictures == ()
+    model = CAVC(CAVCConfig.tiny())
+    assert not any("laying" in name for name in model.state_dict())
+    assert not hasattr(model.start(torch.zeros(1, 3, 8, 8)), "pictures")
+
+
+def test_the_course_network_is_small():
+    assert sum(parameter.numel() for parameter in colorlab.load("cavc", "course").parameters()) < 5e6
 
 
 def test_the_frozen_features_are_no_part_of_a_checkpoint():

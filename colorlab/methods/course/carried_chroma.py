@@ -1,29 +1,30 @@
-"""Chroma carried over as it is, beside the learned values (ours, not the paper's; see Departures in model.py).
+"""Chroma carried over as it is, beside ColorMNet's learned values.
 
 A small network that must first learn to say "this colour, here" from a few clips spends its training on that. So the course
-preset stores each cell's colour, as lines in lightness (`modules.color_lines`), with its value: what is read from memory and nearby
+preset stores each cell's colour, as lines in lightness (`methods.course.color_lines`), with its value: what is read from memory and nearby
 is already a colour, and the decoder, whose last layer starts at zero, learns to correct it. The lightness of the place comes along too:
 where it is not the lightness that the frame has there, the wrong place was read. And so may the place in the exemplar where the colour
-came from, however many frames ago: made exact again in every frame (`modules.registration`), it says where the exemplar itself can be read.
+came from, however many frames ago: made exact again in every frame (`registration`), it says where the exemplar itself can be read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.modules import color_lines
-from colorlab.modules.color_lines import draw_lines, fit_lines
-from colorlab.modules.registration import Brought, bring
+from colorlab.methods.course import color_lines
+from colorlab.methods.course.color_lines import draw_lines, fit_lines
+from colorlab.methods.course.registration import Brought, bring
 
-from .blocks import ChannelNorm
-from .state import AB_SCALE
+from colorlab.papers.colormnet.blocks import ChannelNorm
+from colorlab.papers.colormnet.state import AB_SCALE
 
 LIGHTNESS = 4  # numbers that say how light a cell is: its four quarters
-PLACE = 3      # for each exemplar: 1, x and y in cells, as `modules.registration.places`; all 0 where none in it is known
+PLACE = 3      # for each exemplar: 1, x and y in cells, as `registration.places`; all 0 where none in it is known
 
 
 def numbers(stride: int) -> int:
@@ -31,9 +32,23 @@ def numbers(stride: int) -> int:
     return color_lines.numbers(stride) + LIGHTNESS
 
 
+class Carried(NamedTuple):
+    """What is remembered of a cell beside its value."""
+
+    lines: Tensor      # (B, 16, h, w) its colour as lines in lightness
+    lightness: Tensor  # (B, 4, h, w) how light its four quarters are
+    places: Tensor     # (B, 3 R, h, w) where in each of R exemplars its colour came from; R = 0 where that is not carried
+
+    def packed(self) -> Tensor:
+        """One tensor: memory and local attention mix everything by the same weights, in one product."""
+        return torch.cat(self, dim=1)
+
+
 class CarriedChroma(nn.Module):
+    """The gate between memory and neighbourhood, and the way from what was carried to chroma at full size."""
+
     def __init__(self, value: int, stride: int, register: int | None = None):
-        """register: steps of `modules.registration.bring`; None: colour is drawn from the lines alone, and no places are carried."""
+        """register: steps of `registration.bring`; None: colour is drawn from the lines alone, and no places are carried."""
         super().__init__()
         self.stride, self.register = stride, register
         self.norm = ChannelNorm(4 * value)
@@ -41,23 +56,22 @@ class CarriedChroma(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
-    def share(self, far: Tensor, near: Tensor, far_carried: Tensor, near_carried: Tensor, l: Tensor) -> Tensor:
+    def share(self, far: Tensor, near: Tensor, far_carried: Carried, near_carried: Carried, l: Tensor) -> Tensor:
         """How much of the colour comes from nearby, (B, 1, h, w) in (0, 1); starts at 1/2.
 
-        far, near: (B, 2, Cv, h, w) what was read from memory and nearby; *_carried: (B, numbers, h, w); l: (B, 1, H, W) in [-1, 1].
+        far, near: (B, 2, Cv, h, w) what was read from memory and nearby; l: (B, 1, H, W) in [-1, 1].
         """
         here = self.lightness(l)
-        wrong = [(self.split(carried)[1] - here).abs() for carried in (far_carried, near_carried)]
+        wrong = [(carried.lightness - here).abs() for carried in (far_carried, near_carried)]
         values = self.norm(torch.cat((far.flatten(1, 2), near.flatten(1, 2)), dim=1))
         return self.gate(torch.cat((values, *wrong), dim=1).to(values.dtype)).sigmoid()
 
-    def split(self, carried: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Lines, lightness and places."""
+    def unpacked(self, packed: Tensor) -> Carried:
         lines = color_lines.numbers(self.stride)
-        return carried.split((lines, LIGHTNESS, carried.shape[1] - lines - LIGHTNESS), dim=1)
+        return Carried(*packed.split((lines, LIGHTNESS, packed.shape[1] - lines - LIGHTNESS), dim=1))
 
-    def fit(self, l: Tensor, chroma: Tensor, place: Tensor, read: Tensor | None = None) -> Tensor:
-        """What is stored: l (B, 1, H, W) in [-1, 1], chroma (B, 2, H, W) and place (B, 3 R, h, w) -> (B, numbers + 3 R, h, w).
+    def fit(self, l: Tensor, chroma: Tensor, place: Tensor, read: Carried | None = None) -> Carried:
+        """What is stored of a frame: l (B, 1, H, W) in [-1, 1], chroma (B, 2, H, W) and place (B, 3 R, h, w).
 
         read: what the chroma was drawn from, where it was: its lines are handed on, and only what was added is fitted. Lines fitted to drawn
         lines would blur with every frame.
@@ -66,28 +80,26 @@ class CarriedChroma(nn.Module):
         if read is None:
             lines = fit_lines(l, chroma, self.stride)
         else:
-            lines = self.split(read)[0].float()
+            lines = read.lines.float()
             lines = lines + fit_lines(l, chroma - draw_lines(lines, l, self.stride), self.stride)
-        return torch.cat((lines, self.lightness(l), place), dim=1)
+        return Carried(lines, self.lightness(l), place)
 
     def lightness(self, l: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, 4, h, w), means over each cell's quarters."""
         return F.pixel_unshuffle(F.avg_pool2d(l.float(), self.stride // 2), 2)
 
-    def forward(self, l: Tensor, read: Tensor, correction: Tensor, exemplars: Sequence[Tensor], nearby: Tensor | None = None,
-                last: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, l: Tensor, read: Carried, correction: Tensor, exemplars: Sequence[Tensor], nearby: Tensor | None = None,
+                last: Tensor | None = None) -> tuple[Tensor, Carried]:
         """Chroma of the frame with lightness l, (B, 2, H, W), and what was read with its places made exact.
 
-        l: (B, 1, H, W) in [-1, 1]; read: (B, numbers + 3 R, h, w), its places in R exemplars; correction: (B, 2, H, W), what the decoder adds to
-        what is drawn of it, but not to colours that are read at exact places; exemplars: those of them that were
-        seen so far, Lab (B, 3, H, W); nearby: (B, 3, h, w), places in the frame remembered last, `last` (B, 3, H, W). The exemplars
+        l: (B, 1, H, W) in [-1, 1]; read: its places are in R exemplars; correction: (B, 2, H, W), what the decoder adds to what is
+        drawn of it, but not to colours that are read at exact places; exemplars: those of them that were seen so far, Lab (B, 3, H, W); nearby: (B, 3, h, w), places in the frame remembered last, `last` (B, 3, H, W). The exemplars
         have the last word: their colours are no copies of copies.
         """
-        lines, lightness, places = self.split(read)
-        chroma = draw_lines(lines.float(), l.float(), self.stride) + correction
+        chroma = draw_lines(read.lines.float(), l.float(), self.stride) + correction
         if self.register is None:
             return chroma, read
-        exact, l = list(places.split(PLACE, dim=1)), 50 * (l + 1)
+        exact, l = list(read.places.split(PLACE, dim=1)), 50 * (l + 1)
         pictures, pointed = list(exemplars), exact[:len(exemplars)]
         if nearby is not None:
             pictures, pointed = [last, *pictures], [nearby, *pointed]
@@ -101,5 +113,5 @@ class CarriedChroma(nn.Module):
         copied = chroma
         for n, one in enumerate(brought):
             chroma = chroma + one.trust * (one.ab / AB_SCALE - copied)                       # trusts add up to 1 at most
-            exact[n] = one.place.to(read.dtype)
-        return chroma, torch.cat((lines, lightness, *exact), dim=1)
+            exact[n] = one.place.to(read.places.dtype)
+        return chroma, read._replace(places=torch.cat(exact, dim=1))

@@ -1,9 +1,9 @@
-"""The reference's colours laid over a frame, by likeness and by place (ours, for the course size; see `model`, Departures).
+"""The reference's colours laid over a frame, by likeness and by place: the course's for CAVC.
 
-`Fusion` lays each token where its patch lies, whatever is there now. Here each cell of 4 x 4 pixels q looks for its like among all cells p of
+CAVC's `Fusion` lays each token where its patch lies, whatever is there now. Here each cell of 4 x 4 pixels q looks for its like among all cells p of
 the reference and takes their colours: softmax over p of s cos(k(p), k(q)) - |p - q|² / 2 reach², where the key k is a projection of frozen
 ImageNet features and of a few learned ones, of lightness alone. s and reach are learned. Colours travel as lines in lightness
-(`modules.color_lines`), so that edges come out where the frame has them.
+(`color_lines`), so that edges come out where the frame has them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from colorlab.modules.color_lines import draw_lines, fit_lines
+from colorlab.methods.course.color_lines import draw_lines, fit_lines
 from colorlab.modules.fast.streamed_correlation import match
 from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps, unit
 

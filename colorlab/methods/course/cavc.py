@@ -1,0 +1,132 @@
+"""CAVC at the course's size: what stands in the place of some of the paper's stages, and why.
+
+| stage of `papers.cavc` | here |
+|---|---|
+| color_features, ViT-B/32 | EfficientNet-Lite0's map of stride 32 of a picture of 224 x 224, which has the same 49 patches |
+| SCA_features | beside them the reference's colours, laid over the frame by likeness and place (`laying`) |
+| output | a correction of the colours that were laid |
+
+A network that has seen fifty films cannot paint a palette from tokens. So painting starts from the colours that were laid, and what is
+learned is where they are wrong. That is a search, which the paper's method is not: `lay_channels=0` is the paper's way at the course's
+size. The mean colours of each patch stand beside its features, as a small network hears them sooner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from colorlab.color import join_lab, lab_to_rgb, split_lab
+from colorlab.methods.course.backbones import EXTRACTORS
+from colorlab.methods.course.laying import AB, Laying
+from colorlab.modules.references import References, parse_references
+from colorlab.modules.resizing import resized
+from colorlab.modules.sources import Source
+from colorlab.papers.cavc.explain import spread, unpadded
+from colorlab.papers.cavc.model import CAVC, CAVCConfig
+from colorlab.papers.cavc.state import State, as_channels, blend
+
+LAID = 4       # channels of what is laid: lightness, ab, and how alike
+TRUSTED = 5.0  # the sigmoid of it is how far laid colours are trusted before training
+
+
+@dataclass(frozen=True)
+class CourseCAVCConfig(CAVCConfig):
+    """The paper's fields, and what is ours."""
+
+    extractor: str = "imagenet"     # one of `backbones.EXTRACTORS`
+    lay_channels: int = field(default=64, metadata={"least": 0})  # of the keys by which a cell's colour is looked for; 0: nothing is laid
+
+    @classmethod
+    def course(cls) -> CourseCAVCConfig:
+        """Narrowest where there are most pixels: quick on a laptop."""
+        return cls(sca_width=8, sca_features=16, widths=(16, 48, 96, 128), decoder_widths=(96, 48, 16, 8), color_width=64,
+                   code_width=64, bins=32, dropout=0.0, frames_at_once=4)
+
+
+@dataclass(frozen=True)
+class CourseState(State):
+    pictures: tuple[Tensor, ...] = ()  # R of (B, 3, h, w): the references themselves, L in [-1, 1] and ab / 50
+
+
+class CourseCAVC(CAVC):
+    """The paper's network with a frozen eye and the reference's colours laid over each frame."""
+
+    extractors = EXTRACTORS
+    config: CourseCAVCConfig
+
+    def __init__(self, config: CourseCAVCConfig = CourseCAVCConfig.course()):
+        if config.lay_channels:
+            self.beside, self.outputs = LAID, 4
+        super().__init__(config)
+        self.laying = Laying(config.lay_channels, config.extractor != "random") if config.lay_channels else None
+        if self.laying:
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
+
+    @property
+    def matches(self) -> bool:
+        return self.laying is not None
+
+    def start(self, references: References) -> CourseState:
+        state = super().start(references)
+        pictures = tuple(scaled(reference.image) for reference in parse_references(references)) if self.laying else ()
+        return CourseState(state.frame, state.moments, state.tokens, state.histograms, pictures)
+
+    def paint(self, l: Tensor, state: CourseState) -> Tensor:
+        """(B, T, 1, H, W) -> (B, T, 3, H, W) RGB in [-1, 1]."""
+        if self.laying is None:
+            return super().paint(l, state)
+        B, T = l.shape[:2]
+        laid = self.lay(as_channels(l), state).flatten(0, 1)
+        tokens, histograms = (part.flatten(0, 1) for part in self.guidance(state, B, T))
+        return self.corrected(as_channels(l.flatten(0, 1)), tokens, histograms, laid).unflatten(0, (B, T))
+
+    def lay(self, channels: Tensor, state: State) -> Tensor:
+        """(B, T, C, H, W) -> (B, T, 4, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T frames and mixed as `blend` says,
+        and how alike they are."""
+        H, W = channels.shape[-2:]
+        frames = self.padded(channels[:, :, :1].flatten(0, 1)).unflatten(0, channels.shape[:2])
+        pictures = [resized(picture.to(channels), (H, W)).expand(len(channels), -1, -1, -1) for picture in state.pictures]
+        encoded = [self.laying.encode(self.padded(picture)) for picture in pictures]
+        laid = []
+        for t, frame in enumerate(frames.unbind(1)):
+            shares = blend(state.moments, state.frame + t)
+            laid.append(sum(share * torch.cat(self.laying(frame, reference), dim=1) for share, reference in zip(shares, encoded) if share))
+        return torch.stack(laid, dim=1)[..., :H, :W]
+
+    def corrected(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor) -> Tensor:
+        """`u_colorization` that starts from what was laid, (B, 4, H, W), as far as it trusts that."""
+        H, W = channels.shape[-2:]
+        features = torch.cat((self.sca(self.padded(channels)).features, self.padded(laid)), dim=1)
+        painted = self.painted(features, tokens, histograms)[..., :H, :W]
+        trust = (painted[:, 3:].float() + TRUSTED).sigmoid()
+        start = 2 * lab_to_rgb(join_lab(50 * channels[:, :1] + 50, trust * AB * laid[:, 1:3])) - 1
+        return F.hardtanh(start.to(painted) + painted[:, :3])                # not tanh: a zero correction leaves what was laid unchanged
+
+    @torch.no_grad()
+    def attention(self, l: Tensor, state: CourseState, at: tuple[int, int]) -> dict[Source, Tensor]:
+        """As the paper's; half of what a reference gives is where the laying finds the pixel's colours in it."""
+        maps = super().attention(l, state, at)
+        if self.laying is None:
+            return maps
+        frame, size = self.padded(as_channels(l)), l.shape[-2:]
+        for source, placed in maps.items():
+            if source.kind == "reference":
+                laid = self._laid(frame, state.pictures[source.index], at, size)
+                maps[source] = (placed + placed.sum() * laid) / 2
+        return maps
+
+    def _laid(self, frame: Tensor, picture: Tensor, at: tuple[int, int], size: tuple[int, int]) -> Tensor:
+        """Where pixel `at` of a padded frame finds its colours: (H, W), summing to 1; what falls on the padding counts to the rim."""
+        reference = self.laying.encode(self.padded(resized(picture.to(frame), size)))
+        return unpadded(spread(self.laying.weights(frame, reference, at), *frame.shape[-2:]), *size)
+
+
+def scaled(lab: Tensor) -> Tensor:
+    """Lab (B, 3, h, w) -> L in [-1, 1] as the network's, and ab / 50."""
+    l, ab = split_lab(lab)
+    return torch.cat((as_channels(l), ab / AB), dim=1)

@@ -1,0 +1,92 @@
+"""The course's output for LSTVC: the colour that matching brought over, corrected, where the paper's is painted anew."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorlab.methods.course.color_lines import draw_lines, fit_lines, numbers
+from colorlab.methods.course.registration import bring, places
+from colorlab.papers.lstvc.correspondence import Warp
+from colorlab.papers.lstvc.state import EncodedReference
+
+CELL = 4  # pixels along the side of what is matched
+LINES = numbers(CELL)
+
+
+class Carried(NamedTuple):
+    """What the heads bring over from a cell; channels stand at `dim`."""
+
+    ab: Tensor                    # 2: the mean of its ab / 128
+    lines: Tensor                 # 16: its colour as lines in lightness
+    places: Tensor | None = None  # 3 R: where in each of R references it is (`registration.places`); None where that is not carried
+
+    def packed(self, dim: int) -> Tensor:
+        """One tensor: the heads mix everything by the same weights, in one product."""
+        return torch.cat([part for part in self if part is not None], dim=dim)
+
+    @classmethod
+    def unpacked(cls, packed: Tensor, dim: int) -> Carried:
+        places = packed.shape[dim] - 2 - LINES
+        ab, lines, *rest = packed.split((2, LINES, *[places] * (places > 0)), dim=dim)
+        return cls(ab, lines, *rest)
+
+
+class Corrected(nn.Module):
+    """The warped colour, mean of the heads, as far as the subnet trusts it, and what the subnet adds: a third channel says how far.
+
+    With a zero-initialised last layer the output is the warp, but for 1 %. register: steps that make the matched places exact; colours
+    read there replace the corrected ones as far as lightness agrees and the warp is trusted.
+    """
+
+    outputs = 3
+    trusts = 5.0  # the sigmoid of it is how far a warp is trusted before training
+
+    def __init__(self, register: int | None = None):
+        super().__init__()
+        self.register = register
+
+    def carried(self, l: Tensor, ab: Tensor) -> Tensor:
+        """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: `Carried` without places, (B, 18, H/4, W/4)."""
+        return Carried(F.avg_pool2d(ab, CELL), fit_lines(l, ab, CELL)).packed(1)
+
+    def values(self, references: EncodedReference) -> Tensor:
+        """What of each cell the heads mix: (B, R, V, H/4, W/4), V = 18, and 3 R more with `register`."""
+        if self.register is None:
+            return references.color
+        return Carried.unpacked(references.color, 2)._replace(places=places(references.color)).packed(2)
+
+    def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
+        """painted: (B, T, 3, H, W), the subnet's output; l: (B, T, 1, H, W) in [0, 100]; references: (B, R, 3, H, W), Lab. Returns ab
+        (B, T, 2, H, W) in ±128."""
+        B, T = l.shape[:2]
+        pixels, painted = l.flatten(0, 1), painted.flatten(0, 1).float()
+        trust = (painted[:, 2:] + self.trusts).sigmoid()                             # (B * T, 1, H, W)
+        drawn = draw_lines(self.lines(warp).flatten(0, 1), pixels / 50 - 1, CELL)    # (B * T, 2, H, W)
+        ab = 128 * (trust * drawn + painted[:, :2].tanh())
+        if self.register is not None:
+            ab = ab + trust * self._registered(ab, warp, l, references)
+        return ab.unflatten(0, (B, T))
+
+    def _registered(self, drawn: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
+        """What colours read at exact places add to the drawn ones, (B * T, 2, H, W): every reference for every frame, in one batch."""
+        T, R = l.shape[1], references.shape[1]
+        place = Carried.unpacked(warp.color, 3).places.mean(2)                               # (B, T, 3 R, H/4, W/4), mean of the heads
+        place = place.unflatten(2, (R, -1)).flatten(0, 2)                                    # (B * T * R, 3, H/4, W/4)
+        picture = references.repeat_interleave(T, 0).flatten(0, 1)                           # (B * T * R, 3, H, W)
+        brought = bring(l.flatten(0, 1).repeat_interleave(R, 0), picture, place, self.register)
+        added = brought.trust * (brought.ab - drawn.repeat_interleave(R, 0))
+        return added.unflatten(0, (-1, R)).sum(1)                                            # trusts add up to 1 at most
+
+    def handed_on(self, l: Tensor, ab: Tensor, warp: Warp) -> Tensor:
+        """`carried` of a block's last frame: the lines that were read, and fitted anew only what was added to them."""
+        lines = self.lines(warp)[:, -1]
+        return Carried(F.avg_pool2d(ab, CELL), lines + fit_lines(l, ab - draw_lines(lines, l, CELL), CELL)).packed(1)
+
+    @staticmethod
+    def lines(warp: Warp) -> Tensor:
+        """(B, T, 16, H/4, W/4), mean of the heads."""
+        return Carried.unpacked(warp.color, 3).lines.mean(2)

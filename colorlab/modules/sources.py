@@ -1,0 +1,48 @@
+"""Where a colour comes from: what the maps of `model.attention` are called, and what their names stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from colorlab.modules.references import Reference
+
+Kind = Literal["reference", "frame", "memory", "itself"]
+
+
+class Source(str):
+    """The name of a map, "reference 2" or "neighbours (frame 7)", that also says what it is a map of.
+
+    kind: "reference": one of the references that `start` was given; "frame": a frame of the film that was coloured before;
+        "memory": several frames together, at the places where they were seen; "itself": the frame that is being coloured.
+    index: which reference, by its place in the list that `start` was given.
+    frame: which frame of the film; of a reference, the frame whose colours it gives, None for a picture that is no frame of it.
+    name: with "{frame}" where the frame's number belongs.
+    """
+
+    kind: Kind
+    index: int | None
+    frame: int | None
+
+    def __new__(cls, name: str, kind: Kind, frame: int | None = None, index: int | None = None) -> Source:
+        source = super().__new__(cls, name.format(frame=frame))
+        source.pattern, source.kind, source.frame, source.index = name, kind, frame, index
+        return source
+
+    def detailed(self, detail: str) -> Source:
+        """The same source, seen in one particular way: "reference, vanilla head"."""
+        return Source(f"{self.pattern}, {detail}", self.kind, self.frame, self.index)
+
+    def later(self, frames: int) -> Source:
+        """The same source in a film that began so many frames earlier."""
+        return self if self.frame is None else Source(self.pattern, self.kind, self.frame + frames, self.index)
+
+
+def reference_sources(references: Sequence[Reference]) -> list[Source]:
+    """One source for each reference: "reference", "reference 2" for pictures, "reference (frame 5)" for frames of the film."""
+    sources, pictures = [], 0
+    for index, reference in enumerate(references):
+        pictures += reference.frame is None
+        name = "reference (frame {frame})" if reference.frame is not None else "reference" if pictures == 1 else f"reference {pictures}"
+        sources.append(Source(name, "reference", reference.frame, index))
+    return sources

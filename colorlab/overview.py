@@ -156,7 +156,7 @@ def overview(method: str, model: nn.Module, film: Tensor, references: References
     """
     boxes = present(OVERVIEWS[method], model)
     caught = catch(model, boxes, film, references)
-    display({"image/jpeg": plots.to_jpeg(drawn(method, boxes, caught, film)),
+    display({"image/jpeg": plots.for_page(drawn(method, boxes, caught, film)),
              "text/plain": f"<overview of {method}: {', '.join(box.name for box in boxes)}>"}, raw=True)
 
 

@@ -28,9 +28,9 @@ from colorlab.color import frames_to_rgb, rgb_to_frames, rgb_to_lab
 
 Picture = Tensor | np.ndarray
 
-PAGE = 880    # pixels, the width of a notebook's page, less a margin
+PAGE = 790    # pixels, the width of a notebook's page, less a margin
 TALL = 220    # pixels, the least height of a picture that has not the whole width of the page
-WIDEST = 640  # pixels, the width of a picture that stands alone
+WIDEST = 560  # pixels, the width of a picture that stands alone
 GAP = 8       # pixels between pictures
 INK = (38, 38, 38)
 
@@ -68,16 +68,16 @@ def before_after(before: Picture, after: Picture, names: tuple[str, str] = ("bef
     first, second = (as_array(picture) for picture in (before, after))
     if first.shape[:2] != second.shape[:2]:
         raise ValueError(f"before_after wants two pictures of one size, got {first.shape[:2]} and {second.shape[:2]}")
-    first, second = (_resized(_colored(array, "gray", None), 640) for array in (first, second))
+    first, second = (_resized(_colored(array, "gray", None), 560) for array in (first, second))
     still = sheet(first, second, titles=names)
-    display({"text/html": _compare_html(first, second, names), "image/jpeg": to_jpeg(still), "text/plain": f"<{names[0]} | {names[1]}>"},
+    display({"text/html": _compare_html(first, second, names), "image/jpeg": for_page(still), "text/plain": f"<{names[0]} | {names[1]}>"},
             raw=True)
 
 
 def curves(lines: Mapping[str, Sequence[float]], x: Sequence[float] | None = None, xlabel: str = "", ylabel: str = "",
            title: str = "", log: bool = False) -> None:
     """Named curves in one axis, each with a mark at its points where there are few."""
-    figure, axis = plt.subplots(figsize=(9, 3.4), dpi=96)
+    figure, axis = plt.subplots(figsize=(8.2, 3.1), dpi=96)
     for name, values in lines.items():
         places = range(len(values)) if x is None else x
         axis.plot(places, values, marker="o" if len(values) < 20 else None, markersize=4, label=name)
@@ -94,7 +94,7 @@ def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | Non
     columns = min(columns, len(groups))
     rows = -(-len(groups) // columns)
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
-    figure, axes = plt.subplots(rows, columns, squeeze=False, dpi=96, sharey=True, figsize=(9, (0.32 * len(names) + 0.9) * rows))
+    figure, axes = plt.subplots(rows, columns, squeeze=False, dpi=96, sharey=True, figsize=(8.2, (0.32 * len(names) + 0.9) * rows))
     for axis in axes.flat[len(groups):]:
         axis.axis("off")
     for axis, (title, group) in zip(axes.flat, groups.items()):
@@ -260,6 +260,11 @@ def to_jpeg(picture: Picture) -> bytes:
     return _encoded(picture, "JPEG", quality=88, subsampling=0)
 
 
+def for_page(picture: Picture) -> bytes:
+    """The JPEG that a notebook holds: it has a dozen of them in less than a megabyte, enlarged so that fine colour is not lost."""
+    return _encoded(picture, "JPEG", quality=74, subsampling=2)
+
+
 def _encoded(picture: Picture, format: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.asarray(as_array(picture))).save(buffer, format, optimize=True, **options)
@@ -269,15 +274,18 @@ def _encoded(picture: Picture, format: str, **options: int) -> bytes:
 def display_sheet(page: Picture) -> None:
     """Show a ready drawing as a JPEG: for photographs a fifth of the size of a PNG, so that notebooks stay small."""
     page = np.pad(as_array(page), ((4, 4), (4, 4), (0, 0)), constant_values=255)  # so that letters do not touch a dark page
-    display({"image/jpeg": to_jpeg(page), "text/plain": "<picture>"}, raw=True)
+    display({"image/jpeg": for_page(page), "text/plain": "<picture>"}, raw=True)
 
 
 def _display(figure: plt.Figure) -> None:
     """Show a figure in the notebook and forget it. The output is an image and nothing that changes from run to run."""
     figure.tight_layout(pad=0.3)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")  # labels beyond the edge are kept
+    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")  # no label is cut
     plt.close(figure)
+    few = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)   # a third of the bytes, and it looks the same
+    buffer = io.BytesIO()
+    few.save(buffer, "PNG", optimize=True)
     display({"image/png": buffer.getvalue(), "text/plain": "<picture>"}, raw=True)
 
 
@@ -303,7 +311,7 @@ def _colored(array: np.ndarray, cmap: str, limits: tuple[float, float] | None) -
 
 def _webp(array: np.ndarray) -> str:
     """The picture as an address that holds the picture itself."""
-    return "data:image/webp;base64," + base64.b64encode(_encoded(array, "WEBP", quality=86, method=6)).decode()
+    return "data:image/webp;base64," + base64.b64encode(_encoded(array, "WEBP", quality=82, method=6)).decode()
 
 
 # A slider lies over both pictures, unseen: pointer, finger and arrow keys move it, and it moves the line. No script but its own event,

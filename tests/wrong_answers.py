@@ -85,11 +85,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("return 0", "something must read it"),
         ("return sca_features ** 2", "one input more"),
     ],
-    "04_long_term_dependency.my_query": [
-        ("return (tokens @ state.T / tokens.shape[-1] ** 0.5).softmax(-1) @ state", "Is the block itself added"),
-        ("return tokens + (tokens @ state.T).softmax(-1) @ state", "divided by the root of d"),
-        ("return tokens + (tokens @ state.T / tokens.shape[-1] ** 0.5).softmax(0) @ state", "over the *state* sum to one"),
-        ("return tokens + (tokens @ state / tokens.shape[-1] ** 0.5).softmax(-1) @ state", "stops with RuntimeError"),
+    "04_long_term_dependency.my_store": [
+        ("return (state @ tokens.T / tokens.shape[-1] ** 0.5).softmax(-1) @ tokens", "Is the old state itself kept"),
+        ("return tokens + (tokens @ state.T / tokens.shape[-1] ** 0.5).softmax(-1) @ state", "the state asks the block"),
+        ("return state + (state @ tokens.T).softmax(-1) @ tokens", "divided by the root of d"),
+        ("return state + (state @ tokens.T / tokens.shape[-1] ** 0.5).softmax(0) @ tokens", "the *state* and sums to one"),
+        ("return state + (state @ tokens / tokens.shape[-1] ** 0.5).softmax(-1) @ tokens", "stops with RuntimeError"),
     ],
     "04_long_term_dependency.my_read_with_zero": [
         ("return (tokens @ state.T / tokens.shape[-1] ** 0.5).softmax(-1) @ state", "does a zero key stand among them"),

@@ -81,7 +81,7 @@ class Explorer(widgets.VBox):
         self._look, self._grid, self._stops = look, grid, stops
         self.picture = ClickablePicture(at=list(at))
         self.answer = Tiles()
-        self.note = widgets.HTML()
+        self.note = widgets.HTML().add_class("colorlab-note")
         self.controls = {name: _slider(name, spec) for name, spec in controls.items()}
         left = widgets.VBox([self.picture, *self.controls.values(), self.note], layout=_column("1 1 340px"))
         side = widgets.VBox([self.answer], layout=_column("1.3 1 340px"))
@@ -293,15 +293,18 @@ def _tiles(view: View) -> dict[str, plots.Picture]:
 
 
 def _heat(values: np.ndarray, background: plots.Picture | None) -> np.ndarray:
-    """`plots.heat` twice as large and smooth, of the largest weight in each cell: one pixel alone would not be seen. A ring is
-    around the largest of all."""
+    """What `plots.heat` draws, twice as large, smooth and quicker: the largest weight of each cell, as one pixel alone would not
+    be seen, with a ring around the largest of all."""
     H, W = values.shape
-    cells = page.shrunk(np.asarray(values, dtype=np.float32), (max(1, H // page.CELL), max(1, W // page.CELL)))
-    roots = Image.fromarray(np.sqrt(np.clip(cells, 0, None) / max(float(cells.max()), 1e-12)))
-    smooth = np.asarray(roots.resize((2 * W, 2 * H), Image.Resampling.BILINEAR))
-    behind = None if background is None else _enlarged(plots.as_array(background), 2 * W)
-    y, x = np.unravel_index(int(np.argmax(values)), values.shape)
-    return plots.mark(plots.heat(np.square(smooth), behind), (2 * int(y), 2 * int(x)))
+    h, w = max(1, H // page.CELL), max(1, W // page.CELL)
+    cells = page.shrunk(page.shades(values), (h, w))
+    smooth = np.asarray(Image.fromarray(cells).resize((2 * W, 2 * H), Image.Resampling.BILINEAR))
+    heat = page.glow()[smooth]                                                                       # (2 H, 2 W, 3)
+    if background is not None:
+        behind = _enlarged(page.dimmed(background), 2 * W)[..., None]
+        heat = np.minimum(heat.astype(np.uint16) + behind * (255 - smooth[..., None].astype(np.uint16)) // 255, 255).astype(np.uint8)
+    y, x = np.unravel_index(int(cells.argmax()), cells.shape)
+    return plots.mark(heat, (int((y + 0.5) * 2 * H / h), int((x + 0.5) * 2 * W / w)))
 
 
 def _enlarged(array: np.ndarray, width: int) -> np.ndarray:

@@ -84,7 +84,7 @@ class Gathered:
         return {
             "label": ", ".join(f"{name} {value}" for name, value in setting.items()),
             "pictures": _once([self.picture(view.picture) for view in views]),
-            "sources": [[name, None if picture is None else self.picture(_dimmed(picture), quality=60)] for name, picture in zip(names, behind)],
+            "sources": [[name, None if picture is None else self.picture(dimmed(picture), quality=60)] for name, picture in zip(names, behind)],
             "maps": [[self.map(view.maps[name]) if name in view.maps else None for name in names] for view in views],
             "shares": [[round(100 * view.shares.get(name, 0)) for name in names] for view in views],
             "panels": [[name, _once([self.picture(view.panels[name]) if name in view.panels else None for view in views])]
@@ -103,13 +103,11 @@ class Gathered:
 
     def map(self, values: np.ndarray) -> int:
         """The number of a map among the atlas's tiles."""
-        values = np.asarray(values, dtype=np.float64)
-        shades = np.sqrt(np.clip(values, 0, None) / max(float(values.max()), 1e-12))
-        shades = (np.round(shades * (LEVELS - 1)) * 255 / (LEVELS - 1)).astype(np.uint8)
-        key = shades.shape, shades.tobytes()
+        levels = shades(values)
+        key = levels.shape, levels.tobytes()
         if key not in self._known:
             self._known[key] = len(self.maps)
-            self.maps.append(shades)
+            self.maps.append(levels)
         return self._known[key]
 
     def atlas(self, rows: int) -> dict[str, Any]:
@@ -127,6 +125,13 @@ class Gathered:
         if max(sheet.shape) > WIDEST:
             return self.atlas(rows // 2)
         return {"atlas": data_uri(webp(sheet, lossless=True), "webp"), "tile": shape, "columns": columns}
+
+
+def shades(values: np.ndarray) -> np.ndarray:
+    """A map (H, W) >= 0 as uint8: the square root of its values relative to the largest, in `LEVELS` steps."""
+    values = np.asarray(values, dtype=np.float32)
+    roots = np.sqrt(np.clip(values, 0, None) / max(float(values.max()), 1e-12))
+    return (np.round(roots * (LEVELS - 1)) * 255 / (LEVELS - 1)).astype(np.uint8)
 
 
 def shrunk(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -160,16 +165,22 @@ def _once(values: list) -> list:
     return values[:1] if all(value == values[0] for value in values) else values
 
 
-def _dimmed(picture: plots.Picture) -> np.ndarray:
+def dimmed(picture: plots.Picture) -> np.ndarray:
     """What `plots.heat` puts behind a map: grey, at 45 %."""
     grey = plots.as_array(picture).astype(float)
     return (0.45 * (grey.mean(-1) if grey.ndim == 3 else grey)).round().astype(np.uint8)
 
 
 @cache
+def glow() -> np.ndarray:
+    """The colour of each of 256 shades in `plots.heat`: (256, 3) uint8."""
+    return (255 * colormaps["inferno"](np.linspace(0, 1, 256))[:, :3]).round().astype(np.uint8)
+
+
+@cache
 def _color_map() -> list[list[int]]:
     """The colour map of `plots.heat`, 33 of its colours from black to bright."""
-    return [[round(255 * part) for part in colormaps["inferno"](step / 32)[:3]] for step in range(33)]
+    return glow()[np.linspace(0, 255, 33).round().astype(int)].tolist()
 
 
 def _html(data: Mapping[str, Any], still: np.ndarray, describe: str) -> str:

@@ -6,8 +6,9 @@ STYLE = """
 .colorlab-page .colorlab-both { display: flex; flex-wrap: wrap; gap: 16px; align-items: flex-start; }
 .colorlab-page .colorlab-asked { flex: 1 1 320px; min-width: min(100%, 280px); max-width: 560px; }
 .colorlab-page .colorlab-told { flex: 1.3 1 320px; min-width: min(100%, 280px); display: grid; gap: 12px;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 220px), 1fr)); }
-@media (max-width: 560px) { .colorlab-page .colorlab-told { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); } }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); }
+.colorlab-page .colorlab-many { grid-template-columns: repeat(auto-fit, minmax(min(100%, 200px), 1fr)); }
+@media (max-width: 560px) { .colorlab-page .colorlab-many { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); } }
 .colorlab-page figure { margin: 0; padding: 0; max-width: 480px; }
 .colorlab-page figcaption { margin: 0 0 3px; padding: 0; color: inherit; font-size: 14px; text-align: left; overflow-wrap: anywhere; }
 .colorlab-page canvas, .colorlab-page figure img { display: block; width: 100%; height: auto; margin: 0; border-radius: 2px; background: none; }
@@ -75,6 +76,7 @@ SCRIPT = """
     function rebuild() {
       const now = data.settings[setting];
       told.replaceChildren();
+      told.classList.toggle("colorlab-many", now.sources.length + now.panels.length > 2);
       [canvases, captions, panels] = [[], [], []];
       for (const [name] of now.sources) {
         const figure = make("figure", "", told), caption = make("figcaption", "", figure), canvas = make("canvas", "", figure);

@@ -9,6 +9,7 @@ import base64
 from collections.abc import Mapping
 
 import anywidget
+import numpy as np
 import traitlets
 
 from colorlab import plots
@@ -70,6 +71,7 @@ function render({ model, el }) {
   sheet.className = "colorlab-tiles";
   const draw = () => {
     const tiles = model.get("tiles");
+    sheet.classList.toggle("colorlab-many", tiles.length > 2);
     while (sheet.children.length > tiles.length) sheet.lastChild.remove();
     tiles.forEach(([name, jpeg], index) => {
       if (!sheet.children[index]) {
@@ -91,7 +93,9 @@ export default { render };
 """
 
 _TILES_STYLE = """
-.colorlab-tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 240px), 1fr)); }
+.colorlab-tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); }
+.colorlab-tiles.colorlab-many { grid-template-columns: repeat(auto-fit, minmax(min(100%, 180px), 1fr)); }
+.colorlab-note .widget-html-content { line-height: 1.4; }
 .colorlab-tiles figure { margin: 0; max-width: 480px; }
 .colorlab-tiles figcaption { margin: 0 0 3px; line-height: 1.4; overflow-wrap: anywhere;
   color: var(--jp-ui-font-color1, inherit); font-size: var(--jp-ui-font-size1, 13px); font-family: var(--jp-ui-font-family, inherit); }
@@ -107,12 +111,14 @@ class ClickablePicture(anywidget.AnyWidget):
     png = traitlets.Unicode().tag(sync=True)                       # base64 of the file
     size = traitlets.List(traitlets.Int(), [1, 1]).tag(sync=True)  # [H, W] in pixels of the picture, not of the screen
     at = traitlets.List(traitlets.Int(), [0, 0]).tag(sync=True)    # [y, x]
+    _shown: np.ndarray | None = None
 
     def draw(self, picture: plots.Picture) -> None:
         """Show another picture, (H, W, 3); the point stays where it is."""
         array = plots.as_array(picture)
-        self.size = list(array.shape[:2])
-        self.png = base64.b64encode(plots.to_png(array)).decode()
+        if self._shown is None or not np.array_equal(array, self._shown):
+            self._shown, self.size = array, list(array.shape[:2])
+            self.png = base64.b64encode(plots.to_png(array)).decode()
 
 
 class Tiles(anywidget.AnyWidget):

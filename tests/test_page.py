@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorlab import plots
 from colorlab.errors import InputError
 from colorlab.explore import Explorer, View
-from colorlab.page import Gathered, places, shrunk
+from colorlab.page import Gathered, glow, places, shades, shrunk
 
 H, W = 64, 112
 
@@ -138,3 +139,8 @@ def test_an_atlas_is_no_larger_than_webp_allows():
         gathered.map(values)
     sheet = image_of(gathered.atlas(512)["atlas"])
     assert max(sheet.shape) <= 16383
+
+
+def test_shades_and_colors_are_those_of_the_heat_maps_in_notebooks():
+    values = np.linspace(0, 3, 64).reshape(8, 8)
+    assert np.abs(glow()[shades(values)].astype(int) - plots.heat(values)).max() <= 16  # of 255: shades are rounded

@@ -30,8 +30,7 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 import torch
-from matplotlib import font_manager
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor, nn
 
 from colorlab import page, plots
@@ -319,29 +318,9 @@ def _ringed(picture: plots.Picture, at: tuple[int, int]) -> np.ndarray:
     return plots.mark(_enlarged(array, TILE_WIDTH), tuple(int((place + 0.5) * scale) for place in at))
 
 
-def _sheet(tiles: Mapping[str, plots.Picture], columns: int = 2) -> np.ndarray:
-    """The pictures on one sheet of white, uint8 (H', W', 3), each under its whole name."""
-    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 15)
-    columns, gap = min(columns, len(tiles)), 10
-    lines = {name: _wrapped(name, font) for name in tiles}
-    head = 6 + 19 * max(map(len, lines.values()))
-    images = {name: _enlarged(plots.as_array(picture), TILE_WIDTH) for name, picture in tiles.items()}
-    height = head + max(image.shape[0] for image in images.values()) + gap
-    sheet = Image.new("RGB", (columns * (TILE_WIDTH + gap) - gap, -(-len(tiles) // columns) * height - gap), "white")
-    for index, (name, image) in enumerate(images.items()):
-        x, y = index % columns * (TILE_WIDTH + gap), index // columns * height
-        sheet.paste(Image.fromarray(image), (x, y + head))
-        ImageDraw.Draw(sheet).multiline_text((x + 1, y + 1), "\n".join(lines[name]), fill="black", font=font, spacing=3)
-    return np.array(sheet)
-
-
-def _wrapped(text: str, font: ImageFont.FreeTypeFont) -> list[str]:
-    """A name in lines that are no wider than a picture."""
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        lines = [*lines[:-1], longer] if font.getlength(longer) <= TILE_WIDTH or not lines[-1] else [*lines, word]
-    return lines
+def _sheet(tiles: Mapping[str, plots.Picture]) -> np.ndarray:
+    """The pictures two in a row, each under its name: what stands where nothing answers, uint8 (H', W', 3)."""
+    return plots.sheet(*tiles.values(), titles=list(tiles), columns=2, width=TILE_WIDTH / 72)
 
 
 def _column(flex: str) -> widgets.Layout:

@@ -3,6 +3,7 @@
 # make lab     set up and open JupyterLab
 # make refresh execute the notebooks and write their outputs into them, clean enough to commit
 # make labs    make a course's labs from the notebooks: labs/student, labs/instructor, labs/nbgrader
+# make book    make the notebooks into a book for any web server, without network: book/index.html
 # make browser click in notebooks and upload a film with a real browser, some minutes; needs Chromium or Chrome
 # make gpu     all that only a GPU can show, in eight minutes: numbers against the CPU, speed, memory, training; leaves runs/gpu/gpu.md
 # make setup   only set up
@@ -27,7 +28,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --progress-bar o
 # One thread for each of the processes side by side: results do not hang on how many there are, and none waits for the others.
 ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: run test lab refresh labs browser gpu setup constraints clean
+.PHONY: run test lab refresh labs book browser gpu setup constraints clean
 .DEFAULT_GOAL := run
 
 run: $(STAMP)
@@ -48,8 +49,14 @@ labs: $(STAMP)
 	$(BIN)/python -c "import nbgrader" 2>/dev/null || $(PIP) $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)") -e ".[labs]"
 	$(BIN)/python -m colorlab.teaching.labs $(NOTEBOOKS) --out labs
 
+book: $(STAMP)
+	$(BIN)/python -c "import myst_nb, sphinx_book_theme, latex2mathml" 2>/dev/null || $(PIP) $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)") -e ".[book]"
+	$(BIN)/python -m colorlab.teaching.book $(NOTEBOOKS) --out book
+
+# The book is looked at in the browser, too.
 browser: $(STAMP)
-	$(BIN)/python -c "import playwright" 2>/dev/null || $(PIP) $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)") -e ".[browser]"
+	$(BIN)/python -c "import playwright, myst_nb, sphinx_book_theme, latex2mathml" 2>/dev/null \
+		|| $(PIP) $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)") -e ".[browser,book]"
 	$(ONE_THREAD) $(BIN)/python -m pytest -q tests/browser
 
 # DEVICE=cpu SMALL=1 tries the script itself; DATA="FOLDER ..." names clips to train the course networks on in the time that is left.

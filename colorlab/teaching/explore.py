@@ -1,118 +1,73 @@
 """Pictures to point at: click a pixel, see where its colour came from.
 
 One vocabulary for all methods. An `Explorer` shows a picture and asks a function of yours, `look(at, **settings)`, what to
-show beside it whenever the point or a slider changes; `colors_from` writes that function for any method of `colorlab.METHODS`.
-In JupyterLab, VS Code and Colab the picture is live; where no kernel runs (a page on the web) the same output shows a still.
-Without a browser, set `explorer.at` or a slider's value and read `explorer.view`.
+show beside it whenever the point or a slider changes; `colors_from` writes that function for any method of `colorlab.METHODS`, and
+`open` for a film, reference and network of your own:
+
+    explore.open("film.mp4", reference="picture.png", method="lstvc", weights="checkpoint.safetensors")
+
+Without a browser, set `explorer.at` or a slider's value and read `explorer.view`; `explorer.ask` answers and moves nothing.
+
+**What a page shows.** The output of an explorer holds up to four forms of it; a front end takes the best that it can show.
+
+| where | what is seen |
+|---|---|
+| JupyterLab, VS Code, Colab with a kernel | the widget: every pixel and every setting answers |
+| JupyterLab without a kernel (a trusted notebook), VS Code, nbviewer, nbconvert's HTML, `make book` | HTML that answers for a grid of places and a few settings (page.py) |
+| GitHub, GitLab, an untrusted notebook: scripts are taken out of HTML | the still picture that stands in this HTML |
+| where no HTML is shown, such as a PDF | the same still as JPEG |
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-import anywidget
 import ipywidgets as widgets
 import numpy as np
 import torch
-import traitlets
+from PIL import Image
 from torch import Tensor, nn
 
-from colorlab.color import fit_gamut, join_lab, lab_to_rgb
+from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_lab
+from colorlab.files.errors import InputError
+from colorlab.methods import load, record
 from colorlab.modules.references import References, parse_references
 from colorlab.modules.resizing import resized
 from colorlab.modules.sources import Source
+from colorlab.teaching import page
 from colorlab.teaching import plots
+from colorlab.teaching.remembered import Remembered
+from colorlab.teaching.view import Look, View
+from colorlab.teaching.widgets import ClickablePicture, Tiles
 
-_CLICKS = """
-function render({ model, el }) {
-  const image = document.createElement("img");
-  image.className = "colorlab-picture";
-  image.tabIndex = 0;
-  image.alt = "a picture: click a pixel, or move with the arrow keys";
-  image.style.cssText = "cursor: crosshair; width: 100%; max-width: 640px; image-rendering: pixelated";
-  const draw = () => { image.src = "data:image/png;base64," + model.get("png"); };
-  const go = (y, x) => {
-    const [height, width] = model.get("size");
-    const inside = (value, end) => Math.min(Math.max(Math.floor(value), 0), end - 1);
-    model.set("at", [inside(y, height), inside(x, width)]);
-    model.save_changes();
-  };
-  image.addEventListener("click", (event) => {
-    const box = image.getBoundingClientRect();
-    const [height, width] = model.get("size");
-    go((event.clientY - box.top) / box.height * height, (event.clientX - box.left) / box.width * width);
-  });
-  image.addEventListener("keydown", (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const [y, x] = model.get("at");
-    go(y + 2 * step[0], x + 2 * step[1]);
-  });
-  model.on("change:png", draw);
-  draw();
-  el.appendChild(image);
-}
-export default { render };
-"""
-
-
-SHEET_WIDTH = 640  # pixels on the screen that a sheet of heat maps may take
-
-
-class ClickablePicture(anywidget.AnyWidget):
-    """A picture that knows which of its pixels was clicked last."""
-
-    _esm = _CLICKS
-    png = traitlets.Unicode().tag(sync=True)                       # base64 of the file
-    size = traitlets.List(traitlets.Int(), [1, 1]).tag(sync=True)  # [H, W] in pixels of the picture, not of the screen
-    at = traitlets.List(traitlets.Int(), [0, 0]).tag(sync=True)    # [y, x]
-
-    def draw(self, picture: plots.Picture) -> None:
-        """Show another picture, (H, W, 3); the point stays where it is."""
-        array = plots.as_array(picture)
-        self.size = list(array.shape[:2])
-        self.png = base64.b64encode(plots.to_png(array)).decode()
-
-
-@dataclass(frozen=True)
-class View:
-    """What there is to see for one point and one setting of the sliders."""
-
-    picture: plots.Picture                                          # the one to point at
-    maps: Mapping[str, np.ndarray] = field(default_factory=dict)    # {source: (H, W)}, >= 0: heat maps that together sum to one
-    backgrounds: Mapping[str, plots.Picture] = field(default_factory=dict)  # {source: the picture the map lies on}
-    panels: Mapping[str, plots.Picture] = field(default_factory=dict)  # {name: picture}: more to see, beside the maps
-    note: str = ""                                                  # a line below
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """How much of the colour each source gives; together 1."""
-        return {name: float(np.sum(values)) for name, values in self.maps.items()}
-
-
-Look = Callable[..., View]
+GRID = (8, 14)        # rows and columns of the places that answer on a page without a kernel
+TILE_WIDTH = 400      # pixels of a picture in the still, two in a row: a film of 128 x 224 is 229 high
+GREY = 3.0            # of ab: what has no more anywhere is a grey film, and there is no truth to compare with
 
 
 class Explorer(widgets.VBox):
     """A picture to click, sliders, and the heat maps that answer.
 
     look: called as look((y, x), **settings) and returns a View. at: the point to begin with.
+    grid: rows and columns of the places that answer where no kernel runs; `look` is then called for each of them and each of
+    the `stops` when the explorer is displayed. None: a still picture stands there, and nothing more is computed.
+    stops: values of the first control at which they answer; None: at most three, spread over it. The other controls stay as they are.
     controls: one slider each, as (lowest, highest, first) integers, as a list of values, or as a ready-made widget.
     """
 
-    def __init__(self, look: Look, at: tuple[int, int] = (0, 0), **controls: tuple | list | widgets.Widget):
-        self._look = look
+    def __init__(self, look: Look, at: tuple[int, int] = (0, 0), grid: tuple[int, int] | None = None, stops: Sequence | None = None,
+                 **controls: tuple | list | widgets.Widget):
+        self._look, self._grid, self._stops = look, grid, stops
         self.picture = ClickablePicture(at=list(at))
-        self.answer = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
-        self.note = widgets.HTML()
+        self.answer = Tiles()
+        self.note = widgets.HTML().add_class("colorlab-note")
         self.controls = {name: _slider(name, spec) for name, spec in controls.items()}
-        side = widgets.VBox([self.answer, self.note], layout=widgets.Layout(width="60%"))
-        left = widgets.VBox([self.picture, *self.controls.values()], layout=widgets.Layout(width="40%"))
-        super().__init__([widgets.HBox([left, side])])
+        left = widgets.VBox([self.picture, *self.controls.values(), self.note], layout=_column("1 1 340px"))
+        side = widgets.VBox([self.answer], layout=_column("1.3 1 340px"))
+        super().__init__([widgets.Box([left, side], layout=widgets.Layout(flex_flow="row wrap", grid_gap="12px", width="100%"))])
         for widget in self.controls.values():
             widget.observe(lambda _: self.refresh(), "value")
         self.picture.observe(lambda _: self.refresh(), "at")
@@ -127,49 +82,78 @@ class Explorer(widgets.VBox):
     def at(self, point: tuple[int, int]) -> None:
         self.picture.at = [int(value) for value in point]
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The controls' values by name."""
+        return {name: widget.value for name, widget in self.controls.items()}
+
+    def ask(self, at: tuple[int, int] | None = None, **settings: Any) -> View:
+        """The view of a point and of settings, without moving anything; what is not given stays as it is now."""
+        if unknown := sorted(settings.keys() - self.controls.keys()):
+            raise InputError(f"this explorer has no setting {', '.join(unknown)}; it has {', '.join(self.controls) or 'none'}")
+        return self._look(self.at if at is None else tuple(at), **self.settings | settings)
+
     def refresh(self) -> None:
         """Ask `look` again and draw what it says."""
-        self.view = self._look(self.at, **{name: widget.value for name, widget in self.controls.items()})
-        self.picture.draw(plots.mark(self.view.picture, self.at))
-        self.answer.value = plots.to_png(_sheet(self._tiles(), columns=2))
+        self.view = self.ask()
+        self.picture.draw(page.visible(plots.as_array(self.view.picture)))
+        self.answer.draw(_tiles(self.view))
         self.note.value = self.view.note
 
-    def _tiles(self) -> dict[str, plots.Picture]:
-        shares = self.view.shares
-        heats = {f"{name}  {100 * shares[name]:.0f} %": plots.heat(values, self.view.backgrounds.get(name))
-                 for name, values in self.view.maps.items()}
-        return heats | dict(self.view.panels)
-
     def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """The live widget, and beside it a still picture for pages that cannot run it."""
+        """The live widget, and beside it what answers, or stands, on pages that cannot run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        still = _sheet({"the pixel": plots.mark(self.view.picture, self.at)} | self._tiles(), columns=3)
+        still = _sheet({"the pixel": _ringed(self.view.picture, self.at)} | _tiles(self.view))
+        if self._grid:
+            data["text/html"] = self.page(still)
         data["image/jpeg"] = base64.b64encode(plots.to_jpeg(still)).decode()
         data["text/plain"] = repr(self)
         return bundle
 
+    def page(self, still: np.ndarray | None = None, budget: int = page.BUDGET) -> str:
+        """HTML that answers without a kernel, for the places and stops that the explorer was made with; see page.py."""
+        still = _sheet({"the pixel": _ringed(self.view.picture, self.at)} | _tiles(self.view)) if still is None else still
+        settings, start = self._settings_of_a_page()
+        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.view.shares.items())
+        describe = f"A picture, and where the colour of its pixel {self.at} comes from" + (f": {shares}" if shares else "")
+        return page.page(lambda point, setting: self.ask(point, **setting), self.at, settings, start, self._grid or GRID, still,
+                         describe, budget)
+
+    def _settings_of_a_page(self) -> tuple[list[dict[str, Any]], int]:
+        """Some settings of the first control, and which of them is nearest to the one that is set."""
+        if not self.controls:
+            return [{}], 0
+        name, control = next(iter(self.controls.items()))
+        values = _values(control)
+        if self._stops is not None:
+            stops = list(self._stops)
+            if strange := [stop for stop in stops if stop not in values]:
+                raise InputError(f"{name} cannot be {strange[0]!r}, so no page can answer for it; its values are {_listed(values)}")
+        else:
+            now, last = values.index(control.value), len(values) - 1
+            stops = [values[index] for index in sorted({now if now < last else 0, last // 2, last})]
+        start = min(range(len(stops)), key=lambda index: abs(values.index(stops[index]) - values.index(control.value)))
+        return [{name: stop} for stop in stops], start
+
     def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={widget.value}" for name, widget in self.controls.items())
+        settings = ", ".join(f"{name}={value}" for name, value in self.settings.items())
         return f"Explorer(at={self.at}{', ' + settings if settings else ''}; shows: {', '.join([*self.view.maps, *self.view.panels])})"
 
 
-def _sheet(tiles: dict[str, plots.Picture], columns: int) -> np.ndarray:
-    """The tiles on one sheet, enlarged by a whole factor where the film is small."""
-    columns = min(columns, len(tiles))
-    width = max(plots.as_array(tile).shape[1] for tile in tiles.values())
-    return plots.contact_sheet(tiles, columns, max(1, SHEET_WIDTH // (columns * width)))
-
-
-def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple[int, int] | None = None) -> Explorer:
+def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple[int, int] | None = None,
+                grid: tuple[int, int] | None = GRID, stops: Sequence[int] | None = None) -> Explorer:
     """Explore where a method takes each pixel's colour from, on a clip.
 
-    lab: (T, 3, H, W) the clip in colour (its L is coloured; its ab are only compared with). references: as `model.start`
-    takes them. A slider chooses the frame. States are values, so each is computed once and kept.
+    lab: (T, 3, H, W) the clip in colour (its L is coloured; its ab, where it has any, are only compared with). references: as `model.start`
+    takes them. A slider chooses the frame. grid, stops: places and frames that answer on a page without a kernel; see Explorer.
+    States are values, so each is computed once and kept, and so is what the maps of one frame have in common (remembered.py): a
+    click costs 10 to 50 ms with the course's networks at 128 x 224. The network must not learn in the meantime.
     """
     frames = lab.shape[0]
-    states, predicted = [model.start(references)], []
+    states, predicted, remembered = [model.start(references)], [], Remembered()
     rgb = lab_to_rgb(fit_gamut(lab))
+    in_color = bool((lab[:, 1:].abs() > GREY).any())
     shown = [resized(lab_to_rgb(reference.image[:1]), lab.shape[-2:])[0] for reference in parse_references(references)]
 
     def color_until(frame: int) -> Tensor:
@@ -183,17 +167,86 @@ def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple
 
     def look(point: tuple[int, int], frame: int) -> View:
         colored = color_until(frame)
-        with torch.inference_mode():
+        with torch.inference_mode(), remembered:
             maps = model.attention(lab[None, frame, :1], states[frame], at=point)
         y, x = point
         error = float((predicted[frame][:, y, x] - lab[frame, 1:, y, x]).norm())
+        off = f"off by {error:.1f} in ab; " if in_color else ""
         peak = max(float(values.max()) for values in maps.values())
         return View(colored, {name: values.cpu().numpy() for name, values in maps.items()}, _behind(maps, rgb, shown),
-                    note=f"frame {frame}, pixel ({y}, {x}): off by {error:.1f} in ab; "
-                         f"the strongest source pixel gives {100 * peak:.1f} %")
+                    note=f"frame {frame}, pixel ({y}, {x}): {off}the strongest source pixel gives {100 * peak:.1f} %")
 
     point = at or (lab.shape[-2] // 2, lab.shape[-1] // 2)
-    return Explorer(look, point, frame=(0, frames - 1, min(1, frames - 1)))
+    return Explorer(look, point, grid, stops, frame=(0, frames - 1, min(1, frames - 1)))
+
+
+def open(film: str | Path | np.ndarray, reference: object = None, method: str = "lstvc", weights: str | Path = "course",
+         preset: str = "course", frames: int = 24, start: int = 0, size: int = 128, at: tuple[int, int] | None = None,
+         grid: tuple[int, int] | None = GRID, stops: Sequence[int] | None = None) -> Explorer:
+    """Explore a film, reference and network of your own, in one line.
+
+    film: a video file or a folder of frames, a name of `colorlab.clips.FILMS`, or frames uint8 (T, H, W, 3); `frames` of it are seen,
+    from `start` on, with a short side of `size` pixels.
+    reference: a picture's file, or "picture.png@12" for the colours of the film's frame 12; or uint8 (H, W, 3), or (12, picture); or a list
+    of these. None: the first of these frames, in its own colours (nothing for tcavc, which paints its own).
+    method, preset, weights: as in `colorlab.load`; weights may be the path of a checkpoint. at, grid, stops: see `colors_from`.
+    Raises InputError for what cannot be read or does not fit.
+    """
+    pictures = _frames_of(film, start, frames, size)
+    model = load(method, preset, weights if record(method).learns else "none")
+    if reference is None and record(method).needs_reference:
+        reference = (start, pictures[0])
+    lab = rgb_to_lab(frames_to_rgb(pictures))                       # (T, 3, H, W)
+    return colors_from(model, lab, _references_of(reference, start, len(lab)), at, grid, stops)
+
+
+def _frames_of(film: str | Path | np.ndarray, start: int, frames: int, size: int) -> np.ndarray:
+    """uint8 (T, h, w, 3): frames of a film, made smaller."""
+    from itertools import islice
+
+    from colorlab import clips
+    from colorlab.files.video import read_video
+    from colorlab.film.colorize import check_size
+    from colorlab.film.references import check_picture, network_size
+
+    check_size(size)
+    if frames < 1 or start < 0:
+        raise InputError(f"an explorer wants at least 1 frame, from frame 0 or later; got {frames} from {start}")
+    if isinstance(film, str) and film in clips.FILMS and not Path(film).exists():
+        taken = list(clips.film(film, frames, start=start))
+    else:
+        source = read_video(film) if isinstance(film, (str, Path)) else film
+        taken = [check_picture(frame, f"frame {number}") for number, frame in enumerate(islice(source, start, start + frames), start)]
+    if not taken:
+        raise InputError(f"the film has no frame {start}")
+    height, width = network_size(taken[0].shape[:2], size)
+    return np.stack([np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)) for frame in taken])
+
+
+def _references_of(reference: object, start: int, frames: int) -> References:
+    """What `model.start` takes, from files and pictures; frames are counted from `start`."""
+    if reference is None:
+        return None
+    parsed = []
+    for one in reference if isinstance(reference, list) else [reference]:
+        frame, picture = one if isinstance(one, tuple) else _file_and_frame(one) if isinstance(one, (str, Path)) else (None, one)
+        if not isinstance(picture, np.ndarray):
+            from colorlab.files.video import read_image
+            picture = read_image(Path(picture))
+        if frame is not None and not start <= frame < start + frames:
+            raise InputError(f"the reference of frame {frame} lies outside the frames that are explored, {start} to {start + frames - 1}; "
+                             "give another start, more frames, or the picture without its frame")
+        image = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(picture[..., :3])))[None]  # (1, 3, H, W)
+        parsed.append(image if frame is None else (frame - start, image))
+    return parsed
+
+
+def _file_and_frame(named: str | Path) -> tuple[int | None, Path]:
+    """"picture.png@12" -> 12 and the file; a file whose own name holds an @ is recognised."""
+    image, at, frame = str(named).rpartition("@")
+    if Path(named).is_file() or not at or not frame.isdecimal():
+        return None, Path(named)
+    return int(frame), Path(image)
 
 
 def _behind(maps: Mapping[Source, Tensor], rgb: Tensor, references: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -201,11 +254,70 @@ def _behind(maps: Mapping[Source, Tensor], rgb: Tensor, references: Sequence[Ten
     return {source: references[source.index] if source.kind == "reference" and references else rgb[source.frame or 0] for source in maps}
 
 
+def _tiles(view: View) -> dict[str, plots.Picture]:
+    """The pictures that answer, by name."""
+    shares = view.shares
+    heats = {f"{name}: {100 * shares[name]:.0f} %": _heat(values, view.backgrounds.get(name)) for name, values in view.maps.items()}
+    return heats | {name: page.visible(plots.as_array(picture)) for name, picture in view.panels.items()}
+
+
+def _heat(values: np.ndarray, background: plots.Picture | None) -> np.ndarray:
+    """What `plots.heat` draws, twice as large, smooth and quicker: the largest weight of each cell, as one pixel alone would not
+    be seen, with a ring around the largest of all."""
+    H, W = values.shape
+    h, w = max(1, H // page.CELL), max(1, W // page.CELL)
+    cells = page.shrunk(page.shades(values), (h, w))
+    smooth = np.asarray(Image.fromarray(cells).resize((2 * W, 2 * H), Image.Resampling.BILINEAR))
+    heat = page.glow()[smooth]                                                                       # (2 H, 2 W, 3)
+    if background is not None:
+        behind = _enlarged(page.dimmed(background), 2 * W)[..., None]
+        heat = np.minimum(heat.astype(np.uint16) + behind * (255 - smooth[..., None].astype(np.uint16)) // 255, 255).astype(np.uint8)
+    y, x = np.unravel_index(int(cells.argmax()), cells.shape)
+    return plots.mark(heat, (int((y + 0.5) * 2 * H / h), int((x + 0.5) * 2 * W / w)))
+
+
+def _enlarged(array: np.ndarray, width: int) -> np.ndarray:
+    height = round(array.shape[0] * width / array.shape[1])
+    return np.asarray(Image.fromarray(np.ascontiguousarray(array)).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _ringed(picture: plots.Picture, at: tuple[int, int]) -> np.ndarray:
+    """The picture as large as in a still, with a ring around the pixel at (y, x)."""
+    array = page.visible(plots.as_array(picture))
+    scale = TILE_WIDTH / array.shape[1]
+    return plots.mark(_enlarged(array, TILE_WIDTH), tuple(int((place + 0.5) * scale) for place in at))
+
+
+def _sheet(tiles: Mapping[str, plots.Picture]) -> np.ndarray:
+    """The pictures two in a row, each under its name: what stands where nothing answers, uint8 (H', W', 3)."""
+    return plots.sheet(*tiles.values(), titles=list(tiles), columns=2, width=TILE_WIDTH / 72)
+
+
+def _column(flex: str) -> widgets.Layout:
+    return widgets.Layout(flex=flex, min_width="min(100%, 300px)", overflow="hidden")
+
+
 def _slider(name: str, spec: tuple | list | widgets.Widget) -> widgets.Widget:
     if isinstance(spec, widgets.Widget):
         return spec
+    common = {"description": name, "continuous_update": False, "style": {"description_width": "initial"},
+              "layout": widgets.Layout(width="auto", max_width="640px")}
     if isinstance(spec, tuple):
         low, high, first = spec
-        return widgets.IntSlider(first, low, high, description=name, continuous_update=False)
+        return widgets.IntSlider(first, low, high, **common)
     values: Sequence = spec
-    return widgets.SelectionSlider(options=values, value=values[0], description=name, continuous_update=False)
+    return widgets.SelectionSlider(options=values, value=values[0], **common)
+
+
+def _values(control: widgets.Widget) -> list:
+    """What a control may be set to; only what it is, where that cannot be told."""
+    if hasattr(control, "options"):
+        return [value for _, value in control._options_full]
+    if hasattr(control, "min") and isinstance(control.value, int):
+        return list(range(control.min, control.max + 1, control.step))
+    return [control.value]
+
+
+def _listed(values: Sequence) -> str:
+    shown = ", ".join(map(repr, values[:12]))
+    return shown + (", ..." if len(values) > 12 else "")

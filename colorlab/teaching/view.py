@@ -1,0 +1,29 @@
+"""What an explorer shows for one point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from colorlab.teaching import plots
+
+
+@dataclass(frozen=True)
+class View:
+    """What there is to see for one point and one setting of the sliders."""
+
+    picture: plots.Picture                                          # the one to point at
+    maps: Mapping[str, np.ndarray] = field(default_factory=dict)    # {source: (H, W)}, >= 0: heat maps that together sum to one
+    backgrounds: Mapping[str, plots.Picture] = field(default_factory=dict)  # {source: the picture the map lies on}
+    panels: Mapping[str, plots.Picture] = field(default_factory=dict)  # {name: picture}: more to see, beside the maps
+    note: str = ""                                                  # a line below
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much of the colour each source gives; together 1."""
+        return {name: float(np.sum(values)) for name, values in self.maps.items()}
+
+
+Look = Callable[..., View]

@@ -26,8 +26,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from colorlab import data
+from colorlab.color import frames_to_rgb, rgb_to_lab, split_lab
 from colorlab.coloring import colorize, device_of
 from colorlab.errors import InputError
+from colorlab.flow.estimate import classical_flow
 from colorlab.metrics import METRICS, Clip, Tools, evaluate_clips, given_flow
 from colorlab.metrics.warping import FlowOf
 from colorlab.train.measure import paints_its_own, read_clip
@@ -67,6 +69,37 @@ def embedded_films(frames: int = 8, height: int = 48, width: int = 80, seed: int
     clips = [data.embedded_clip(name, frames, height, width, seed) for name in names]
     return [Film(clip.name, list(clip.frames), given_flow(torch.from_numpy(clip.forward), torch.from_numpy(clip.backward)))
             for clip in clips]
+
+
+def real_films(frames: int = 24, height: int = 128, width: int = 224, names: Sequence[str] = data.REAL, step: int = 1,
+               flow_short_side: int | None = None) -> list[Film]:
+    """The real takes that are installed with colorlab (`data.TAKES`), every `step`-th frame.
+
+    flow_short_side: estimate their motion once, at this size, for all methods and metrics that follow; None leaves that to each metric.
+    """
+    films = [Film(name, list(data.film(name, frames, height, width, step=step))) for name in names]
+    return films if flow_short_side is None else [film._replace(flow=estimated(film.frames, flow_short_side)) for film in films]
+
+
+def estimated(frames: Sequence[np.ndarray], short_side: int = 64) -> FlowOf:
+    """The motion of a film from each frame to the next and back, estimated without a network at a short side and enlarged.
+
+    frames: uint8 (H, W, 3) each. A flow from half the pixels costs a quarter; what it lacks at edges, `reliable_ruder` mostly leaves out.
+    """
+    l = split_lab(rgb_to_lab(frames_to_rgb(np.stack(frames))))[0] / 100  # (T, 1, H, W)
+    there, back = (classical_flow(a, b, short_side) for a, b in ((l[:-1], l[1:]), (l[1:], l[:-1])))  # (T-1, 2, H, W)
+    return given_flow(there, back, f"classical, short side {short_side}")
+
+
+def most_different(results: Mapping[str, Result], film: Film, skip: Sequence[int] = (0,)) -> int:
+    """The frame of a film in which the methods differ most: where their colours, as ab, spread farthest around their mean over methods.
+
+    skip: frames that are not asked, by default the exemplar's.
+    """
+    painted = [rgb_to_lab(frames_to_rgb(np.stack(result.films[film.name])))[:, 1:] for result in results.values()]  # (T, 2, H, W) each
+    spread = torch.stack(painted).std(0, correction=0).norm(dim=1).mean((1, 2))                                     # (T,)
+    spread[list(skip)] = -1
+    return int(spread.argmax())
 
 
 def films_below(folder: str | Path, frames: int, short_side: int) -> list[Film]:

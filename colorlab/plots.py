@@ -2,65 +2,91 @@
 
 A picture is anything one would call so: an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane
 (H, W) or (1, H, W) of numbers, which is drawn in a colour map.
+
+What notebooks draw is made for a page PAGE pixels wide: as many pictures to a row as leave each at least TALL pixels high. Films
+are enlarged smoothly; `smooth=False` shows single pixels. Every drawing has a light ground of its own and is read in a dark theme too.
 """
 
 from __future__ import annotations
 
+import base64
+import html
 import io
-import textwrap
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import display
-from matplotlib import colormaps
-from PIL import Image, ImageDraw
+from matplotlib import colormaps, font_manager
+from matplotlib.ticker import MaxNLocator
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from colorlab.color import frames_to_rgb, rgb_to_frames, rgb_to_lab
 
 Picture = Tensor | np.ndarray
 
-
-def show(*pictures: Picture, titles: Sequence[str] = (), columns: int = 4, width: float = 3.1, cmap: str = "gray",
-         limits: tuple[float, float] | None = None) -> None:
-    """Draw pictures side by side, `columns` to a row; planes in `cmap` between `limits` (their own range by default)."""
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    height, breadth = _plane_size(pictures[0])
-    figure, axes = plt.subplots(rows, columns, squeeze=False, dpi=72,
-                                figsize=(width * columns, (width * height / breadth + 0.35) * rows))
-    for axis in axes.flat:
-        axis.axis("off")
-    for index, (axis, picture) in enumerate(zip(axes.flat, pictures)):
-        array = as_array(picture)
-        axis.imshow(array, cmap=cmap, vmin=limits and limits[0], vmax=limits and limits[1], interpolation="nearest")
-        axis.set_title(titles[index] if index < len(titles) else "", fontsize=10)
-    _display(figure, "jpeg")  # photographs: a fifth of the size of PNG, so that notebooks stay small
+PAGE = 880    # pixels, the width of a notebook's page, less a margin
+TALL = 220    # pixels, the least height of a picture that has not the whole width of the page
+WIDEST = 640  # pixels, the width of a picture that stands alone
+GAP = 8       # pixels between pictures
+INK = (38, 38, 38)
 
 
-def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int = 6, width: float = 1.9) -> None:
-    """One row per film, `count` frames of each spread evenly from first to last."""
-    strips, titles = [], []
+def show(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None, cmap: str = "gray",
+         limits: tuple[float, float] | None = None, smooth: bool = True, scale: bool | None = None) -> None:
+    """Draw pictures side by side; planes in `cmap` between `limits` (their own range by default).
+
+    columns: pictures to a row; by default as many as leave each TALL pixels high. width: of one picture in inches of 72 pixels; by
+    default the page is shared. smooth: False draws each pixel as a square. scale: a bar beside each plane that says which colour is
+    which value; by default for every colour map but "gray".
+    """
+    display_sheet(sheet(*pictures, titles=titles, columns=columns, width=width, cmap=cmap, limits=limits, smooth=smooth, scale=scale))
+
+
+def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int = 4, width: float | None = None) -> None:
+    """One row per film, as wide as the page: `count` frames of each, spread evenly from first to last, under the film's name."""
+    rows = []
     for row, film in enumerate(films):
         shown = np.linspace(0, len(film) - 1, min(count, len(film))).round().astype(int)
-        strips += [film[index] for index in shown]
-        titles += [f"{names[row] + ', ' if row < len(names) else ''}frame {index}" for index in shown]
-    show(*strips, titles=titles, columns=min(count, len(films[0])), width=width)
+        name = names[row] if row < len(names) else ""
+        titles = [f"{name}, frame {shown[0]}" if name else f"frame {shown[0]}"] + [f"frame {index}" for index in shown[1:]]
+        rows.append(sheet(*[film[index] for index in shown], titles=titles, columns=len(shown), width=width))
+    across = max(row.shape[1] for row in rows)
+    display_sheet(np.concatenate([np.pad(row, ((0, 0 if row is rows[-1] else GAP), (0, across - row.shape[1]), (0, 0)),
+                                         constant_values=255) for row in rows]))
+
+
+def before_after(before: Picture, after: Picture, names: tuple[str, str] = ("before", "after")) -> None:
+    """Two pictures of one size in one frame, with a line to drag between them: `before` on the left of it, `after` on the right.
+
+    The output is a piece of HTML that needs no script file and no address: both pictures and a slider, which a pointer, a finger and the
+    arrow keys move. Beside it stands a still of both for pages that show no HTML. Raises ValueError where the sizes differ.
+    """
+    first, second = (as_array(picture) for picture in (before, after))
+    if first.shape[:2] != second.shape[:2]:
+        raise ValueError(f"before_after wants two pictures of one size, got {first.shape[:2]} and {second.shape[:2]}")
+    first, second = (_resized(_colored(array, "gray", None), 640) for array in (first, second))
+    still = sheet(first, second, titles=names)
+    display({"text/html": _compare_html(first, second, names), "image/jpeg": to_jpeg(still), "text/plain": f"<{names[0]} | {names[1]}>"},
+            raw=True)
 
 
 def curves(lines: Mapping[str, Sequence[float]], x: Sequence[float] | None = None, xlabel: str = "", ylabel: str = "",
            title: str = "", log: bool = False) -> None:
     """Named curves in one axis, each with a mark at its points where there are few."""
-    figure, axis = plt.subplots(figsize=(6, 3), dpi=72)
+    figure, axis = plt.subplots(figsize=(9, 3.4), dpi=96)
     for name, values in lines.items():
         places = range(len(values)) if x is None else x
-        axis.plot(places, values, marker="o" if len(values) < 20 else None, markersize=3, label=name)
+        axis.plot(places, values, marker="o" if len(values) < 20 else None, markersize=4, label=name)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title, yscale="log" if log else "linear")
-    axis.legend(frameon=False, fontsize=9)
+    if all(float(place).is_integer() for place in (range(0) if x is None else x)):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no frame 2.5
+    axis.legend(frameon=False, fontsize=10, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(lines) > 4 else {}))
     axis.grid(alpha=0.3)
-    _display(figure, "png")
+    _display(figure)
 
 
 def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | None]], xlabel: str = "", columns: int = 3) -> None:
@@ -68,7 +94,7 @@ def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | Non
     columns = min(columns, len(groups))
     rows = -(-len(groups) // columns)
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
-    figure, axes = plt.subplots(rows, columns, squeeze=False, dpi=72, sharey=True, figsize=(3.4 * columns, (0.32 * len(names) + 0.9) * rows))
+    figure, axes = plt.subplots(rows, columns, squeeze=False, dpi=96, sharey=True, figsize=(9, (0.32 * len(names) + 0.9) * rows))
     for axis in axes.flat[len(groups):]:
         axis.axis("off")
     for axis, (title, group) in zip(axes.flat, groups.items()):
@@ -79,7 +105,7 @@ def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | Non
                 axis.plot(mean, place, "o", color=f"C{place}")
         axis.set(title=title, xlabel=xlabel, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
         axis.grid(alpha=0.3, axis="x")
-    _display(figure, "png")
+    _display(figure)
 
 
 def as_array(picture: Picture) -> np.ndarray:
@@ -123,25 +149,105 @@ def mark(picture: Picture, at: tuple[int, int]) -> np.ndarray:
     return np.array(image)
 
 
+def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None, cmap: str = "gray",
+          limits: tuple[float, float] | None = None, smooth: bool = True, scale: bool | None = None) -> np.ndarray:
+    """What `show` draws, uint8 (H, W, 3): pictures side by side under their titles, which are broken into lines and never cut."""
+    arrays = [as_array(picture) for picture in pictures]
+    barred = cmap != "gray" if scale is None else scale
+    ratio = arrays[0].shape[1] / arrays[0].shape[0]
+    columns = min(columns or max(1, int((PAGE + GAP) // (TALL * ratio + GAP))), len(arrays))
+    breadth = round(72 * width) if width else min(WIDEST, (PAGE - GAP * (columns - 1)) // columns)
+    ends = [limits or (float(np.nanmin(array)), float(np.nanmax(array))) for array in arrays if array.ndim == 2]
+    bars = max((22 + round(font(11).getlength(label)) for pair in ends for label in _bar_labels(pair)), default=0) if barred else 0
+    titled = [titles[index] if index < len(titles) else "" for index in range(len(arrays))]
+    tiles = [_tile(array, title, breadth, bars, cmap, limits, smooth) for array, title in zip(arrays, titled)]
+    rows = [tiles[first:first + columns] for first in range(0, len(tiles), columns)]
+    heads = [max(head for _, head in row) for row in rows]
+    heights = [head + max(tile.height - own for tile, own in row) for head, row in zip(heads, rows)]
+    page = Image.new("RGB", (columns * breadth + (columns - 1) * GAP, sum(heights) + (len(rows) - 1) * GAP), "white")
+    top = 0
+    for row, head, height in zip(rows, heads, heights):
+        for place, (tile, own) in enumerate(row):
+            page.paste(tile, (place * (breadth + GAP), top + head - own))
+        top += height + GAP
+    return np.array(page)
+
+
+def _tile(array: np.ndarray, title: str, breadth: int, bars: int, cmap: str, limits: tuple[float, float] | None,
+          smooth: bool) -> tuple[Image.Image, int]:
+    """One picture under its title, with its bar where there is one, and the height of the title."""
+    lines = wrapped(title, 14, breadth)
+    head = 19 * len(lines) + (3 if lines else 0)
+    inner = breadth - bars
+    if array.ndim == 2:  # enlarged as numbers, then coloured
+        array, limits = _plane(array), limits or (float(np.nanmin(array)), float(np.nanmax(array)))
+    body = _colored(_resized(array, inner, smooth), cmap, limits)
+    tile = Image.new("RGB", (breadth, head + body.shape[0]), "white")
+    tile.paste(Image.fromarray(body), (0, head))
+    draw = ImageDraw.Draw(tile)
+    draw.multiline_text((0, 0), "\n".join(lines), fill=INK, font=font(14), spacing=3)
+    if bars and array.ndim == 2:
+        _draw_bar(tile, draw, (inner + 6, head, inner + 18, head + body.shape[0]), cmap, limits)
+    return tile, head
+
+
+def _draw_bar(tile: Image.Image, draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], cmap: str, limits: tuple[float, float]) -> None:
+    """The colours of a map from the highest value, above, to the lowest, with the values at both ends and in the middle."""
+    left, top, right, bottom = box
+    colors = (255 * colormaps[cmap](np.linspace(1, 0, bottom - top))[:, None, :3]).round().astype(np.uint8)
+    tile.paste(Image.fromarray(np.repeat(colors, right - left, axis=1)), (left, top))
+    for label, y in zip(_bar_labels(limits), (top, (top + bottom) // 2 - 6, bottom - 14)):
+        draw.text((right + 3, y), label, fill=INK, font=font(11))
+
+
+def _bar_labels(limits: tuple[float, float]) -> list[str]:
+    """The highest value, the middle and the lowest, with as many digits as their distance deserves."""
+    low, high = limits
+    digits = int(np.clip(2 - np.floor(np.log10(max(high - low, 1e-6))), 0, 6))
+    return [f"{value:.{digits}f}" for value in (high, (low + high) / 2, low)]
+
+
 def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, scale: int = 1) -> np.ndarray:
-    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name."""
-    images = {name: Image.fromarray(np.asarray(as_array(picture))) for name, picture in pictures.items()}
-    images = {name: image.resize((image.width * scale, image.height * scale), Image.NEAREST) for name, image in images.items()}
-    titles = {name: textwrap.wrap(name, max(8, image.width // 6)) for name, image in images.items()}  # a letter is 6 pixels wide
-    head = 4 + 12 * max(map(len, titles.values()))
+    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name; `scale` enlarges them smoothly."""
+    images = {name: Image.fromarray(np.asarray(as_array(picture))).convert("RGB") for name, picture in pictures.items()}
+    images = {name: image.resize((image.width * scale, image.height * scale), Image.BICUBIC) for name, image in images.items()}
+    titles = {name: wrapped(name, 11, image.width) for name, image in images.items()}
+    head = 5 + 14 * max(map(len, titles.values()))
     tiles = []
     for name, image in images.items():
         tile = Image.new("RGB", (image.width + 4, image.height + head + 2), "white")
         tile.paste(image, (2, head))
-        ImageDraw.Draw(tile).multiline_text((3, 2), "\n".join(titles[name]), fill="black", spacing=1)
+        ImageDraw.Draw(tile).multiline_text((3, 1), "\n".join(titles[name]), fill=INK, font=font(11), spacing=1)
         tiles.append(tile)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     width, height = max(tile.width for tile in tiles), max(tile.height for tile in tiles)
-    sheet = Image.new("RGB", (columns * width, rows * height), "white")
+    page = Image.new("RGB", (columns * width, rows * height), "white")
     for index, tile in enumerate(tiles):
-        sheet.paste(tile, (index % columns * width, index // columns * height))
-    return np.array(sheet)
+        page.paste(tile, (index % columns * width, index // columns * height))
+    return np.array(page)
+
+
+@lru_cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The letters of all drawings: DejaVu Sans, which comes with Matplotlib."""
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
+
+
+def wrapped(text: str, size: int, breadth: int) -> list[str]:
+    """The text in lines that are at most `breadth` pixels wide in letters of this size; a word that is too long is broken."""
+    lines: list[str] = []
+    wide = lambda line: font(size).getlength(line) > breadth
+    for word in text.split():
+        if lines and not wide(f"{lines[-1]} {word}"):
+            lines[-1] += f" {word}"
+            continue
+        while wide(word) and len(word) > 1:
+            fits = next(end for end in range(len(word) - 1, 0, -1) if end == 1 or not wide(word[:end]))
+            lines.append(word[:fits])
+            word = word[fits:]
+        lines.append(word)
+    return lines
 
 
 def to_png(picture: Picture) -> bytes:
@@ -160,14 +266,63 @@ def _encoded(picture: Picture, format: str, **options: int) -> bytes:
     return buffer.getvalue()
 
 
-def _display(figure: plt.Figure, format: str) -> None:
+def display_sheet(page: Picture) -> None:
+    """Show a ready drawing as a JPEG: for photographs a fifth of the size of a PNG, so that notebooks stay small."""
+    page = np.pad(as_array(page), ((4, 4), (4, 4), (0, 0)), constant_values=255)  # so that letters do not touch a dark page
+    display({"image/jpeg": to_jpeg(page), "text/plain": "<picture>"}, raw=True)
+
+
+def _display(figure: plt.Figure) -> None:
     """Show a figure in the notebook and forget it. The output is an image and nothing that changes from run to run."""
     figure.tight_layout(pad=0.3)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=format, **({"pil_kwargs": {"quality": 88, "subsampling": 0}} if format == "jpeg" else {}))
+    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")  # labels beyond the edge are kept
     plt.close(figure)
-    display({f"image/{format}": buffer.getvalue(), "text/plain": "<picture>"}, raw=True)
+    display({"image/png": buffer.getvalue(), "text/plain": "<picture>"}, raw=True)
 
 
-def _plane_size(picture: Picture) -> tuple[int, int]:
-    return as_array(picture).shape[:2]
+def _plane(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, dtype=np.float32)
+
+
+def _resized(array: np.ndarray, breadth: int, smooth: bool = True) -> np.ndarray:
+    """A picture or a plane, `breadth` pixels wide."""
+    size = (breadth, max(1, round(array.shape[0] * breadth / array.shape[1])))
+    shrinks = breadth < array.shape[1]
+    method = Image.LANCZOS if shrinks else Image.BICUBIC if smooth else Image.NEAREST
+    return np.asarray(Image.fromarray(array).resize(size, method))
+
+
+def _colored(array: np.ndarray, cmap: str, limits: tuple[float, float] | None) -> np.ndarray:
+    """A picture as it is, a plane in its colour map: uint8 (H, W, 3)."""
+    if array.ndim == 3:
+        return np.ascontiguousarray(array)
+    low, high = limits or (float(np.nanmin(array)), float(np.nanmax(array)))
+    return (255 * colormaps[cmap]((array - low) / max(high - low, 1e-12))[..., :3]).round().astype(np.uint8)
+
+
+def _webp(array: np.ndarray) -> str:
+    """The picture as an address that holds the picture itself."""
+    return "data:image/webp;base64," + base64.b64encode(_encoded(array, "WEBP", quality=86, method=6)).decode()
+
+
+# A slider lies over both pictures, unseen: pointer, finger and arrow keys move it, and it moves the line. No script but its own event,
+# so that any number of these may stand on one page. Where styles are taken away, both pictures are left, one below the other.
+_COMPARE = """<style>
+.colorlab-compare{{position:relative;max-width:720px;line-height:0;--at:50%}}
+.colorlab-compare img{{width:100%;height:auto;margin:0}}
+.colorlab-compare .after{{position:absolute;left:0;top:0;clip-path:inset(0 0 0 var(--at))}}
+.colorlab-compare i{{position:absolute;top:0;bottom:0;left:var(--at);width:3px;margin-left:-1.5px;background:#fff;box-shadow:0 0 3px #000}}
+.colorlab-compare b{{position:absolute;top:8px;padding:2px 7px;border-radius:4px;background:#000a;color:#fff;font:13px/1.4 sans-serif}}
+.colorlab-compare input{{position:absolute;left:0;top:0;width:100%;height:100%;margin:0;opacity:0;cursor:ew-resize}}
+.colorlab-compare:focus-within{{outline:2px solid #4a90d9}}
+</style>
+<div class="colorlab-compare"><img src="{first}" alt="{before}"><img class="after" src="{second}" alt="{after}">
+<i></i><b style="left:8px">{before}</b><b style="right:8px">{after}</b>
+<input type="range" min="0" max="100" step="0.5" value="50" aria-label="{before} on the left, {after} on the right: move the line"
+ oninput="this.parentNode.style.setProperty('--at', this.value + '%')"></div>"""
+
+
+def _compare_html(first: np.ndarray, second: np.ndarray, names: tuple[str, str]) -> str:
+    before, after = map(html.escape, names)
+    return _COMPARE.format(first=_webp(first), second=_webp(second), before=before, after=after)

@@ -224,8 +224,7 @@ def read_study(path: str | Path = STUDY) -> Study:
     """
     found: Study = {}
     try:
-        lines = list(csv.DictReader(Path(path).read_text(encoding="utf-8").splitlines()))
-        for line in lines:
+        for line in csv.DictReader(Path(path).read_text(encoding="utf-8").splitlines()):
             table, row, seed = line.pop("table"), line.pop("row"), int(line.pop("seed"))
             for metric, value in line.items():
                 found.setdefault(table, {}).setdefault(row, {}).setdefault(metric, {})[seed] = float(value)

@@ -91,15 +91,20 @@ def estimated(frames: Sequence[np.ndarray], short_side: int = 64) -> FlowOf:
     return given_flow(there, back, f"classical, short side {short_side}")
 
 
-def most_different(results: Mapping[str, Result], film: Film, skip: Sequence[int] = (0,)) -> int:
-    """The frame of a film in which the methods differ most: where their colours, as ab, spread farthest around their mean over methods.
+def most_different(results: Mapping[str, Result], films: Sequence[Film], skip: Sequence[int] = (0,)) -> tuple[Film, int]:
+    """The film and its frame in which the methods differ most: where their colours, as ab, spread farthest around their mean over methods.
 
-    skip: frames that are not asked, by default the exemplar's.
+    skip: frames that are not asked, by default the exemplar's, which most methods give back as it came.
     """
-    painted = [rgb_to_lab(frames_to_rgb(np.stack(result.films[film.name])))[:, 1:] for result in results.values()]  # (T, 2, H, W) each
-    spread = torch.stack(painted).std(0, correction=0).norm(dim=1).mean((1, 2))                                     # (T,)
-    spread[list(skip)] = -1
-    return int(spread.argmax())
+    found = [(spread, film, frame) for film in films for frame, spread in enumerate(disagreement(results, film)) if frame not in skip]
+    _, film, frame = max(found, key=lambda entry: entry[0])
+    return film, frame
+
+
+def disagreement(results: Mapping[str, Result], film: Film) -> list[float]:
+    """How far the methods' colours differ in each frame: the standard deviation over methods, in units of ab, mean over pixels."""
+    painted = torch.stack([rgb_to_lab(frames_to_rgb(np.stack(result.films[film.name])))[:, 1:] for result in results.values()])
+    return painted.std(0, correction=0).norm(dim=1).mean((1, 2)).tolist()  # painted: (methods, T, 2, H, W)
 
 
 def films_below(folder: str | Path, frames: int, short_side: int) -> list[Film]:
@@ -110,26 +115,28 @@ def films_below(folder: str | Path, frames: int, short_side: int) -> list[Film]:
     return [Film(clip_name(path), read_clip(path, short_side, frames)) for path in found]
 
 
-def run(model: nn.Module, films: Sequence[Film], memory: bool = True, precision: str = "float32") -> Result:
+def run(model: nn.Module, films: Sequence[Film], memory: bool | int = True, precision: str = "float32", size: int | None = None) -> Result:
     """Colour every film from its own first frame; a method that paints its own reference (tcavc) is given none.
 
-    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for it. precision: of
-    `precision.PRECISIONS`, in what the network computes.
+    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for it, or on its first
+    `memory` frames. precision: of `precision.PRECISIONS`, in what the network computes. size: the short side at which the method sees
+    the films, as for `colorize`; None for their own.
     """
     device = device_of(model)
-    for _ in _colored(model, films[0], films[0].frames[:2], precision):  # what is imported at a first use counts for nobody
+    for _ in _colored(model, films[0], films[0].frames[:2], precision, size):  # what is imported at a first use counts for nobody
         pass
-    peak = peak_memory(model, films[0], precision) / MEBIBYTE if memory else None
+    measured = films[0] if memory is True else films[0]._replace(frames=films[0].frames[:memory])
+    peak = peak_memory(model, measured, precision, size) / MEBIBYTE if memory else None
     colored, began = {}, time.perf_counter()
     for film in films:
-        colored[film.name] = list(_colored(model, film, precision=precision))
+        colored[film.name] = list(_colored(model, film, precision=precision, size=size))
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     frames = sum(len(film.frames) for film in films)
     return Result(colored, (time.perf_counter() - began) / frames, peak)
 
 
-def peak_memory(model: nn.Module, film: Film, precision: str = "float32") -> float:
+def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: int | None = None) -> float:
     """Bytes that a model and the colouring of a film hold at most, the network's weights among them.
 
     On a GPU the allocator says so. On a CPU these are the tensors alive at one time plus the most that NumPy and Python held: the
@@ -138,7 +145,7 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32") -> flo
     device = device_of(model)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        for _ in _colored(model, film, precision=precision):
+        for _ in _colored(model, film, precision=precision, size=size):
             pass
         return torch.cuda.max_memory_allocated(device)
     weights = sum(tensor.untyped_storage().nbytes() for tensor in (*model.parameters(), *model.buffers()))
@@ -147,7 +154,7 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32") -> flo
     tracemalloc.start()
     try:
         with TensorMemory() as tensors:
-            for _ in _colored(model, film, precision=precision):
+            for _ in _colored(model, film, precision=precision, size=size):
                 pass
         return weights + tensors.peak + tracemalloc.get_traced_memory()[1]
     finally:
@@ -276,6 +283,6 @@ def _shown(value: object) -> str:
     return "-" if value is None else number(value) if isinstance(value, float) else str(value)
 
 
-def _colored(model: nn.Module, film: Film, frames: Sequence[np.ndarray] | None = None, precision: str = "float32"):
+def _colored(model: nn.Module, film: Film, frames: Sequence[np.ndarray] | None = None, precision: str = "float32", size: int | None = None):
     references = None if paints_its_own(model) else [(0, film.frames[0])]
-    return colorize(film.frames if frames is None else frames, references, model, precision=precision)
+    return colorize(film.frames if frames is None else frames, references, model, size, precision=precision)

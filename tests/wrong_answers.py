@@ -238,19 +238,6 @@ WRONG: dict[str, list[tuple[str, str]]] = {
          "return sum((quoted[i] > quoted[j]) == (measured[i] > measured[j]) for i, j in pairs)", "too large"),
     ],
     "11_your_own_film.my_cuts": [
-        ("return [n for n, value in enumerate(changes) if value > threshold]", "A flash"),
-        ("return [n for n, value in enumerate(changes) if value > threshold\n"
-         "        and value > prominence * max(changes[max(0, n - reach):n + 1 + reach])]", "not one of its neighbours"),
-        ("return [value > threshold for value in changes]", "Its shape is (15,)"),
-        ("return max(changes)", "Its shape is ()"),
-    ],
-    "11_your_own_film.my_whole": [
-        ("return alpha * known + (1 - alpha.float()) * predicted", "Alpha counts to 255"),
-        ("share = alpha.float() / 255\nreturn share * predicted + (1 - share) * known", "exchanged"),
-        ("return torch.where(alpha > 127, known, predicted)", "Its values run from"),
-        ("return known", "Its values run from"),
-    ],
-    "11_your_own_film.my_cuts": [
         ("return [n for n, value in enumerate(changes) if value > threshold]", "A flash, two changes side by side"),
         ("return [n for n, value in enumerate(changes)\n"
          "        if value > threshold and value > prominence * max(changes[max(0, n - reach):n + 1 + reach])]", "not one of its neighbours"),

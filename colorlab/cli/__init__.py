@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from colorlab.cli.terminal import open_standard_streams, stopped_like_ctrl_c
 from colorlab.files.errors import InputError, InputWarning
 
-COMMANDS = ("colorize", "evaluate", "train", "run", "sweep", "data", "weights", "doctor")
+COMMANDS = ("colorize", "studio", "evaluate", "train", "run", "sweep", "data", "weights", "doctor")
 _PYTHONS_OWN = warnings.showwarning
 FILE_NAMED_LIKE_AN_OPTION = re.compile(r"-[^=]*\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|ogv|ts|wmv|flv|png|jpe?g|json|csv)", re.IGNORECASE)
 

@@ -5,20 +5,28 @@
     row = table.rows[0]                                # "w/ ResNet50"
     model = build(table, row, "course", start=full)    # what the two share starts with the same numbers
 
+    read_study("data/ablations.csv")["lstvc 2"]["w/o linkage"]["psnr"]   # {seed: dB}: what was measured here before, `STUDY`
+
 A row is a change of the method's config, and that change builds another module: no network here asks in its forward pass which row it
 is. `quoted` are the papers' numbers, to stand beside one's own. They were made with other data, sizes, lengths of training and metrics,
-so they are never to be expected here; `remark` says what is known to be wrong or missing in them.
+so they are never to be expected here; `remark` says what is known to be wrong or missing in them. The tables called "... features" are
+ours: the full network on its frozen features, and on the same features with random weights.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.files.errors import InputError
+from colorlab.files.places import PACKAGE
 from colorlab.methods import load
 from colorlab.modules.resizing import resized
 
@@ -58,6 +66,8 @@ LSTVC_COLUMNS_WITH_TIME = (*LSTVC_COLUMNS[:5], "s/frame DAVIS", *LSTVC_COLUMNS[5
 TCAVC_MEASURES = ("fid_ntire_scorer", "cdc")  # its repository's FID code is the challenge's scorer
 CAVC_REMARK = ("Its FID is on a scale of its own, which its text bounds by 1; the published script of its author rounds frames to 0 and 1 first. "
                "At course size all rows begin with colours laid by likeness and place, so that less hangs on each part. ")
+RANDOM_REMARK = ("No paper has this row. At course size the frozen features are EfficientNet-Lite0's, with ImageNet's weights or with random ones, the "
+                 "same in every run; all else of the network is trained alike.")
 _TOKENS = ("extractor", "fusion.norm", "fusion.project")
 
 TABLES = {
@@ -134,6 +144,21 @@ TABLES = {
         "The second stage was trained anew for this table, mostly on retrieved references, so its last row is not Table 2's. GCP is a "
         "generative network with weights of its own, which is not part of this package.",
         TCAVC_MEASURES, {"vividness": 1.0}),
+    "cavc features": Table(
+        "Ours: CAVC on features that were never trained", "cavc", (), (
+            Row("random features", (), {"extractor": "random"}, _TOKENS),
+            Row("ImageNet features")),
+        RANDOM_REMARK),
+    "lstvc features": Table(
+        "Ours: LSTVC on features that were never trained", "lstvc", (), (
+            Row("random features", (), {"backbone": "random"}, ("backbone", "fusion", "project")),
+            Row("ImageNet features")),
+        RANDOM_REMARK, without={"rolling": False, "register": None, "block_size": 3}),
+    "colormnet features": Table(
+        "Ours: ColorMNet on features that were never trained", "colormnet", (), (
+            Row("random features", (), {"backbones": "random"}, ("features", "value_encoder")),
+            Row("ImageNet features")),
+        RANDOM_REMARK, without={"register": None}),
 }
 
 
@@ -187,3 +212,58 @@ def thumbnail(l: Tensor) -> Tensor:
     """L (B, 1, H, W) -> (B, 96): a small picture of it as a vector of mean 0 and length 1."""
     small = F.adaptive_avg_pool2d(l, (8, 12)).flatten(1)
     return F.normalize(small - small.mean(1, keepdim=True), dim=1)
+
+
+STUDY = PACKAGE.parent / "data" / "ablations.csv"  # of the course networks, several seeds; data/README.md has its command
+Study = dict[str, dict[str, dict[str, dict[int, float]]]]         # table -> row -> metric -> seed -> value
+
+
+def read_study(path: str | Path = STUDY) -> Study:
+    """A study's numbers: {table: {row: {metric: {seed: value}}}}.
+
+    path: a CSV with the columns table, row, seed and one for each metric, as `study_of_sweep` writes it. Raises InputError for a file
+    that is none.
+    """
+    found: Study = {}
+    try:
+        for line in csv.DictReader(Path(path).read_text(encoding="utf-8").splitlines()):
+            table, row, seed = line.pop("table"), line.pop("row"), int(line.pop("seed"))
+            for metric, value in line.items():
+                found.setdefault(table, {}).setdefault(row, {}).setdefault(metric, {})[seed] = float(value)
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is no table of a study (columns table, row, seed, and metrics): {error}") from error
+    return found
+
+
+def study_of_sweep(text: str) -> str:
+    """The table.csv of `colorlab sweep notebooks/10_ablations.ipynb -p trained all -g seed=...` as a study: a line for each row and seed.
+
+    A sweep has a line for each run and a column for each number, called TABLE.ROW.METRIC. Numbers keep six digits. What tells of the
+    machine (seconds, memory) is left out. Raises InputError where a run did not finish.
+    """
+    lines = list(csv.DictReader(text.splitlines()))
+    if not lines or any(line.get("state") != "finished" for line in lines):
+        raise InputError("every run of the sweep has to be finished")
+    rows: dict[tuple[str, str, int], dict[str, str]] = {}
+    for line in lines:
+        for column, value in line.items():
+            head, _, rest = column.partition(".")
+            row, _, metric = rest.rpartition(".")
+            table = head.replace("_", " ")
+            if table in TABLES and row and value:
+                rows.setdefault((table, row, int(line["seed"])), {})[metric] = f"{float(value):.6g}"
+    order = {name: place for place, name in enumerate(TABLES)}
+    place = lambda table, row: [one.name for one in TABLES[table].rows].index(row)
+    metrics = list(dict.fromkeys(metric for values in rows.values() for metric in values))
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(("table", "row", "seed", *metrics))
+    for (table, row, seed), values in sorted(rows.items(), key=lambda item: (order[item[0][0]], place(*item[0][:2]), item[0][2])):
+        writer.writerow((table, row, seed, *(values[metric] for metric in metrics)))
+    return written.getvalue()
+
+
+if __name__ == "__main__":  # python -m colorlab.experiments.ablations runs/sweep-10_ablations/table.csv data/ablations.csv
+    import sys
+
+    Path(sys.argv[2]).write_text(study_of_sweep(Path(sys.argv[1]).read_text(encoding="utf-8")), encoding="utf-8")

@@ -26,10 +26,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from colorlab import clips
+from colorlab.color import frames_to_rgb, rgb_to_lab, split_lab
 from colorlab.files.errors import InputError
 from colorlab.film.colorize import colorize, device_of
 from colorlab.metrics import METRICS, Clip, Tools, evaluate_clips, given_flow
 from colorlab.metrics.warping import FlowOf
+from colorlab.modules.flow.estimate import classical_flow
 from colorlab.train.measure import paints_its_own, read_clip
 from colorlab.train.split import clip_name
 
@@ -69,6 +71,42 @@ def embedded_films(frames: int = 8, height: int = 48, width: int = 80, seed: int
             for clip in made]
 
 
+def real_films(frames: int = 24, height: int = 128, width: int = 224, names: Sequence[str] = clips.REAL, step: int = 1,
+               flow_short_side: int | None = None) -> list[Film]:
+    """The real takes that are installed with colorlab (`data.TAKES`), every `step`-th frame.
+
+    flow_short_side: estimate their motion once, at this size, for all methods and metrics that follow; None leaves that to each metric.
+    """
+    films = [Film(name, list(clips.film(name, frames, height, width, step=step))) for name in names]
+    return films if flow_short_side is None else [film._replace(flow=estimated(film.frames, flow_short_side)) for film in films]
+
+
+def estimated(frames: Sequence[np.ndarray], short_side: int = 64) -> FlowOf:
+    """The motion of a film from each frame to the next and back, estimated without a network at a short side and enlarged.
+
+    frames: uint8 (H, W, 3) each. A flow from half the pixels costs a quarter; what it lacks at edges, `reliable_ruder` mostly leaves out.
+    """
+    l = split_lab(rgb_to_lab(frames_to_rgb(np.stack(frames))))[0] / 100  # (T, 1, H, W)
+    there, back = (classical_flow(a, b, short_side) for a, b in ((l[:-1], l[1:]), (l[1:], l[:-1])))  # (T-1, 2, H, W)
+    return given_flow(there, back, f"classical, short side {short_side}")
+
+
+def most_different(results: Mapping[str, Result], films: Sequence[Film], skip: Sequence[int] = (0,)) -> tuple[Film, int]:
+    """The film and its frame in which the methods differ most: where their colours, as ab, spread farthest around their mean over methods.
+
+    skip: frames that are not asked, by default the exemplar's, which most methods give back as it came.
+    """
+    found = [(spread, film, frame) for film in films for frame, spread in enumerate(disagreement(results, film)) if frame not in skip]
+    _, film, frame = max(found, key=lambda entry: entry[0])
+    return film, frame
+
+
+def disagreement(results: Mapping[str, Result], film: Film) -> list[float]:
+    """How far the methods' colours differ in each frame: the standard deviation over methods, in units of ab, mean over pixels."""
+    painted = torch.stack([rgb_to_lab(frames_to_rgb(np.stack(result.films[film.name])))[:, 1:] for result in results.values()])
+    return painted.std(0, correction=0).norm(dim=1).mean((1, 2)).tolist()  # painted: (methods, T, 2, H, W)
+
+
 def films_below(folder: str | Path, frames: int, short_side: int) -> list[Film]:
     """The clips in a folder and below, so many frames of each, shrunk to a short side. InputError where there is none."""
     found = clips.survey(folder).clips
@@ -77,26 +115,28 @@ def films_below(folder: str | Path, frames: int, short_side: int) -> list[Film]:
     return [Film(clip_name(path), read_clip(path, short_side, frames)) for path in found]
 
 
-def run(model: nn.Module, films: Sequence[Film], memory: bool = True, precision: str = "float32") -> Result:
+def run(model: nn.Module, films: Sequence[Film], memory: bool | int = True, precision: str = "float32", size: int | None = None) -> Result:
     """Colour every film from its own first frame; a method that paints its own reference (tcavc) is given none.
 
-    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for it. precision: of
-    `precision.PRECISIONS`, in what the network computes.
+    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for it, or on its first
+    `memory` frames. precision: of `precision.PRECISIONS`, in what the network computes. size: the short side at which the method sees
+    the films, as for `colorize`; None for their own.
     """
     device = device_of(model)
-    for _ in _colored(model, films[0], films[0].frames[:2], precision):  # what is imported at a first use counts for nobody
+    for _ in _colored(model, films[0], films[0].frames[:2], precision, size):  # what is imported at a first use counts for nobody
         pass
-    peak = peak_memory(model, films[0], precision) / MEBIBYTE if memory else None
+    measured = films[0] if memory is True else films[0]._replace(frames=films[0].frames[:memory])
+    peak = peak_memory(model, measured, precision, size) / MEBIBYTE if memory else None
     colored, began = {}, time.perf_counter()
     for film in films:
-        colored[film.name] = list(_colored(model, film, precision=precision))
+        colored[film.name] = list(_colored(model, film, precision=precision, size=size))
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     frames = sum(len(film.frames) for film in films)
     return Result(colored, (time.perf_counter() - began) / frames, peak)
 
 
-def peak_memory(model: nn.Module, film: Film, precision: str = "float32") -> float:
+def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: int | None = None) -> float:
     """Bytes that a model and the colouring of a film hold at most, the network's weights among them.
 
     On a GPU the allocator says so. On a CPU these are the tensors alive at one time plus the most that NumPy and Python held: the
@@ -105,7 +145,7 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32") -> flo
     device = device_of(model)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        for _ in _colored(model, film, precision=precision):
+        for _ in _colored(model, film, precision=precision, size=size):
             pass
         return torch.cuda.max_memory_allocated(device)
     weights = sum(tensor.untyped_storage().nbytes() for tensor in (*model.parameters(), *model.buffers()))
@@ -114,7 +154,7 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32") -> flo
     tracemalloc.start()
     try:
         with TensorMemory() as tensors:
-            for _ in _colored(model, film, precision=precision):
+            for _ in _colored(model, film, precision=precision, size=size):
                 pass
         return weights + tensors.peak + tracemalloc.get_traced_memory()[1]
     finally:
@@ -243,6 +283,6 @@ def _shown(value: object) -> str:
     return "-" if value is None else number(value) if isinstance(value, float) else str(value)
 
 
-def _colored(model: nn.Module, film: Film, frames: Sequence[np.ndarray] | None = None, precision: str = "float32"):
+def _colored(model: nn.Module, film: Film, frames: Sequence[np.ndarray] | None = None, precision: str = "float32", size: int | None = None):
     references = None if paints_its_own(model) else [(0, film.frames[0])]
-    return colorize(film.frames if frames is None else frames, references, model, precision=precision)
+    return colorize(film.frames if frames is None else frames, references, model, size, precision=precision)

@@ -7,7 +7,8 @@ from functools import lru_cache
 import pytest
 import torch
 
-from colorlab.experiments.ablations import TABLES, Retrieval, build, different, millions, take_over, thumbnail
+from colorlab.experiments.ablations import STUDY, TABLES, Retrieval, build, different, millions, read_study, study_of_sweep, take_over, thumbnail
+from colorlab.files.errors import InputError
 from colorlab.methods import configure, network_and_config
 from colorlab.metrics import METRICS
 
@@ -131,3 +132,63 @@ def test_a_row_of_n_frames_colours_n_frames_together(preset):
     """Whatever the preset's own N is."""
     table = TABLES["lstvc 3"]
     assert [build(table, row, preset).frames_per_step for row in table.rows] == [1, 2, 3, 4, 5, 6]
+
+
+FEATURES = [name for name in TABLES if name.endswith("features")]
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_random_features_differ_from_imagenets_in_the_frozen_numbers_alone(name):
+    """The trained part starts alike; the frozen part is another, and nothing of it is taken over."""
+    table = TABLES[name]
+    full = build(table, table.full, "course", seed=1)
+    row = build(table, table.rows[0], "course", seed=1, start=full)
+    ours, theirs = row.state_dict(), full.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+    frozen, other = (dict(network.named_buffers()) | dict(network.named_parameters()) for network in (row, full))
+    changed = [key for key in frozen if not torch.equal(frozen[key], other[key])]
+    assert len(changed) > 20 and all(".frozen." in key for key in changed)
+
+
+SWEPT = """run,state,seed,tables,trained,lstvc_2.w/o linkage.psnr,"colormnet_2.ours: PVGFE, MFP, LA.psnr",seconds,error
+a,finished,1,"[""lstvc 2""]",all,31.123456789,,600,
+b,finished,0,"[""lstvc 2""]",all,30.5,,601,
+c,finished,0,"[""colormnet 2""]",all,,29.75,602,
+"""
+
+
+def test_a_sweeps_table_becomes_a_study_and_is_read_again(tmp_path):
+    text = study_of_sweep(SWEPT)
+    assert text.splitlines()[:3] == ["table,row,seed,psnr", "lstvc 2,w/o linkage,0,30.5", "lstvc 2,w/o linkage,1,31.1235"]
+    path = tmp_path / "study.csv"
+    path.write_text(text)
+    assert read_study(path) == {"lstvc 2": {"w/o linkage": {"psnr": {0: 30.5, 1: 31.1235}}},
+                                "colormnet 2": {"ours: PVGFE, MFP, LA": {"psnr": {0: 29.75}}}}
+
+
+def test_a_sweep_that_did_not_finish_is_no_study():
+    with pytest.raises(InputError, match="finished"):
+        study_of_sweep(SWEPT.replace("b,finished", "b,failed"))
+    with pytest.raises(InputError, match="finished"):
+        study_of_sweep("")
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "table,row,seed,psnr\nlstvc 2,x,0,high\n"])
+def test_a_file_that_is_no_study_is_said_to_be_none(tmp_path, text):
+    path = tmp_path / "study.csv"
+    path.write_text(text)
+    if text:
+        with pytest.raises(InputError, match="no table of a study"):
+            read_study(path)
+    with pytest.raises(InputError, match="no table of a study"):
+        read_study(tmp_path / "missing.csv")
+
+
+def test_the_study_that_is_shipped_has_every_row_of_its_tables_with_three_seeds():
+    study = read_study(STUDY)
+    assert set(study) == {"cavc 3", "cavc 5", "cavc features", "lstvc 2", "lstvc features", "colormnet 2", "colormnet features"}
+    for name, rows in study.items():
+        assert list(rows) == [row.name for row in TABLES[name].rows]
+        assert all(list(values) == [0, 1, 2] for metrics in rows.values() for values in metrics.values())
+    same = [study[name][TABLES[name].full.name]["psnr"] for name in ("lstvc 2", "lstvc features")]
+    assert same[0] == same[1]  # one network stands in both tables

@@ -134,3 +134,52 @@ def test_a_folder_of_photographs_has_no_clips(tmp_path):
     Image.new("RGB", (40, 32)).save(tmp_path / "holiday.jpg")
     with pytest.raises(InputError, match="no clip below"):
         compare.films_below(tmp_path, 5, 32)
+
+
+def painted(*frames):
+    """One colour a frame, as what a method made of a film of 16 x 16."""
+    return compare.Result({"film": [np.full((16, 16, 3), color, np.uint8) for color in frames]}, 0.0, None)
+
+
+def test_the_frame_in_which_methods_differ_most_is_found():
+    red, dull, grey = (200, 40, 40), (140, 100, 100), (120, 120, 120)
+    results = {"a": painted(red, grey, red, dull), "b": painted(grey, grey, grey, grey)}
+    film = compare.Film("film", results["a"].films["film"])
+    calm = compare.Film("calm", film.frames)
+    for result in results.values():
+        result.films["calm"] = [result.films["film"][1]] * 4
+    assert compare.most_different(results, [calm, film]) == (film, 2)      # frame 0, as far apart, is the exemplar's
+    assert compare.most_different(results, [calm, film], skip=(0, 2)) == (film, 3)
+    assert compare.disagreement(results, film)[1] == 0
+
+
+def test_disagreement_is_in_units_of_ab():
+    """Two methods on either side of grey, each 30 from it: their standard deviation is 30."""
+    from colorlab.color import lab_to_rgb, rgb_to_frames
+    one, other = (rgb_to_frames(lab_to_rgb(torch.tensor([50.0, a, 0]).view(3, 1, 1).expand(3, 16, 16))) for a in (30.0, -30.0))
+    results = {name: compare.Result({"film": [frame]}, 0.0, None) for name, frame in (("a", one), ("b", other))}
+    assert compare.disagreement(results, compare.Film("film", [one])) == pytest.approx([30], abs=1)
+
+
+def test_estimated_motion_is_that_of_a_film_that_moves():
+    film = compare.embedded_films(frames=3, height=48, width=80, names=("zoom",))[0]
+    exact, found = film.flow(1, None, None), compare.estimated(film.frames, 48)(1, None, None)
+    for one, other in ((exact.forward, found.forward), (exact.backward, found.backward)):
+        assert (one - other).norm(dim=1).median() < 0.25 < one.norm(dim=1).median()
+
+
+def test_real_films_have_their_frames_and_one_flow_for_all():
+    film, = compare.real_films(3, 32, 56, names=("face",), step=4, flow_short_side=32)
+    assert len(film.frames) == 3 and film.frames[0].shape == (32, 56, 3)
+    assert np.array_equal(film.frames[1], colorlab.clips.film("face", 1, 32, 56, start=4)[0])
+    assert film.flow(0, None, None).forward.shape == (1, 2, 32, 56)
+
+
+def test_a_method_may_see_less_than_the_film_has(films):
+    model = colorlab.load("copy")
+    small = compare.run(model, films[:1], memory=False, size=8).films[films[0].name]
+    assert small[1].shape == films[0].frames[1].shape and not np.array_equal(small[1], compare.run(model, films[:1], False).films[films[0].name][1])
+
+
+def test_memory_of_a_few_frames_is_less(films):
+    assert 0 < compare.run(colorlab.load("copy"), films[:1], memory=2).peak_memory_mb < compare.run(colorlab.load("copy"), films[:1]).peak_memory_mb

@@ -27,7 +27,7 @@ from colorlab.modules.flow.warping import pixel_grid
 from colorlab.modules.frames import as_clip
 from colorlab.modules.references import Reference, References, parse_references
 from colorlab.modules.resizing import resized
-from colorlab.modules.sources import Source, reference_sources
+from colorlab.modules.sources import Attention, Source, own_pixel, reference_sources
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,12 @@ class Copy(nn.Module):
 
     def attention(self, l: Tensor, state: CopyState, at: tuple[int, int]) -> dict[Source, Tensor]:
         """All of a pixel's colour comes from the same place of one reference."""
-        maps = _empty_maps(state.references, l)
-        list(maps.values())[self.nearest(state.references, state.frame)][at] = 1
-        return maps
+        return self.attention_of(l, state)(at)
+
+    def attention_of(self, l: Tensor, state: CopyState) -> Attention:
+        sources, nearest = _sources(state.references, l), self.nearest(state.references, state.frame)
+        return lambda at: {source: own_pixel(l.float(), at) if n == nearest else torch.zeros_like(l[0, 0], dtype=torch.float32)
+                           for n, source in enumerate(sources)}
 
     @staticmethod
     def nearest(references: tuple[Reference, ...], frame: int) -> int:
@@ -176,15 +179,22 @@ class Flow(nn.Module):
 
         Of a repaired pixel, the neighbour is followed that had most weight in the repair.
         """
-        after = self._next(l.float(), state)
-        maps = _empty_maps(state.references, l)
-        target = list(maps.values())[after.source]
-        H, W = target.shape
-        x, y = (position.clamp(0, last) for position, last in zip(after.trace[0, :, at[0], at[1]], (W - 1, H - 1)))
-        for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            i, j = min(int(y) + row, H - 1), min(int(x) + column, W - 1)
-            target[i, j] += (1 - (y - int(y) - row).abs()) * (1 - (x - int(x) - column).abs())
-        return maps
+        return self.attention_of(l, state)(at)
+
+    def attention_of(self, l: Tensor, state: FlowState) -> Attention:
+        """`attention` for any pixel of one frame; the flow is estimated once."""
+        sources, after = _sources(state.references, l), self._next(l.float(), state)
+
+        def at_pixel(at: tuple[int, int]) -> dict[Source, Tensor]:
+            maps = {source: torch.zeros_like(l[0, 0], dtype=torch.float32) for source in sources}
+            target = maps[sources[after.source]]
+            H, W = target.shape
+            x, y = (position.clamp(0, last) for position, last in zip(after.trace[0, :, at[0], at[1]], (W - 1, H - 1)))
+            for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                i, j = min(int(y) + row, H - 1), min(int(x) + column, W - 1)
+                target[i, j] += (1 - (y - int(y) - row).abs()) * (1 - (x - int(x) - column).abs())
+            return maps
+        return at_pixel
 
     def _next(self, l: Tensor, state: FlowState) -> FlowState:
         """The state after one frame, l (B, 1, H, W)."""
@@ -305,8 +315,7 @@ def _colors(reference: Reference, l: Tensor) -> Tensor:
     return ab.to(l.dtype).expand(len(l), -1, -1, -1)
 
 
-def _empty_maps(references: tuple[Reference, ...], l: Tensor) -> dict[Source, Tensor]:
-    """A map of zeros (H, W) for every reference."""
+def _sources(references: tuple[Reference, ...], l: Tensor) -> list[Source]:
     if l.ndim != 4 or len(l) != 1:
         raise ValueError(f"attention looks at one frame, L shaped (1, 1, H, W), got {tuple(l.shape)}")
-    return {source: l.new_zeros(l.shape[-2:], dtype=torch.float32) for source in reference_sources(references)}
+    return reference_sources(references)

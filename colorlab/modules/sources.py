@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
+
+from torch import Tensor
 
 from colorlab.modules.references import Reference
 
+# What a method's `attention_of(l, state)` returns: for any pixel (y, x) of that frame {source: (H, W)}, together summing to 1.
+# What the pixels of one frame have in common is computed once.
+Attention = Callable[[tuple[int, int]], "dict[Source, Tensor]"]
 Kind = Literal["reference", "frame", "memory", "itself"]
 
 
@@ -36,6 +41,13 @@ class Source(str):
     def later(self, frames: int) -> Source:
         """The same source in a film that began so many frames earlier."""
         return self if self.frame is None else Source(self.pattern, self.kind, self.frame + frames, self.index)
+
+
+def own_pixel(l: Tensor, at: tuple[int, int]) -> Tensor:
+    """The map (H, W) of a colour that comes from the pixel's own place; l: (..., H, W) of the frame."""
+    own = l.new_zeros(l.shape[-2:])
+    own[at] = 1
+    return own
 
 
 def reference_sources(references: Sequence[Reference]) -> list[Source]:

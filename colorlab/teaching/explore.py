@@ -36,10 +36,9 @@ from colorlab.files.errors import InputError
 from colorlab.methods import load, record
 from colorlab.modules.references import References, parse_references
 from colorlab.modules.resizing import resized
-from colorlab.modules.sources import Source
+from colorlab.modules.sources import Attention, Source
 from colorlab.teaching import page
 from colorlab.teaching import plots
-from colorlab.teaching.remembered import Remembered
 from colorlab.teaching.view import Look, View
 from colorlab.teaching.widgets import ClickablePicture, Tiles
 
@@ -147,11 +146,11 @@ def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple
 
     lab: (T, 3, H, W) the clip in colour (its L is coloured; its ab, where it has any, are only compared with). references: as `model.start`
     takes them. A slider chooses the frame. grid, stops: places and frames that answer on a page without a kernel; see Explorer.
-    States are values, so each is computed once and kept, and so is what the maps of one frame have in common (remembered.py): a
-    click costs 10 to 50 ms with the course's networks at 128 x 224. The network must not learn in the meantime.
+    States are values, so each is computed once and kept, and so is what the maps of one frame have in common
+    (`attention_of`): a click costs some tens of milliseconds with the course's networks at 128 x 224. The network must not learn in the meantime.
     """
     frames = lab.shape[0]
-    states, predicted, remembered = [model.start(references)], [], Remembered()
+    states, predicted, asked = [model.start(references)], [], {}
     rgb = lab_to_rgb(fit_gamut(lab))
     in_color = bool((lab[:, 1:].abs() > GREY).any())
     shown = [resized(lab_to_rgb(reference.image[:1]), lab.shape[-2:])[0] for reference in parse_references(references)]
@@ -167,8 +166,10 @@ def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple
 
     def look(point: tuple[int, int], frame: int) -> View:
         colored = color_until(frame)
-        with torch.inference_mode(), remembered:
-            maps = model.attention(lab[None, frame, :1], states[frame], at=point)
+        with torch.inference_mode():
+            if frame not in asked:
+                asked[frame] = _attention_of(model, lab[None, frame, :1], states[frame])
+            maps = asked[frame](point)
         y, x = point
         error = float((predicted[frame][:, y, x] - lab[frame, 1:, y, x]).norm())
         off = f"off by {error:.1f} in ab; " if in_color else ""
@@ -247,6 +248,11 @@ def _file_and_frame(named: str | Path) -> tuple[int | None, Path]:
     if Path(named).is_file() or not at or not frame.isdecimal():
         return None, Path(named)
     return int(frame), Path(image)
+
+
+def _attention_of(model: nn.Module, l: Tensor, state: object) -> Attention:
+    """Of a method that does not say what the pixels of a frame have in common, each pixel is asked for by itself."""
+    return model.attention_of(l, state) if hasattr(model, "attention_of") else lambda at: model.attention(l, state, at)
 
 
 def _behind(maps: Mapping[Source, Tensor], rgb: Tensor, references: Sequence[Tensor]) -> dict[str, Tensor]:

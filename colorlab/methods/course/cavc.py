@@ -24,7 +24,7 @@ from colorlab.methods.course.backbones import EXTRACTORS
 from colorlab.methods.course.laying import AB, Laying
 from colorlab.modules.references import References, parse_references
 from colorlab.modules.resizing import resized
-from colorlab.modules.sources import Source
+from colorlab.modules.sources import Attention, Source
 from colorlab.papers.cavc.explain import spread, unpadded
 from colorlab.papers.cavc.model import CAVC, CAVCConfig
 from colorlab.papers.cavc.state import State, as_channels, blend
@@ -108,22 +108,24 @@ class CourseCAVC(CAVC):
         return F.hardtanh(start.to(painted) + painted[:, :3])                # not tanh: a zero correction leaves what was laid unchanged
 
     @torch.no_grad()
-    def attention(self, l: Tensor, state: CourseState, at: tuple[int, int]) -> dict[Source, Tensor]:
+    def attention_of(self, l: Tensor, state: CourseState) -> Attention:
         """As the paper's; half of what a reference gives is where the laying finds the pixel's colours in it."""
-        maps = super().attention(l, state, at)
+        of_paper, size = super().attention_of(l, state), l.shape[-2:]
         if self.laying is None:
-            return maps
-        frame, size = self.padded(as_channels(l)), l.shape[-2:]
-        for source, placed in maps.items():
-            if source.kind == "reference":
-                laid = self._laid(frame, state.pictures[source.index], at, size)
-                maps[source] = (placed + placed.sum() * laid) / 2
-        return maps
+            return of_paper
+        frame = self.padded(as_channels(l))
+        query, _ = self.laying.query(frame)                                  # (1, N, C + 3)
+        encoded = [self.laying.encode(self.padded(resized(picture.to(frame), size))) for picture in state.pictures]
 
-    def _laid(self, frame: Tensor, picture: Tensor, at: tuple[int, int], size: tuple[int, int]) -> Tensor:
-        """Where pixel `at` of a padded frame finds its colours: (H, W), summing to 1; what falls on the padding counts to the rim."""
-        reference = self.laying.encode(self.padded(resized(picture.to(frame), size)))
-        return unpadded(spread(self.laying.weights(frame, reference, at), *frame.shape[-2:]), *size)
+        @torch.no_grad()
+        def at_pixel(at: tuple[int, int]) -> dict[Source, Tensor]:
+            maps = of_paper(at)
+            for source, placed in maps.items():
+                if source.kind == "reference":  # what falls on the padding counts to the rim
+                    found = self.laying.weights(query, encoded[source.index], at, frame.shape[-2:])
+                    maps[source] = (placed + placed.sum() * unpadded(spread(found, *frame.shape[-2:]), *size)) / 2
+            return maps
+        return at_pixel
 
 
 def scaled(lab: Tensor) -> Tensor:

@@ -121,10 +121,10 @@ class CourseColorMNet(ColorMNet):
     def gate(self, look: Look, far: Read, near: Read) -> Tensor:
         return self.carry.share(far.value, near.value, far.carried, near.carried, look.image[:, :1])
 
-    def share(self, look: Look, state: CourseState, row: int, column: int) -> float:
-        """How much of a cell's carried chroma comes from nearby."""
+    def shares(self, look: Look, state: CourseState) -> Tensor:
+        """(h, w): how much of each cell's carried chroma comes from nearby. Of the first film."""
         far, near, _ = self.far_and_near(look.query, state)
-        return float(self.gate(look, far, near)[0, 0, row, column])
+        return self.gate(look, far, near)[0, 0]
 
     def valued(self, look: Look, predicted: Predicted, state: CourseState, deep: bool) -> tuple[Tensor, CourseState]:
         """Behind the values stands what is carried: of an exemplar its own colours and places, else what the chroma was drawn from."""

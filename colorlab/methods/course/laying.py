@@ -89,12 +89,11 @@ class Laying(nn.Module):
         cells = F.avg_pool2d(F.pad(l.flatten(0, -4), (0, -W % CELL, 0, -H % CELL), mode="replicate"), CELL)
         return F.interpolate(cells, scale_factor=float(CELL), mode="bilinear")[..., :H, :W].unflatten(0, l.shape[:-3])
 
-    @torch.no_grad()
-    def weights(self, l: Tensor, reference: Encoded, at: tuple[int, int]) -> Tensor:
-        """Where the pixel (y, x) of one frame finds its colours: (H/4, W/4), summing to 1."""
-        h, w = l.shape[-2] // CELL, l.shape[-1] // CELL
-        query = self.query(l)[0][0, at[0] // CELL * w + at[1] // CELL]
-        return (reference.key[0] @ query).softmax(0).view(h, w)
+    @staticmethod
+    def weights(query: Tensor, reference: Encoded, at: tuple[int, int], size: tuple[int, int]) -> Tensor:
+        """Where the pixel (y, x) of one frame of `size` (H, W) finds its colours: (H/4, W/4), summing to 1. query: of `query`."""
+        h, w = size[0] // CELL, size[1] // CELL
+        return (reference.key[0] @ query[0, at[0] // CELL * w + at[1] // CELL]).softmax(0).view(h, w)
 
     @staticmethod
     def _places(like: Tensor) -> tuple[Tensor, Tensor]:

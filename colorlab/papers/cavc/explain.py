@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorlab.modules.references import Reference
-from colorlab.modules.sources import Source, reference_sources
+from colorlab.modules.sources import Attention, Source, reference_sources
 from colorlab.papers.cavc.state import State, as_channels, blend
 from colorlab.papers.cavc.u_colorization import placement
 
@@ -23,8 +23,8 @@ class ChannelMaps(NamedTuple):
     shifted: Tensor     # attention in the window shifted by half, sums to 1 in each channel
 
 
-def attention(network: nn.Module, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
-    """What the colour of the pixel at (y, x) is made from: {source: (H, W)}, all maps together summing to 1.
+def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
+    """What the colour of any pixel (y, x) is made from: {source: (H, W)}, all maps together summing to 1.
 
     l: (1, 1, H, W) of the frame that `state` awaits. CAVC has no attention that reaches from frame to reference, so three
     things are drawn, a third each:
@@ -39,14 +39,18 @@ def attention(network: nn.Module, l: Tensor, state: State, at: tuple[int, int]) 
     if l.shape[:2] != (1, 1) or state.tokens.shape[1] != 1:
         raise ValueError(f"attention looks at one frame of one film: l (1, 1, H, W), got {tuple(l.shape)}")
     H, W = l.shape[-2:]
-    maps = channel_maps(network, as_channels(l), at)
-    patches = patch_shares(network, H, W, at, state.tokens.shape[2] - 1).to(l)
-    placed = spread(patches, H, W)
-    references = [Reference(moment, None) for moment in state.moments]
+    padded = network.padded(as_channels(l))
     shares = blend(state.moments, state.frame)
-    found = {source: share / 3 * placed for source, share in zip(reference_sources(references), shares) if share}
+    sources = reference_sources([Reference(moment, None) for moment in state.moments])
     window, shifted = (Source(f"frame {{frame}} ({part})", "itself", state.frame) for part in ("window", "shifted window"))
-    return found | {window: maps.window[0, 0] / 3, shifted: maps.shifted[0, 0] / 3}
+
+    @torch.no_grad()
+    def at_pixel(at: tuple[int, int]) -> dict[Source, Tensor]:
+        weights = network.sca.weights(padded, inside(at, H, W))
+        placed = spread(patch_shares(network, H, W, at, state.tokens.shape[2] - 1).to(l), H, W)
+        found = {source: share / 3 * placed for source, share in zip(sources, shares) if share}
+        return found | {window: unpadded(weights.window, H, W)[0, 0] / 3, shifted: unpadded(weights.shifted, H, W)[0, 0] / 3}
+    return at_pixel
 
 
 def patch_shares(network: nn.Module, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
@@ -58,12 +62,17 @@ def patch_shares(network: nn.Module, H: int, W: int, at: tuple[int, int], patche
 def channel_maps(network: nn.Module, channels: Tensor, at: tuple[int, int]) -> ChannelMaps:
     """Single Channel Attention laid open, for any picture: channels (B, C, H, W) in [-1, 1], at = (y, x)."""
     H, W = channels.shape[-2:]
-    if not (0 <= at[0] < H and 0 <= at[1] < W):
-        raise ValueError(f"pixel {tuple(at)} lies outside the picture: (y, x) goes from (0, 0) to {(H - 1, W - 1)}")
     padded = network.padded(channels)
-    found, weights = network.sca(padded), network.sca.weights(padded, at)
+    found, weights = network.sca(padded), network.sca.weights(padded, inside(at, H, W))
     return ChannelMaps(found.attended[..., :H, :W], found.similarity[..., :H, :W],
                        unpadded(weights.window, H, W), unpadded(weights.shifted, H, W))
+
+
+def inside(at: tuple[int, int], H: int, W: int) -> tuple[int, int]:
+    """The pixel (y, x) itself; ValueError where it lies outside an H x W picture."""
+    if not (0 <= at[0] < H and 0 <= at[1] < W):
+        raise ValueError(f"pixel {tuple(at)} lies outside the picture: (y, x) goes from (0, 0) to {(H - 1, W - 1)}")
+    return at
 
 
 def spread(cells: Tensor, H: int, W: int) -> Tensor:

@@ -58,7 +58,7 @@ from colorlab.modules.choosing import choose
 from colorlab.modules.frames import as_clip
 from colorlab.modules.padding import repeat_border
 from colorlab.modules.references import References, parse_references
-from colorlab.modules.sources import Source
+from colorlab.modules.sources import Attention, Source
 from colorlab.papers.cavc import explain
 from colorlab.papers.cavc.channel_attention import CosineSimilarity, NoSimilarity, SingleChannelAttention
 from colorlab.papers.cavc.color_extraction import VGG, Patches, VisionTransformer, histogram_features
@@ -212,10 +212,13 @@ class CAVC(nn.Module):
             x = level(x, skips.pop(), code)                                  # doubles it
         return self.head(x)
 
-    @torch.no_grad()
     def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
-        """What the colour of the pixel at (y, x) is made from; l: (1, 1, H, W). See `explain.attention`."""
-        return explain.attention(self, l, state, at)
+        """What the colour of the pixel at (y, x) is made from; l: (1, 1, H, W). See `explain.attention_of`."""
+        return self.attention_of(l, state)(at)
+
+    def attention_of(self, l: Tensor, state: State) -> Attention:
+        """`attention` for any pixel of one frame; what they have in common is computed once."""
+        return explain.attention_of(self, l, state)
 
     @torch.no_grad()
     def channel_maps(self, channels: Tensor, at: tuple[int, int]) -> explain.ChannelMaps:

@@ -54,7 +54,7 @@ from torch import Tensor, nn
 from colorlab.modules.frames import as_clip
 from colorlab.modules.references import Reference, parse_references
 from colorlab.modules.resizing import resized
-from colorlab.modules.sources import Source
+from colorlab.modules.sources import Attention, Source
 
 from colorlab.papers.colormnet import backbones, sources
 from colorlab.papers.colormnet.build import build_features, build_propagation, build_value_encoder, initialise
@@ -143,10 +143,13 @@ class ColorMNet(nn.Module):
         """A clip as in training (B, T, 1, H, W) -> ab (B, T, 2, H, W), through which gradients flow; see unroll.py."""
         return unroll(self, l, self.start(references), generator)
 
-    @torch.no_grad()
     def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
         """Where pixel (y, x) of the next frame gets its colour from: maps (H, W) that together sum to 1; see sources.py."""
-        return sources.attention(self, l, state, at)
+        return self.attention_of(l, state)(at)
+
+    def attention_of(self, l: Tensor, state: State) -> Attention:
+        """`attention` for any pixel of one frame; what they have in common is computed once."""
+        return sources.attention_of(self, l, state)
 
     def load_backbones(self) -> None:
         """Start the backbones from ImageNet's and DINOv2's weights, as the authors' training does. Needs a network once."""
@@ -223,9 +226,9 @@ class ColorMNet(nn.Module):
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
         return decoded.logits, state
 
-    def share(self, look: Look, state: State, row: int, column: int) -> float:
-        """How much of a cell's colour comes from nearby and not from memory: the two are added."""
-        return 0.5
+    def shares(self, look: Look, state: State) -> Tensor:
+        """(h, w): how much of each cell's colour comes from nearby and not from memory. Of the first film: the two are added."""
+        return torch.full_like(look.query.key[0, 0], 0.5)
 
     def given_colors(self, reference: Reference, l: Tensor) -> tuple[Tensor, Predicted]:
         """An exemplar's ab (B, 2, H, W) at the film's size, and as the network sees it."""

@@ -5,58 +5,62 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from colorlab.modules.sources import Source
-from colorlab.papers.colormnet.state import Look, State
+from colorlab.modules.sources import Attention, Source, own_pixel
+from colorlab.papers.colormnet.state import State
 
 
-def attention(network: nn.Module, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
-    """{source: (H, W)}, none negative, all of them together summing to 1.
+@torch.no_grad()
+def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
+    """{source: (H, W)} for any pixel (y, x), none negative, all of them together summing to 1.
 
-    l: (1, 1, H, W), the frame to be coloured next; at: (y, x). Sources are the references, "frame 5", "long-term memory"
-    (prototypes, at the places where they were first seen) and "neighbours (frame 5)" (local attention). Memory and neighbourhood count a half each, as the
-    network adds the two (or as its `share` says). A cell's weight is spread over its pixels. The hidden state and the frame's own
-    features have no place of origin and are left out.
+    l: (1, 1, H, W), the frame to be coloured next. Sources are the references, "frame 5", "long-term memory" (prototypes, at the
+    places where they were first seen) and "neighbours (frame 5)" (local attention). Memory and neighbourhood count a half each, as
+    the network adds the two (or as its `shares` say). A cell's weight is spread over its pixels. The hidden state and the frame's
+    own features have no place of origin and are left out.
     """
-    y, x = at
     H, W = l.shape[-2:]
-    if len(l) != 1 or not (0 <= y < H and 0 <= x < W):
-        raise ValueError(f"attention looks at one pixel of one film: l (1, 1, H, W) and (y, x) inside, got {tuple(l.shape)}, {at}")
+    if len(l) != 1:
+        raise ValueError(f"attention looks at one film: l (1, 1, H, W), got {tuple(l.shape)}")
     state = network.opened(l, state)
     if state.given is not None:
-        own = l.new_zeros(H, W)
-        own[y, x] = 1
-        return {_source(state, "exemplar", state.frame): own}
+        return lambda at: {_source(state, "exemplar", state.frame): own_pixel(l, at)}
     grid_h, grid_w = state.hidden.shape[-2:]
     top, left = (grid_h * network.stride - H) // 2, (grid_w * network.stride - W) // 2
-    row, column = (y + top) // network.stride, (x + left) // network.stride
+    near = shares = None
     with network.autocast(l.device):
         look = network.look(l, state)
-        query = look.query
-        near, share = _neighbours(network, look, state, row, column)
-    cells: dict[Source, Tensor] = {}
-    for kind, weights in network.propagation.sources(state.held, query, row * grid_w + column):
-        source = _source(state, *kind)
-        cells[source] = cells.get(source, 0) + weights * (1 - share)  # an exemplar may be held twice: foreign at first, then as its frame
-    if near is not None:
-        cells[Source("neighbours (frame {frame})", "frame", state.last.frame)] = near.flatten() * share
-    maps = {name: network.crop(_spread(weights.view(grid_h, grid_w), network.stride), l) for name, weights in cells.items()}
-    total = float(sum(m.sum() for m in maps.values()))
-    if total == 0:  # everything was read from the padding
-        return {name: torch.full_like(m, 1 / (len(maps) * H * W)) for name, m in maps.items()}
-    return {name: m / total for name, m in maps.items()}
+        if network.local_attention is not None and state.last is not None:
+            near = network.local_attention.weights(look.query.key, state.last.key)[0]        # (window², h, w)
+            shares = network.shares(look, state)                                             # (h, w)
+
+    @torch.no_grad()
+    def at_pixel(at: tuple[int, int]) -> dict[Source, Tensor]:
+        y, x = at
+        if not (0 <= y < H and 0 <= x < W):
+            raise ValueError(f"attention: the pixel (y, x) = {at} lies outside the frame of {H} x {W}")
+        row, column = (y + top) // network.stride, (x + left) // network.stride
+        share = 0.0 if near is None else float(shares[row, column])
+        cells: dict[Source, Tensor] = {}
+        for kind, weights in network.propagation.sources(state.held, look.query, row * grid_w + column):
+            source = _source(state, *kind)
+            cells[source] = cells.get(source, 0) + weights * (1 - share)  # an exemplar may be held twice: foreign, then as its frame
+        if near is not None:
+            cells[Source("neighbours (frame {frame})", "frame", state.last.frame)] = share * _in_window(near, row, column).flatten()
+        maps = {source: network.crop(_spread(weights.view(grid_h, grid_w), network.stride), l) for source, weights in cells.items()}
+        total = float(sum(m.sum() for m in maps.values()))
+        if total == 0:  # everything was read from the padding
+            return {source: torch.full_like(m, 1 / (len(maps) * H * W)) for source, m in maps.items()}
+        return {source: m / total for source, m in maps.items()}
+    return at_pixel
 
 
-def _neighbours(network: nn.Module, look: Look, state: State, row: int, column: int) -> tuple[Tensor | None, float]:
-    """Local attention's weights (h, w) for a cell, and the share of the colour that comes from there."""
-    if network.local_attention is None or state.last is None:
-        return None, 0.0
-    key = look.query.key
-    h, w = key.shape[-2:]
-    window, radius = network.local_attention.window, network.local_attention.window // 2
-    weights = network.local_attention.weights(key, state.last.key)[0, :, row, column].view(window, window)
-    padded = weights.new_zeros(h + 2 * radius, w + 2 * radius)
-    padded[row:row + window, column:column + window] = weights
-    return padded[radius:radius + h, radius:radius + w], network.share(look, state, row, column)
+def _in_window(weights: Tensor, row: int, column: int) -> Tensor:
+    """Local attention's weights (window², h, w) of one cell, on the grid: (h, w)."""
+    window = int(len(weights) ** 0.5)
+    h, w = weights.shape[-2:]
+    padded = weights.new_zeros(h + window - 1, w + window - 1)
+    padded[row:row + window, column:column + window] = weights[:, row, column].view(window, window)
+    return padded[window // 2:window // 2 + h, window // 2:window // 2 + w]
 
 
 def _spread(cells: Tensor, stride: int) -> Tensor:

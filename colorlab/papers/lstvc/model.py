@@ -59,14 +59,14 @@ from colorlab.modules.frames import as_clip
 from colorlab.modules.padding import repeat_border
 from colorlab.modules.references import Reference, References, parse_references
 from colorlab.modules.resizing import resized
-from colorlab.modules.sources import Source, reference_sources
+from colorlab.modules.sources import Attention, Source, reference_sources
 
 from colorlab.papers.lstvc.attention import to_tokens
 from colorlab.papers.lstvc.backbone import Backbone, FrozenBatchNorm, TrainedNorm
 from colorlab.papers.lstvc.cnn_transformer import CNNTransformer, ConvEncoder, HighFeatures, Project
 from colorlab.papers.lstvc.colorization import DILATIONS, Colorization, LinkedStage, Painted, PlainStage
 from colorlab.papers.lstvc.correspondence import DoubleHead, Fusion, VanillaHead, Warp
-from colorlab.papers.lstvc.explain import attention_maps
+from colorlab.papers.lstvc.explain import attention_of
 from colorlab.papers.lstvc.linkage import Linkage, NoLinkage
 from colorlab.papers.lstvc.state import EncodedReference, LSTVCState, stacked
 
@@ -208,8 +208,12 @@ class LSTVC(nn.Module):
         "linkage state", where the query of Eq. 6 looks. A head's share of the whole follows its similarity (Eq. 3); the linkage's is what
         its attention adds to the token, by length, beside the token itself.
         """
+        return self.attention_of(l, state)(at)
+
+    def attention_of(self, l: Tensor, state: LSTVCState) -> Attention:
+        """`attention` for any pixel of one frame; what they have in common is computed once."""
         clip, _ = as_clip(l)
-        return attention_maps(self, clip, self.with_encoded(clip, state), at)
+        return attention_of(self, clip, self.with_encoded(clip, state))
 
     def load_backbones(self) -> None:
         """Start the backbone from torchvision's ResNet-101, trained on ImageNet. Needs the full width and, once, a network."""

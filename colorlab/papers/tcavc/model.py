@@ -37,7 +37,7 @@ from colorlab.color import join_lab
 from colorlab.files.errors import InputError
 from colorlab.modules.frames import as_clip
 from colorlab.modules.references import References, parse_references
-from colorlab.modules.sources import Source
+from colorlab.modules.sources import Attention, Source, own_pixel
 from colorlab.papers.lstvc import LSTVC, LSTVCConfig
 from colorlab.papers.lstvc.state import LSTVCState
 
@@ -145,12 +145,14 @@ class TCAVC(nn.Module):
     def attention(self, l: Tensor, state: TCAVCState, at: tuple[int, int]) -> dict[Source, Tensor]:
         """As `LSTVC.attention`; l: (1, 1, H, W). Without correspondence all colour comes from the pixel's own surroundings, and the one
         map "this frame" points there."""
+        return self.attention_of(l, state)(at)
+
+    def attention_of(self, l: Tensor, state: TCAVCState) -> Attention:
+        """`attention` for any pixel of one frame; what they have in common is computed once."""
         clip, _ = as_clip(l)
         if self.propagation is None:
-            own = clip.new_zeros(clip.shape[-2:])
-            own[at] = 1
-            return {Source("this frame", "itself"): own}
-        return self.propagation.attention(l, self.with_reference(clip, state).propagated, at)
+            return lambda at: {Source("this frame", "itself"): own_pixel(clip, at)}
+        return self.propagation.attention_of(l, self.with_reference(clip, state).propagated)
 
     def load_backbones(self) -> None:
         """ImageNet weights for stage 2's ResNet-101."""

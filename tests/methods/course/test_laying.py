@@ -64,7 +64,7 @@ def test_weights_are_those_by_which_colours_are_chosen(at, photograph):
     reference = scaled(photograph[..., :32, :48])
     l = as_channels(photograph[:, :1, 20:52, 60:108])
     encoded = module.encode(reference)
-    weights = module.weights(l, encoded, at)
+    weights = module.weights(module.query(l)[0], encoded, at, (32, 48))
     assert weights.shape == (8, 12)
     assert_close(weights.sum(), torch.tensor(1.0))
     row, column = at[0] // 4, at[1] // 4

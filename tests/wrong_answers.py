@@ -42,23 +42,21 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("return ab.pow(2).sum(0).mean().sqrt()", "Root first"),
         ("return ab.abs().sum(0).mean()", "way along the axes"),
     ],
-    "02_correspondence_warping.my_correlation": [
-        ("q, k = (F.normalize(x.flatten(1), dim=0) for x in (frame_features, reference_features))\nreturn q.T @ k",
-         "Was the mean over positions subtracted?"),
-        ("q, k = (x.flatten(1) for x in (frame_features, reference_features))\n"
-         "q, k = q - q.mean(0), k - k.mean(0)\nreturn (q / q.norm(dim=0)).T @ (k / k.norm(dim=0))", "each position's own features"),
-        ("q, k = (x.flatten(1) for x in (frame_features, reference_features))\n"
-         "return (q - q.mean(1, keepdim=True)).T @ (k - k.mean(1, keepdim=True))", "lies in [-1, 1]"),
-        ("q, k = (centered_unit(x) for x in (frame_features, reference_features))\nreturn k @ q.T", "transposed"),
-        ("q, k = (centered_unit(x) for x in (frame_features, reference_features))\nreturn q @ k", "stops with RuntimeError"),
+    "02_correspondence_warping.my_mutual": [
+        ("return correlation.argmax(0) == correlation.argmax(1)", "two best matches of one number"),
+        ("there = correlation.argmax(1)\nreturn there[there] == torch.arange(len(there))", "stand in the columns"),
+        ("return correlation.argmax(0)[correlation.argmax(1)]", "Is it the position that one set out from?"),
+        ("return (correlation.argmax(0)[correlation.argmax(1)] == torch.arange(len(correlation))).float().mean()", "One answer for each position"),
+        ("return correlation.amax(1)", "not how similar"),
     ],
-    "02_correspondence_warping.my_warp": [
-        ("weights = torch.exp(correlation / temperature)\nreturn weights / weights.sum(-1, keepdim=True) @ reference_ab",
-         "more than float32 can hold"),
-        ("return (correlation * temperature).softmax(-1) @ reference_ab", "does the temperature divide"),
-        ("return (correlation / temperature).softmax(0) @ reference_ab", "softmax over the reference's positions"),
-        ("return reference_ab[correlation.argmax(-1)]", "single best match"),
-        ("return ((correlation / temperature).softmax(-1) @ reference_ab).T", "last two axes are exchanged"),
+    "02_correspondence_warping.my_top_k": [
+        ("return (correlation / temperature).softmax(1) @ reference_ab", "mixes all positions"),
+        ("kept, places = (correlation / temperature).softmax(1).topk(k, 1)\nreturn (kept[..., None] * reference_ab[places]).sum(1)",
+         "a softmax of their own"),
+        ("return reference_ab[correlation.topk(k, 1).indices].mean(1)", "count alike"),
+        ("best, places = correlation.topk(k, 1, largest=False)\nreturn ((best / temperature).softmax(1)[..., None] * reference_ab[places]).sum(1)",
+         "the k worst matches"),
+        ("return reference_ab[correlation.argmax(1)]", "single best match"),
     ],
     "02_correspondence_warping.my_entropy": [
         ("return -(weights * weights.log()).sum(-1)", "0 times log 0"),
@@ -256,8 +254,11 @@ WRONG: dict[str, list[tuple[str, str]]] = {
 ALSO_RIGHT: dict[str, list[str]] = {
     "00_start_here.my_squared_error": ["difference = predicted.astype(int) - truth\nreturn float((difference ** 2).mean())"],
     "01_lab_color.my_chroma": ["return float(torch.hypot(*ab).mean())"],
-    "02_correspondence_warping.my_warp": ["return (correlation / temperature).softmax(-1) @ reference_ab"],
-    "02_correspondence_warping.my_correlation": ["return centered_unit(frame_features) @ centered_unit(reference_features).T"],
+    "02_correspondence_warping.my_mutual": [
+        "best = correlation.argmax(1)\nreturn torch.stack([correlation[:, j].argmax() == i for i, j in enumerate(best)])"],
+    "02_correspondence_warping.my_top_k": [
+        "worst = correlation.topk(k, 1).values[:, -1:]\n"
+        "return (correlation.masked_fill(correlation < worst, -float('inf')) / temperature).softmax(1) @ reference_ab"],
     "03_sca_cosine_features.my_histogram": [
         "counts = [torch.bincount((channel.long() * bins // 256).flatten(), minlength=bins) for channel in levels]\n"
         "return (torch.cat(counts) / levels[0].numel() * bins).sqrt()"],

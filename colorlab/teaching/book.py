@@ -70,7 +70,8 @@ STYLE = """
 .colorlab-equation > math { flex: 1; min-width: 0; }
 .bd-article pre { font-size: 0.82em; }
 .bd-article .cell_output img { max-width: 100%; height: auto; }
-html[data-theme="dark"] .bd-article .colorlab-page img { background: none; }
+html[data-theme="dark"] .bd-content div.cell_output .text_html:not(:has(table.dataframe)) { background: none; color: inherit; padding: 0; }
+html[data-theme="dark"] .bd-content div.cell_output .text_html img:not(.only-dark) { background: none; padding: 0; border-radius: 0; }
 """
 
 

@@ -2,9 +2,12 @@
 
 A reader writes a function in a notebook; the cell's last line checks it and shows one line, never a traceback:
 
-    check(my_warp, correlation, ab, expected=warp.ab)
+    check(my_warp, correlation, ab)
     ✓ my_warp
     my_warp: not yet. Its shape is (2, 6), the answer's is (6, 2): the last two axes are exchanged.
+
+What is right stands in answers.py, under the function's name; where a notebook has computed it already and shows it, the cell may
+hand it over, `expected=warp.ab`.
 
 Solutions stand between nbgrader's marks, `### BEGIN SOLUTION` and `### END SOLUTION`; without them the body raises
 NotImplementedError, which reads "not yet written". `colorlab.teaching.labs` makes a course's editions from these cells.
@@ -23,6 +26,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from colorlab.answers import TASKS
+
+KNOWN = object()  # what `expected` is where answers.py knows it
+
 
 class Verdict(NamedTuple):
     """What a check found; a notebook shows its line."""
@@ -34,17 +41,22 @@ class Verdict(NamedTuple):
         return self.line
 
 
-def check(answer: Callable[..., object], *arguments: object, expected: object, atol: float = 1e-4,
+def check(answer: Callable[..., object], *arguments: object, expected: object = KNOWN, atol: float = 1e-4,
           hints: Mapping[str, object] | None = None) -> Verdict:
-    """Call `answer(*arguments)` and compare it with `expected` within `atol`.
+    """Call `answer(*arguments)` and compare it with what is right for them.
 
-    expected: a number, tensor or array; the answer must be of its kind, but for single numbers. hints: {what to say: when}, in
+    expected: leave it out where answers.py knows the exercise by the function's name; it then gives `atol` and `hints`, too. Else a number, tensor or array; the answer must be of its kind, but for single numbers. hints: {what to say: when}, in
     order, before the general ones about shape, nan, sign, scale, order and symmetry; `when` is the wrong result that this is said
     to, or a function of the result as an array. The answer gets copies of tensors and arrays, so that it cannot spoil the
     notebook's. Whatever it does, one line comes back.
     """
     name = getattr(answer, "__name__", "the answer")
     wrong = lambda hint: Verdict(False, f"{name}: not yet. {hint}")
+    if expected is KNOWN:
+        if name not in TASKS:
+            return wrong(f"No exercise is called `{name}`: did you rename the function?")
+        task = TASKS[name]
+        expected, atol, hints = task.answer(*map(_copy, arguments)), task.atol, task.hints(*map(_copy, arguments))
     try:
         given = answer(*map(_copy, arguments))
     except Exception as error:

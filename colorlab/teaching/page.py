@@ -90,7 +90,7 @@ class Gathered:
             "notes": _once([view.note for view in views]),
         }
 
-    def picture(self, picture: plots.Picture, quality: int = 82) -> int:
+    def picture(self, picture: plots.Picture, quality: int = 76) -> int:
         """The number of a picture among the files."""
         array = visible(plots.as_array(picture))
         key = array.shape, array.tobytes()
@@ -184,5 +184,5 @@ def _color_map() -> list[list[int]]:
 def _html(data: Mapping[str, Any], still: np.ndarray, describe: str) -> str:
     told = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")  # so that no </script> ends it
     return (f'<div class="colorlab-page"><style>{STYLE.strip()}</style>'
-            f'<img class="colorlab-still" src="{data_uri(webp(still, quality=80), "webp")}" alt="{escape(describe)}">'
+            f'<img class="colorlab-still" src="{data_uri(webp(still, quality=70), "webp")}" alt="{escape(describe)}">'
             f'<script type="application/json">{told}</script></div>\n<script>{SCRIPT.strip()}</script>')

@@ -10,7 +10,7 @@ STYLE = """
 .colorlab-page .colorlab-many { grid-template-columns: repeat(auto-fit, minmax(min(100%, 200px), 1fr)); }
 @media (max-width: 560px) { .colorlab-page .colorlab-many { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); } }
 .colorlab-page figure { margin: 0; padding: 0; max-width: 480px; }
-.colorlab-page figcaption { margin: 0 0 3px; padding: 0; color: inherit; font-size: 14px; text-align: left; overflow-wrap: anywhere; }
+.colorlab-page figcaption { margin: 0 0 3px; padding: 0; color: inherit; font-size: 14px; font-weight: inherit; text-align: left; overflow-wrap: anywhere; }
 .colorlab-page canvas, .colorlab-page figure img { display: block; width: 100%; height: auto; margin: 0; border-radius: 2px; background: none; }
 .colorlab-page .colorlab-pointed { position: relative; cursor: crosshair; touch-action: pan-y; outline-offset: 2px; line-height: 0; }
 .colorlab-page .colorlab-pointed img { display: block; width: 100%; height: auto; margin: 0; background: none; user-select: none; -webkit-user-drag: none; }
@@ -63,13 +63,16 @@ SCRIPT = """
       const scale = make("p", "colorlab-scale", asked);
       make("span", "", scale, "0");
       make("i", "", scale).style.background = `linear-gradient(90deg, ${data.colors.map((c, i) => `rgb(${c}) ${(i * i / 10.24).toFixed(1)}%`)})`;
-      make("span", "", scale, "each map’s largest, in the ring");
+      make("span", "", scale, "each map’s largest (ringed)");
     }
     make("p", "colorlab-small", asked, `${rows * columns} places answer on this page; in the running notebook, every pixel does.`);
 
     const loaded = data.pictures.map((address) => { const image = new Image(); image.src = address; return image; });
-    const small = document.createElement("canvas");
+    // A map is enlarged while it is numbers and coloured then, as a mixture of two colours is not the colour of the mean.
+    const small = document.createElement("canvas"), wide = document.createElement("canvas");
     [small.width, small.height] = [tw, th];
+    [wide.width, wide.height] = [Math.min(width, 320), Math.round(Math.min(width, 320) * height / width)];
+    const pens = [small, wide].map((canvas) => canvas.getContext("2d", { willReadFrequently: true }));
     let canvases = [], captions = [], panels = [];
 
     // The figures of a setting: its sources have other names, and may be more.
@@ -119,9 +122,8 @@ SCRIPT = """
         if (behind !== null && loaded[behind].complete) pen.drawImage(loaded[behind], ...box);
         const tile = now.maps[place][k];
         if (atlas && tile !== null) {
-          const [map, peak] = glow(tile);
-          small.getContext("2d").putImageData(map, 0, 0);
-          pen.drawImage(small, ...box);
+          const peak = glow(tile);
+          pen.drawImage(wide, ...box);
           ringed(pen, (peak % tw + 0.5) / tw * box[2], (Math.floor(peak / tw) + 0.5) / th * box[3], box[2] / 28);
         }
       });
@@ -136,20 +138,26 @@ SCRIPT = """
       }
     }
 
-    // One map in colour, and the number of its largest value. Laid over a picture p, colour c with opacity v gives what plots.heat draws: map(v) + (1 - v) p.
+    // Draws one map in colour onto `wide`; returns the number of its largest value. Laid over a picture p, colour c with opacity v
+    // gives what plots.heat draws: map(v) + (1 - v) p.
     function glow(tile) {
       const cut = atlas.getImageData(tile % data.columns * tw, Math.floor(tile / data.columns) * th, tw, th);
-      let peak = 0, most = -1;
-      for (let i = 0; i < cut.data.length; i += 4) {
-        if (cut.data[i] > most) [most, peak] = [cut.data[i], i / 4];
-        const v = cut.data[i] / 255, step = Math.min(v * 32, 31.999), low = Math.floor(step);
+      let peak = 0;
+      for (let i = 0; i < cut.data.length; i += 4) if (cut.data[i] > cut.data[4 * peak]) peak = i / 4;
+      pens[0].putImageData(cut, 0, 0);
+      pens[1].imageSmoothingQuality = "high";
+      pens[1].drawImage(small, 0, 0, wide.width, wide.height);
+      const map = pens[1].getImageData(0, 0, wide.width, wide.height);
+      for (let i = 0; i < map.data.length; i += 4) {
+        const v = map.data[i] / 255, step = Math.min(v * 32, 31.999), low = Math.floor(step);
         for (let c = 0; c < 3; c++) {
           const color = data.colors[low][c] + (step - low) * (data.colors[low + 1][c] - data.colors[low][c]);
-          cut.data[i + c] = v ? Math.min(255, color / v) : 0;
+          map.data[i + c] = v ? Math.min(255, color / v) : 0;
         }
-        cut.data[i + 3] = 255 * v;
+        map.data[i + 3] = 255 * v;
       }
-      return [cut, peak];
+      pens[1].putImageData(map, 0, 0);
+      return peak;
     }
 
     const go = (row, column) => {

@@ -149,3 +149,29 @@ def test_a_cell_that_stops_at_an_unknown_name_says_which_cells_to_run():
     error, hint = book.cells[0].outputs
     assert error["ename"] == "NameError"
     assert hint["data"]["text/plain"].startswith("`features` is not known here: has the cell that makes it not been run")
+
+
+def test_what_is_right_is_known_by_the_functions_name():
+    def my_entropy(weights):
+        return -torch.special.xlogy(weights, weights).sum(-1)
+
+    weights = torch.eye(3)
+    assert check(my_entropy, weights) == (True, "✓ my_entropy")
+    my_entropy = lambda weights: weights.sum(-1)  # noqa: E731
+    my_entropy.__name__ = "my_entropy"
+    assert not check(my_entropy, weights).passed
+
+
+def test_a_renamed_exercise_is_told_so():
+    def my_entropie(weights):
+        return weights
+
+    assert "did you rename" in check(my_entropie, torch.eye(3)).line
+
+
+def test_an_answer_that_is_known_cannot_be_spoiled_by_the_function_that_is_checked():
+    def my_entropy(weights):
+        return torch.special.entr(weights.fill_(0.5)).sum(-1)
+
+    weights = torch.eye(3)
+    assert not check(my_entropy, weights).passed and torch.equal(weights, torch.eye(3))

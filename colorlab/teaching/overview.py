@@ -1,7 +1,7 @@
-"""One figure a method: the stages of its `model.py` as boxes, each with the tensors that a real forward pass left there.
+"""One figure a method: the stages of its `model.py` as boxes, each with the tensors of a real forward pass.
 
-`OVERVIEWS` says which module is which box. The picture is drawn from what hooks caught, so that it shows this network, these
-weights and this film. Nothing in the methods knows of it.
+`OVERVIEWS` says which module is which box. The picture is drawn from what hooks caught, so that it shows this
+network, these weights and this film. Nothing in the methods knows of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from colorlab.teaching import plots
 
 
 class Cells(NamedTuple):
-    """Rows of numbers that belong to cells of a frame, in reading order; of several frames the last is meant."""
+    """Rows of numbers that belong to cells of a frame, in reading order; of several frames the last counts."""
 
     rows: Tensor      # (N,) or (N, C)
     stride: int = 0   # pixels along a cell's side; 0: the rows are one frame's, whose shape tells
@@ -41,8 +41,9 @@ Pictures = Mapping[str, Tensor | Cells]
 class Box(NamedTuple):
     """A stage of a method.
 
-    pictures: what the module returned -> {caption: tensor} of one frame: (h, w) a plane of numbers, (2, h, w) ab, (3, h, w) RGB
-    in [0, 1], more channels features, of which the three directions with most variance become red, green and blue.
+    pictures: what the module returned -> {caption: tensor} of one frame: (h, w) a plane of numbers, (2, h, w)
+    ab, (3, h, w) RGB in [0, 1], more channels features, of which the three directions with most variance
+    become red, green and blue.
     """
 
     name: str
@@ -78,17 +79,26 @@ def _propagation(prefix: str, paper: str) -> tuple[Box, ...]:
             lambda tokens: {"tokens of the frame": Cells(tokens[0], 8)}, (name("encoder"),)),
         Box("CNN-Transformer", name("encoder"), "Fig. 3b: R'_high, ho_t", "lstvc/cnn_transformer.py", (1, 2),
             lambda encoded: {"stride 8": encoded.cnn[-1]}, (name("linkage.store_layer"), name("fusion"))),
-        Box("Linkage: store", name("linkage.store_layer"), "Eq. 7: i_t, for the next block", "lstvc/linkage.py", (0, 3),
-            lambda tokens: {"tokens of the state": Cells(tokens[0], 8)}, (name("linkage.query_layer"),)),
+        Box("Linkage: store", name("linkage.store_layer"), "Eq. 7: i_t, for the next block", "lstvc/linkage.py",
+            (0, 3), lambda tokens: {"tokens of the state": Cells(tokens[0], 8)}, (name("linkage.query_layer"),)),
         Box("Fusion", name("fusion"), "§3.2: R'", "lstvc/correspondence.py", (1, 3),
+<<<<<<< HEAD:colorlab/teaching/overview.py
             lambda joined: {"stride 4": joined[-1]}, (name("heads.warp"),)),
         Box("Correspondence: two heads", name("heads.warp"), "Eq. 1, 2, 3: W and S of each head", "lstvc/correspondence.py", (2, 2),
             lambda warp: {"vanilla: colour": 128 * warp.ab[0, -1, 0], "augmented: colour": 128 * warp.ab[0, -1, -1],
+=======
+            lambda joined: {"stride 4": joined[-1]}, (name("heads"),)),
+        Box("Correspondence: two heads", name("heads"), "Eq. 1, 2, 3: W and S of each head",
+            "lstvc/correspondence.py", (2, 2),
+            lambda warp: {"vanilla: colour": 128 * warp.ab[0, -1, 0],
+                          "augmented: colour": 128 * warp.ab[0, -1, -1],
+>>>>>>> papers:colorlab/teaching/overview.py
                           "vanilla: similarity": warp.similarity[0, -1, 0],
                           "augmented: similarity": warp.similarity[0, -1, -1]}, (name("colorization"),), wide=2),
         Box("Colorization subnet", name("colorization"), "Eq. 5", "lstvc/colorization.py", (2, 1),
             lambda painted: {"length of its ab": 128 * painted[0, -1, :2].tanh().norm(dim=0)}
-            | ({"trust in the warp": (painted[0, -1, 2] + 5).sigmoid()} if painted.shape[2] > 2 else {}), ("result",)),
+            | ({"trust in the warp": (painted[0, -1, 2] + 5).sigmoid()} if painted.shape[2] > 2 else {}),
+            ("result",)),
         result((2, 0)),
     )
 
@@ -108,11 +118,14 @@ OVERVIEWS: dict[str, tuple[Box, ...]] = {
             | {"SCA_features": sca.features[-1]}, ("encoder.1",)),
         Box("Encoder, second level", "encoder.1", "§3.1.3", "cavc/u_colorization.py", (1, 2),
             lambda x: {"stride 4": x[-1]}, ("fusion",)),
-        Box("Fusion", "fusion", "§3.1.3", "cavc/u_colorization.py", (1, 3), lambda x: {"stride 16": x[-1]}, ("decoder.3",)),
-        Box("Histogram", "hist", "§3.1.3: code of the reference", "cavc/model.py", (2, 3), lambda code: {"128 numbers, or fewer": code[-1:]},
-            ("decoder.3",), optional=True),
-        Box("Decoder, last level", "decoder.3", "§3.1.3", "cavc/u_colorization.py", (2, 2), lambda x: {"full size": x[-1]}, ("paint",)),
-        Box("Painted", "paint", "Fig. 2: output", "cavc/model.py", (2, 1), lambda rgb: {"RGB": (rgb[0, -1] + 1) / 2}, ("result",)),
+        Box("Fusion", "fusion", "§3.1.3", "cavc/u_colorization.py", (1, 3),
+            lambda x: {"stride 16": x[-1]}, ("decoder.3",)),
+        Box("Histogram", "hist", "§3.1.3: code of the reference", "cavc/model.py", (2, 3),
+            lambda code: {"the code's numbers": code[-1:]}, ("decoder.3",), optional=True),
+        Box("Decoder, last level", "decoder.3", "§3.1.3", "cavc/u_colorization.py", (2, 2),
+            lambda x: {"full size": x[-1]}, ("paint",)),
+        Box("Painted", "paint", "Fig. 2: output", "cavc/model.py", (2, 1),
+            lambda rgb: {"RGB": (rgb[0, -1] + 1) / 2}, ("result",)),
         result((2, 0)),
     ),
     "lstvc": (reference("backbone"), frame("backbone"), *_propagation("", "§3.2, Fig. 3a")),
@@ -128,9 +141,16 @@ OVERVIEWS: dict[str, tuple[Box, ...]] = {
         Box("Guided features", "features", "Eq. 1, 2: F", "colormnet/features.py", (1, 1),
             lambda features: {"coarse": features.coarse[0], "fine": features.fine[0]}, ("key_heads",)),
         Box("Query", "key_heads", "Eq. 3: Q", "colormnet/features.py", (1, 2),
+<<<<<<< HEAD:colorlab/teaching/overview.py
             lambda query: {"key": query.key[0], "shrinkage": query.shrinkage[0, 0]}, ("propagation.read", "local_attention.projected")),
         Box("Local attention", "local_attention.projected", "Eq. 11, 12: added to what was read", "colormnet/local_attention.py", (1, 3),
             lambda values: {"values nearby": values[0].flatten(0, 1)}, ("decoder",), optional=True),
+=======
+            lambda query: {"key": query.key[0], "shrinkage": query.shrinkage[0, 0]},
+            ("propagation.read", "local_attention")),
+        Box("Local attention", "local_attention", "Eq. 11, 12: added to what was read",
+            "colormnet/local_attention.py", (1, 3), lambda read: {"values nearby": read.value[0].flatten(0, 1)}, ("decoder",), optional=True),
+>>>>>>> papers:colorlab/teaching/overview.py
         Box("Decoder", "decoder", "Eq. 13", "colormnet/decoder.py", (2, 3),
             lambda decoded: {"its own colours": 110 * decoded.logits[0].tanh()}, ("carry",)),
         Box("Carried colour (ours)", "carry", "course size only", "../methods/course/carried_chroma.py", (2, 2),
@@ -139,7 +159,8 @@ OVERVIEWS: dict[str, tuple[Box, ...]] = {
     ),
     "tcavc": (
         Box("Stage 1", "reference", "Eq. 3: C_1, the first frame alone", "tcavc/reference.py", (0, 0),
-            lambda ab: {"its ab, at L = 60": lab_to_rgb(fit_gamut(join_lab(60 + 0 * ab[0, :1], ab[0])))}, ("paint",)),
+            lambda ab: {"its ab, at L = 60": lab_to_rgb(fit_gamut(join_lab(60 + 0 * ab[0, :1], ab[0])))},
+            ("paint",)),
         Box("Painted reference", "paint", "Eq. 3: I_ref, through 8 bits", "tcavc/model.py", (0, 1),
             lambda lab: {"": lab_to_rgb(fit_gamut(lab))[0]}, ("propagation.backbone",)),
         frame("propagation.backbone"), *_propagation("propagation.", "Eq. 4, LSTVC's network"),
@@ -153,9 +174,9 @@ PAPER, FRAME, LINE = (248, 249, 251), (255, 255, 255), (120, 130, 145)
 def overview(method: str, model: nn.Module, film: Tensor, references: References = None) -> None:
     """Draw a method's stages with the tensors of the film's last frame, as large as a page.
 
-    method: a name in OVERVIEWS. film: Lab (T, 3, H, W), whose L is coloured; a few frames, more than one step of the model's,
-    so that what it carries from step to step is there too. references: as `model.start` takes them.
-    Raises ValueError where a box's module is not in the model, or did not run.
+    method: a name in OVERVIEWS. film: Lab (T, 3, H, W), whose L is coloured; a few frames, more than one step
+    of the model's, so that what it carries from step to step is there too. references: as `model.start` takes
+    them. Raises ValueError where a box's module is not in the model, or did not run.
     """
     boxes = present(OVERVIEWS[method], model)
     caught = catch(model, boxes, film, references)
@@ -172,7 +193,8 @@ def present(boxes: Sequence[Box], model: nn.Module) -> tuple[Box, ...]:
         elif (part := _found(model, box.module)) is not None:
             kept.append(box._replace(file=_home(part) or f"papers/{box.file}"))
         elif not box.optional:
-            raise ValueError(f"the box {box.name!r} shows {box.module!r}, and {type(model).__name__} has no such module")
+            raise ValueError(f"the box {box.name!r} shows {box.module!r}, and {type(model).__name__} has no such "
+                             "module")
     return tuple(kept)
 
 
@@ -184,7 +206,7 @@ def _home(part: nn.Module | Callable) -> str:
 
 @torch.no_grad()
 def catch(model: nn.Module, boxes: Sequence[Box], film: Tensor, references: References = None) -> dict[str, Any]:
-    """{module: what it returned last} of a pass over the film, and the frame, the reference and the result under these names."""
+    """{module: what it returned last} of a pass over the film; with "frame", "reference" and "result" beside."""
     caught: dict[str, Any] = {}
     with ExitStack() as hooks:
         for box in boxes:
@@ -298,12 +320,13 @@ def _reached(box: Box, boxes: Sequence[Box]) -> Iterator[str]:
 
 
 def _arrow(pen: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int, ...]) -> None:
-    """From box to box: straight to a neighbour, over a corner to one that stands askew, along the top of a row to one farther away."""
+    """From box to box: straight to a neighbour, over a corner to one askew, along the top of a row to one farther."""
     left, right = source[2] <= target[0], target[2] <= source[0]
     up, down = target[1] < source[1], target[1] > source[1]
     if not up and not down and abs((target[0] - source[2]) if left else (source[0] - target[2])) > SPACE:
         y = source[1] - 9
-        points = [(source[2] - 20, source[1]), (source[2] - 20, y), ((target[0] + target[2]) // 2, y), ((target[0] + target[2]) // 2, target[1])]
+        out, back = source[2] - 20, (target[0] + target[2]) // 2
+        points = [(out, source[1]), (out, y), (back, y), (back, target[1])]
     elif not up and not down:
         y = source[1] + 60
         points = [(source[2] if left else source[0], y), (target[0] if left else target[2], y)]
@@ -321,7 +344,7 @@ def _arrow(pen: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int,
 
 
 def _drawn(caption: str, found: Tensor | Cells, l: Tensor, shape: tuple[int, int]) -> tuple[str, Image.Image]:
-    """A tensor of one frame as a picture of `shape` = (width, height), and its caption, with the range of its numbers for a plane."""
+    """A tensor of one frame as a picture of `shape` = (width, height), and its caption; a plane's says its range."""
     tensor = (_on_grid(found, l.shape[-2:]) if isinstance(found, Cells) else found).detach().float().cpu()
     if tensor.ndim == 2:
         low, high = float(tensor.min()), float(tensor.max())
@@ -354,7 +377,9 @@ def _on_grid(cells: Cells, size: Sequence[int]) -> Tensor:
         h, w = (max(2, -(-side // stride)) for side in size)
         rows = rows[-h * w:]
     else:
-        h = min((h for h in range(1, len(rows) + 1) if len(rows) % h == 0), key=lambda h: abs(h * h * size[1] / size[0] - len(rows)))
+        count = len(rows)
+        fits = [h for h in range(1, count + 1) if count % h == 0]
+        h = min(fits, key=lambda h: abs(h * h * size[1] / size[0] - count))
     return rows.movedim(0, -1).unflatten(-1, (h, -1))
 
 

@@ -1,10 +1,11 @@
 """The pictures that notebooks draw, and the sheets that the command line writes.
 
-A picture is anything one would call so: an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane
-(H, W) or (1, H, W) of numbers, which is drawn in a colour map.
+A picture is an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane (H, W) or (1, H, W)
+of numbers, which is drawn in a colour map.
 
-What notebooks draw is made for a page PAGE pixels wide: as many pictures to a row as leave each at least TALL pixels high. Films
-are enlarged smoothly; `smooth=False` shows single pixels. Every drawing has a light ground of its own and is read in a dark theme too.
+What notebooks draw is made for a page that is PAGE pixels wide: as many pictures to a row as leave each at
+least TALL pixels high. Films are enlarged smoothly; `smooth=False` shows single pixels. Every drawing has a
+light ground of its own and can be read in a dark theme too.
 """
 
 from __future__ import annotations
@@ -35,47 +36,54 @@ GAP = 8       # pixels between pictures
 INK = (38, 38, 38)
 
 
-def show(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None, cmap: str = "gray",
-         limits: tuple[float, float] | None = None, smooth: bool = True, scale: bool | None = None) -> None:
+def show(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None,
+         cmap: str = "gray", limits: tuple[float, float] | None = None, smooth: bool = True,
+         scale: bool | None = None) -> None:
     """Draw pictures side by side; planes in `cmap` between `limits` (their own range by default).
 
-    columns: pictures to a row; by default as many as leave each TALL pixels high. width: of one picture in inches of 72 pixels; by
-    default the page is shared. smooth: False draws each pixel as a square. scale: a bar beside each plane that says which colour is
-    which value; by default for every colour map but "gray".
+    columns: pictures to a row; by default as many as leave each TALL pixels high. width: of one picture in
+    inches of 72 pixels; by default the page is shared. smooth: False draws each pixel as a square. scale: a
+    bar beside each plane that says which colour is which value; by default for every colour map but "gray".
     """
-    display_sheet(sheet(*pictures, titles=titles, columns=columns, width=width, cmap=cmap, limits=limits, smooth=smooth, scale=scale))
+    display_sheet(sheet(*pictures, titles=titles, columns=columns, width=width, cmap=cmap, limits=limits, smooth=smooth,
+                        scale=scale))
 
 
-def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int = 4, width: float | None = None) -> None:
-    """One row per film, as wide as the page: `count` frames of each, spread evenly from first to last, under the film's name."""
+def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int = 4,
+               width: float | None = None) -> None:
+    """One row per film, as wide as the page: `count` frames of each, spread evenly, under the film's name."""
     rows = []
     for row, film in enumerate(films):
         shown = np.linspace(0, len(film) - 1, min(count, len(film))).round().astype(int)
         name = names[row] if row < len(names) else ""
-        titles = [f"{name}, frame {shown[0]}" if name else f"frame {shown[0]}"] + [f"frame {index}" for index in shown[1:]]
+        titles = [f"frame {index}" for index in shown]
+        titles[0] = f"{name}, {titles[0]}" if name else titles[0]
         rows.append(sheet(*[film[index] for index in shown], titles=titles, columns=len(shown), width=width))
     across = max(row.shape[1] for row in rows)
-    display_sheet(np.concatenate([np.pad(row, ((0, 0 if row is rows[-1] else GAP), (0, across - row.shape[1]), (0, 0)),
-                                         constant_values=255) for row in rows]))
+    below = [GAP] * (len(rows) - 1) + [0]
+    display_sheet(np.concatenate([np.pad(row, ((0, gap), (0, across - row.shape[1]), (0, 0)), constant_values=255)
+                                  for row, gap in zip(rows, below)]))
 
 
 def before_after(before: Picture, after: Picture, names: tuple[str, str] = ("before", "after")) -> None:
-    """Two pictures of one size in one frame, with a line to drag between them: `before` on the left of it, `after` on the right.
+    """Two pictures of one size in one frame, with a line to drag: `before` is left of it, `after` right of it.
 
-    The output is a piece of HTML that needs no script file and no address: both pictures and a slider, which a pointer, a finger and the
-    arrow keys move. Beside it stands a still of both for pages that show no HTML. Raises ValueError where the sizes differ.
+    The output is a piece of HTML that needs no script file and no address: both pictures and a slider, which
+    a pointer, a finger and the arrow keys move. Beside it stands a still of both for pages that show no HTML.
+    Raises ValueError where the sizes differ.
     """
     first, second = (as_array(picture) for picture in (before, after))
     if first.shape[:2] != second.shape[:2]:
-        raise ValueError(f"before_after wants two pictures of one size, got {first.shape[:2]} and {second.shape[:2]}")
+        raise ValueError("before_after wants two pictures of one size, "
+                         f"got {first.shape[:2]} and {second.shape[:2]}")
     first, second = (_resized(_colored(array, "gray", None), 560) for array in (first, second))
     still = sheet(first, second, titles=names)
-    display({"text/html": _compare_html(first, second, names), "image/jpeg": for_page(still), "text/plain": f"<{names[0]} | {names[1]}>"},
-            raw=True)
+    display({"text/html": _compare_html(first, second, names), "image/jpeg": for_page(still),
+             "text/plain": f"<{names[0]} | {names[1]}>"}, raw=True)
 
 
-def curves(lines: Mapping[str, Sequence[float]], x: Sequence[float] | None = None, xlabel: str = "", ylabel: str = "",
-           title: str = "", log: bool = False) -> None:
+def curves(lines: Mapping[str, Sequence[float]], x: Sequence[float] | None = None, xlabel: str = "",
+           ylabel: str = "", title: str = "", log: bool = False) -> None:
     """Named curves in one axis, each with a mark at its points where there are few."""
     figure, axis = plt.subplots(figsize=(8.2, 3.1), dpi=96)
     for name, values in lines.items():
@@ -84,17 +92,23 @@ def curves(lines: Mapping[str, Sequence[float]], x: Sequence[float] | None = Non
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title, yscale="log" if log else "linear")
     if all(float(place).is_integer() for place in (range(0) if x is None else x)):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no frame 2.5
-    axis.legend(frameon=False, fontsize=10, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(lines) > 4 else {}))
+    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(lines) > 4 else {}
+    axis.legend(frameon=False, fontsize=10, **beside)
     axis.grid(alpha=0.3)
     _display(figure)
 
 
-def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | None]], xlabel: str = "", columns: int = 3) -> None:
-    """Means with their intervals, one axis for each group: {group: {name: (mean, low, high)}}. Names without an interval are left out."""
+def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | None]], xlabel: str = "",
+              columns: int = 3) -> None:
+    """Means with their intervals, one axis for each group: {group: {name: (mean, low, high)}}.
+
+    Names without an interval are left out.
+    """
     columns = min(columns, len(groups))
     rows = -(-len(groups) // columns)
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
-    figure, axes = plt.subplots(rows, columns, squeeze=False, dpi=96, sharey=True, figsize=(8.2, (0.32 * len(names) + 0.9) * rows))
+    figure, axes = plt.subplots(rows, columns, squeeze=False, dpi=96, sharey=True,
+                                figsize=(8.2, (0.32 * len(names) + 0.9) * rows))
     for axis in axes.flat[len(groups):]:
         axis.axis("off")
     for axis, (title, group) in zip(axes.flat, groups.items()):
@@ -103,7 +117,8 @@ def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | Non
                 mean, low, high = interval
                 axis.plot((low, high), (place, place), color=f"C{place}", linewidth=2)
                 axis.plot(mean, place, "o", color=f"C{place}")
-        axis.set(title=title, xlabel=xlabel, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+        axis.set(title=title, xlabel=xlabel, yticks=range(len(names)), yticklabels=names,
+                 ylim=(len(names) - 0.5, -0.5))
         axis.grid(alpha=0.3, axis="x")
     _display(figure)
 
@@ -119,9 +134,10 @@ def as_array(picture: Picture) -> np.ndarray:
 
 
 def heat(plane: Picture, background: Picture | None = None) -> np.ndarray:
-    """A map (H, W) >= 0 as uint8 (H, W, 3): bright where it is large, over a dimmed grey background where one is given.
+    """A map (H, W) >= 0 as uint8 (H, W, 3): bright where it is large, over a dimmed grey background if one is given.
 
-    The square root of the map relative to its largest value is drawn: attention is peaked, and its surroundings matter too.
+    The square root of the map relative to its largest value is drawn, because attention is peaked and its
+    surroundings matter too.
     """
     values = np.sqrt(np.clip(as_array(plane), 0, None) / max(float(as_array(plane).max()), 1e-12))
     glow = colormaps["inferno"](values)[..., :3]
@@ -132,8 +148,9 @@ def heat(plane: Picture, background: Picture | None = None) -> np.ndarray:
 
 
 def difference(predicted: Picture, truth: Picture, limit: float = 40.0) -> np.ndarray:
-    """How far the colours of a picture are off, in ab, as uint8 (H, W, 3): black for right, bright for `limit` and more."""
-    ab = [rgb_to_lab(frames_to_rgb(as_array(picture).copy()))[1:] for picture in (predicted, truth)]  # (2, H, W)
+    """How far a picture's ab are off, as uint8 (H, W, 3): black for right, bright for `limit` and more."""
+    pictures = (as_array(picture).copy() for picture in (predicted, truth))
+    ab = [rgb_to_lab(frames_to_rgb(picture))[1:] for picture in pictures]  # (2, H, W)
     off = (ab[0] - ab[1]).norm(dim=0).numpy()
     return (255 * colormaps["inferno"](np.clip(off / limit, 0, 1))[..., :3]).round().astype(np.uint8)
 
@@ -149,23 +166,25 @@ def mark(picture: Picture, at: tuple[int, int]) -> np.ndarray:
     return np.array(image)
 
 
-def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None, cmap: str = "gray",
-          limits: tuple[float, float] | None = None, smooth: bool = True, scale: bool | None = None) -> np.ndarray:
-    """What `show` draws, uint8 (H, W, 3): pictures side by side under their titles, which are broken into lines and never cut."""
+def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None,
+          cmap: str = "gray", limits: tuple[float, float] | None = None, smooth: bool = True,
+          scale: bool | None = None) -> np.ndarray:
+    """What `show` draws, uint8 (H, W, 3): pictures under their titles, which are broken into lines and never cut."""
     arrays = [as_array(picture) for picture in pictures]
     barred = cmap != "gray" if scale is None else scale
     ratio = arrays[0].shape[1] / arrays[0].shape[0]
     columns = min(columns or max(1, int((PAGE + GAP) // (TALL * ratio + GAP))), len(arrays))
     breadth = round(72 * width) if width else min(WIDEST, (PAGE - GAP * (columns - 1)) // columns)
-    ends = [limits or (float(np.nanmin(array)), float(np.nanmax(array))) for array in arrays if array.ndim == 2]
-    bars = max((22 + round(font(11).getlength(label)) for pair in ends for label in _bar_labels(pair)), default=0) if barred else 0
+    ends = [limits or _range(array) for array in arrays if array.ndim == 2]
+    labels = [label for pair in ends for label in _bar_labels(pair)] if barred else []
+    bars = max((22 + round(font(11).getlength(label)) for label in labels), default=0)
     titled = [titles[index] if index < len(titles) else "" for index in range(len(arrays))]
     tiles = [_tile(array, title, breadth, bars, cmap, limits, smooth) for array, title in zip(arrays, titled)]
     rows = [tiles[first:first + columns] for first in range(0, len(tiles), columns)]
     heads = [max(head for _, head in row) for row in rows]
     heights = [head + max(tile.height - own for tile, own in row) for head, row in zip(heads, rows)]
-    page = Image.new("RGB", (columns * breadth + (columns - 1) * GAP, sum(heights) + (len(rows) - 1) * GAP), "white")
-    top = 0
+    size = columns * breadth + (columns - 1) * GAP, sum(heights) + (len(rows) - 1) * GAP
+    page, top = Image.new("RGB", size, "white"), 0
     for row, head, height in zip(rows, heads, heights):
         for place, (tile, own) in enumerate(row):
             page.paste(tile, (place * (breadth + GAP), top + head - own))
@@ -173,14 +192,14 @@ def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = 
     return np.array(page)
 
 
-def _tile(array: np.ndarray, title: str, breadth: int, bars: int, cmap: str, limits: tuple[float, float] | None,
-          smooth: bool) -> tuple[Image.Image, int]:
+def _tile(array: np.ndarray, title: str, breadth: int, bars: int, cmap: str,
+          limits: tuple[float, float] | None, smooth: bool) -> tuple[Image.Image, int]:
     """One picture under its title, with its bar where there is one, and the height of the title."""
     lines = wrapped(title, 14, breadth)
     head = 19 * len(lines) + (3 if lines else 0)
     inner = breadth - bars
     if array.ndim == 2:  # enlarged as numbers, then coloured
-        array, limits = _plane(array), limits or (float(np.nanmin(array)), float(np.nanmax(array)))
+        array, limits = np.asarray(array, dtype=np.float32), limits or _range(array)
     body = _colored(_resized(array, inner, smooth), cmap, limits)
     tile = Image.new("RGB", (breadth, head + body.shape[0]), "white")
     tile.paste(Image.fromarray(body), (0, head))
@@ -191,8 +210,9 @@ def _tile(array: np.ndarray, title: str, breadth: int, bars: int, cmap: str, lim
     return tile, head
 
 
-def _draw_bar(tile: Image.Image, draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], cmap: str, limits: tuple[float, float]) -> None:
-    """The colours of a map from the highest value, above, to the lowest, with the values at both ends and in the middle."""
+def _draw_bar(tile: Image.Image, draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], cmap: str,
+              limits: tuple[float, float]) -> None:
+    """The colours of a map from the highest value, above, to the lowest, with three values beside them."""
     left, top, right, bottom = box
     colors = (255 * colormaps[cmap](np.linspace(1, 0, bottom - top))[:, None, :3]).round().astype(np.uint8)
     tile.paste(Image.fromarray(np.repeat(colors, right - left, axis=1)), (left, top))
@@ -208,16 +228,19 @@ def _bar_labels(limits: tuple[float, float]) -> list[str]:
 
 
 def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, scale: int = 1) -> np.ndarray:
-    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name; `scale` enlarges them smoothly."""
-    images = {name: Image.fromarray(np.asarray(as_array(picture))).convert("RGB") for name, picture in pictures.items()}
-    images = {name: image.resize((image.width * scale, image.height * scale), Image.BICUBIC) for name, image in images.items()}
+    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name, smoothly enlarged by `scale`."""
+    images = {}
+    for name, picture in pictures.items():
+        image = Image.fromarray(np.asarray(as_array(picture))).convert("RGB")
+        images[name] = image.resize((image.width * scale, image.height * scale), Image.BICUBIC)
     titles = {name: wrapped(name, 11, image.width) for name, image in images.items()}
     head = 5 + 14 * max(map(len, titles.values()))
     tiles = []
     for name, image in images.items():
         tile = Image.new("RGB", (image.width + 4, image.height + head + 2), "white")
         tile.paste(image, (2, head))
-        ImageDraw.Draw(tile).multiline_text((3, 1), "\n".join(titles[name]), fill=INK, font=font(11), spacing=1)
+        pen = ImageDraw.Draw(tile)
+        pen.multiline_text((3, 1), "\n".join(titles[name]), fill=INK, font=font(11), spacing=1)
         tiles.append(tile)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -235,7 +258,7 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def wrapped(text: str, size: int, breadth: int) -> list[str]:
-    """The text in lines that are at most `breadth` pixels wide in letters of this size; a word that is too long is broken."""
+    """The text in lines at most `breadth` pixels wide, in letters of this size; a word that is too long is broken."""
     lines: list[str] = []
     wide = lambda line: font(size).getlength(line) > breadth
     for word in text.split():
@@ -261,7 +284,10 @@ def to_jpeg(picture: Picture) -> bytes:
 
 
 def for_page(picture: Picture) -> bytes:
-    """The JPEG that a notebook holds: it has a dozen of them in less than a megabyte, enlarged so that fine colour is not lost."""
+    """The JPEG that a notebook holds: a dozen of them take less than a megabyte.
+
+    Colours are stored at half size. Films are drawn enlarged, so none of their detail is lost.
+    """
     return _encoded(picture, "JPEG", quality=74, subsampling=2)
 
 
@@ -272,25 +298,25 @@ def _encoded(picture: Picture, format: str, **options: int) -> bytes:
 
 
 def display_sheet(page: Picture) -> None:
-    """Show a ready drawing as a JPEG: for photographs a fifth of the size of a PNG, so that notebooks stay small."""
-    page = np.pad(as_array(page), ((4, 4), (4, 4), (0, 0)), constant_values=255)  # so that letters do not touch a dark page
+    """Show a ready drawing as a JPEG, which for photographs takes a fifth of the bytes of a PNG."""
+    page = np.pad(as_array(page), ((4, 4), (4, 4), (0, 0)), constant_values=255)  # letters do not touch a dark page
     display({"image/jpeg": for_page(page), "text/plain": "<picture>"}, raw=True)
 
 
 def _display(figure: plt.Figure) -> None:
-    """Show a figure in the notebook and forget it. The output is an image and nothing that changes from run to run."""
+    """Show a figure in the notebook and forget it. The output is an image and nothing that changes between runs."""
     figure.tight_layout(pad=0.3)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")  # no label is cut
+    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")  # cuts no label
     plt.close(figure)
-    few = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)   # a third of the bytes, and it looks the same
+    few = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)  # a third of the bytes
     buffer = io.BytesIO()
     few.save(buffer, "PNG", optimize=True)
     display({"image/png": buffer.getvalue(), "text/plain": "<picture>"}, raw=True)
 
 
-def _plane(array: np.ndarray) -> np.ndarray:
-    return np.asarray(array, dtype=np.float32)
+def _range(plane: np.ndarray) -> tuple[float, float]:
+    return float(np.nanmin(plane)), float(np.nanmax(plane))
 
 
 def _resized(array: np.ndarray, breadth: int, smooth: bool = True) -> np.ndarray:
@@ -305,29 +331,36 @@ def _colored(array: np.ndarray, cmap: str, limits: tuple[float, float] | None) -
     """A picture as it is, a plane in its colour map: uint8 (H, W, 3)."""
     if array.ndim == 3:
         return np.ascontiguousarray(array)
-    low, high = limits or (float(np.nanmin(array)), float(np.nanmax(array)))
+    low, high = limits or _range(array)
     return (255 * colormaps[cmap]((array - low) / max(high - low, 1e-12))[..., :3]).round().astype(np.uint8)
 
 
 def _webp(array: np.ndarray) -> str:
     """The picture as an address that holds the picture itself."""
-    return "data:image/webp;base64," + base64.b64encode(_encoded(array, "WEBP", quality=82, method=6)).decode()
+    webp = _encoded(array, "WEBP", quality=82, method=6)
+    return "data:image/webp;base64," + base64.b64encode(webp).decode()
 
 
-# A slider lies over both pictures, unseen: pointer, finger and arrow keys move it, and it moves the line. No script but its own event,
-# so that any number of these may stand on one page. Where styles are taken away, both pictures are left, one below the other.
+# A slider lies over both pictures, unseen: pointer, finger and arrow keys move it, and it moves the line.
+# There is no script but its own event, so any number of these may stand on one page. Where a page takes
+# styles away, both pictures are left, one below the other.
 _COMPARE = """<style>
 .colorlab-compare{{position:relative;max-width:720px;line-height:0;--at:50%}}
 .colorlab-compare img{{width:100%;height:auto;margin:0}}
 .colorlab-compare .after{{position:absolute;left:0;top:0;clip-path:inset(0 0 0 var(--at))}}
-.colorlab-compare i{{position:absolute;top:0;bottom:0;left:var(--at);width:3px;margin-left:-1.5px;background:#fff;box-shadow:0 0 3px #000}}
-.colorlab-compare b{{position:absolute;top:8px;padding:2px 7px;border-radius:4px;background:#000a;color:#fff;font:13px/1.4 sans-serif}}
-.colorlab-compare input{{position:absolute;left:0;top:0;width:100%;height:100%;margin:0;opacity:0;cursor:ew-resize}}
+.colorlab-compare i{{position:absolute;top:0;bottom:0;left:var(--at);width:3px;margin-left:-1.5px;background:#fff;
+ box-shadow:0 0 3px #000}}
+.colorlab-compare b{{position:absolute;top:8px;padding:2px 7px;border-radius:4px;background:#000a;color:#fff;
+ font:13px/1.4 sans-serif}}
+.colorlab-compare input{{position:absolute;left:0;top:0;width:100%;height:100%;margin:0;opacity:0;
+ cursor:ew-resize}}
 .colorlab-compare:focus-within{{outline:2px solid #4a90d9}}
 </style>
-<div class="colorlab-compare"><img src="{first}" alt="{before}"><img class="after" src="{second}" alt="{after}">
+<div class="colorlab-compare"><img src="{first}" alt="{before}">
+<img class="after" src="{second}" alt="{after}">
 <i></i><b style="left:8px">{before}</b><b style="right:8px">{after}</b>
-<input type="range" min="0" max="100" step="0.5" value="50" aria-label="{before} on the left, {after} on the right: move the line"
+<input type="range" min="0" max="100" step="0.5" value="50"
+ aria-label="{before} on the left, {after} on the right: move the line"
  oninput="this.parentNode.style.setProperty('--at', this.value + '%')"></div>"""
 
 

@@ -1,4 +1,4 @@
-"""Pictures on a notebook's page: large enough, whole labels, values with a scale, a line to drag that needs no network."""
+"""Pictures on a notebook's page: large, with whole labels, scales, and a line to drag that needs no network."""
 
 import base64
 import io
@@ -50,8 +50,9 @@ def test_films_are_enlarged_smoothly_unless_pixels_are_the_point():
 
 
 def test_a_long_title_is_broken_and_not_cut():
-    lines = plots.wrapped("where the augmented head finds its colour, and an-unbreakable-word-of-more-than-its-width", 14, 180)
-    assert "".join(lines).replace(" ", "") == "wheretheaugmentedheadfindsitscolour,andan-unbreakable-word-of-more-than-its-width"
+    text = "where the augmented head finds its colour, and an-unbreakable-word-of-more-than-its-width"
+    lines = plots.wrapped(text, 14, 180)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert max(plots.font(14).getlength(line) for line in lines) <= 180
 
 
@@ -65,12 +66,14 @@ def test_values_get_a_scale_and_lightness_none():
 
 
 def test_a_bar_is_as_wide_as_its_longest_number(monkeypatch):
-    labels = []
-    draw = plots._draw_bar
-    monkeypatch.setattr(plots, "_draw_bar", lambda tile, pen, box, cmap, limits: labels.append(
-        box[2] + 3 + max(map(plots.font(11).getlength, plots._bar_labels(limits))) - tile.width) or draw(tile, pen, box, cmap, limits))
+    beyond = []  # the tile, in pixels
+
+    def watched(tile, pen, box, cmap, limits):
+        beyond.append(box[2] + 3 + max(map(plots.font(11).getlength, plots._bar_labels(limits))) - tile.width)
+
+    monkeypatch.setattr(plots, "_draw_bar", watched)
     plots.sheet(np.array([[0.00012, -1234567.0]], np.float32), cmap="viridis")
-    assert labels and max(labels) <= 1  # pixels beyond the tile
+    assert beyond and max(beyond) <= 1
 
 
 def test_the_line_moves_without_a_network_and_without_scripts_both_pictures_stand_there(shown, film):
@@ -78,10 +81,10 @@ def test_the_line_moves_without_a_network_and_without_scripts_both_pictures_stan
     page = shown[0]["text/html"]
     pictures = re.findall(r'<img[^>]*src="data:image/webp;base64,([^"]+)"', page)
     first, second = (np.array(Image.open(io.BytesIO(base64.b64decode(picture)))) for picture in pictures)
-    assert np.ptp(first, axis=-1).max() < 12 < np.ptp(second, axis=-1).max()                # the first is the grey one
+    assert np.ptp(first, axis=-1).max() < 12 < np.ptp(second, axis=-1).max()                # the first is grey
     assert "http" not in page and "<script" not in page and " id=" not in page and "grey &amp; old" in page
     assert 'type="range"' in page and "oninput" in page
-    assert image(shown[0]).shape[0] >= 220                                                   # and a still for GitHub
+    assert image(shown[0]).shape[0] >= 220                                                   # a still for GitHub
 
 
 def test_before_and_after_are_of_one_size(film):
@@ -90,9 +93,9 @@ def test_before_and_after_are_of_one_size(film):
 
 
 def test_curves_keep_labels_that_are_longer_than_the_axis(shown):
-    plots.curves({"a name that is rather long for a legend " + str(n): [1, 2, 3] for n in range(6)}, xlabel="frame")
+    plots.curves({f"a name that is rather long for a legend {n}": [1, 2, 3] for n in range(6)}, xlabel="frame")
     picture = image(shown[0])
-    assert (picture[:, -2:] == 255).all() and picture.shape[1] > 8.2 * 96  # the legend stands beside the axis, whole
+    assert (picture[:, -2:] == 255).all() and picture.shape[1] > 8.2 * 96  # the legend is whole, beside the axis
 
 
 def test_a_sheet_of_the_command_line_holds_a_name_that_is_wider_than_its_picture():

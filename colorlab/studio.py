@@ -236,7 +236,7 @@ class Studio(widgets.VBox):
         for name, maps in self.confidence.items():
             if maps and self._sure.value:
                 tiles[f"{name}: dark where unsure"] = np.repeat(maps[self.frame][..., None], 3, -1)
-        return plots.sheet(*tiles.values(), titles=list(tiles), columns=2)
+        return plots.sheet(*tiles.values(), titles=list(tiles), columns=min(3, max(2, len(tiles))))
 
     def _painted(self) -> Picture:
         """The frame in grey, with what is painted under its lightness."""

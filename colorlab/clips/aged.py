@@ -1,12 +1,12 @@
 """Old film made of new: a colour film as a worn grey print, scanned, with the truth beside it.
 
     old = aged(film("street", 24), Wear(splice=12), seed=0)
-    old.frames, old.truth            # the worn film in grey, and the colour that each of its pixels should have
+    old.frames, old.truth       # the worn film in grey, and the colour that each of its pixels should have
 
-What happens to a film happens here in the order in which it happened to prints, on light and not on stored values: the stock turns
-colours into grey, the camera's gate lets the picture weave, exposure flickers, grain lies in the emulsion, it fades, and the projector
-scratches it and leaves dust. At a splice some frames are lost and the picture jumps. Each kind of wear draws its own random numbers: one
-can be turned off and the others stay as they are.
+The wear comes in the order in which it came to prints, and acts on light, not on stored values. The stock
+turns colours into grey. The camera's gate lets the picture weave. The exposure flickers, the print fades, the
+emulsion has grain, and the projector scratches the film and leaves dust. At a splice some frames are lost and
+the picture jumps. Each kind of wear draws its own random numbers: turn one off, and the others stay as they are.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from colorlab.color import frames_to_rgb, from_linear, rgb_to_frames, to_linear
 from colorlab.files.errors import InputError
 
 PANCHROMATIC = (0.2126, 0.7152, 0.0722)   # luminance, ITU-R BT.709
-ORTHOCHROMATIC = (0.0, 0.65, 0.35)        # film that does not see red, as most film until the 1920s: lips and brick are dark
+ORTHOCHROMATIC = (0.0, 0.65, 0.35)        # blind to red, as most film until the 1920s: lips and brick are dark
 
 
 @dataclass(frozen=True)
 class Wear:
-    """How worn a film is. 0 turns a kind of wear off; lengths are in pixels of a picture 128 high and grow with the picture."""
+    """How worn a film is; 0 turns a kind of wear off. Lengths are in pixels of a picture 128 high and grow with it."""
 
-    stock: tuple[float, float, float] = PANCHROMATIC  # shares of red, green and blue light in the grey; they sum to 1
-    weave: float = 1.0         # pixels: standard deviation of the frame's place in the gate, in each direction
+    stock: tuple[float, float, float] = PANCHROMATIC  # shares of red, green and blue light in the grey; sum 1
+    weave: float = 1.0         # pixels: standard deviation of the frame's place in each direction
     flicker: float = 0.12      # standard deviation of the exposure's natural logarithm
     grain: float = 0.025       # standard deviation of the grain in stored values from 0 to 1, at middle grey
     fade: float = 0.15         # share of the range of light that is lost: black turns grey
@@ -39,16 +39,16 @@ class Wear:
     scratches: int = 2         # lines that run down the film
     splice: int | None = None  # the frame of the worn film with which the part behind a splice begins
     lost: int = 3              # frames that are missing there
-    jump: float = 5.0          # pixels by which the picture behind the splice sits lower, until the projector has drawn it up again
+    jump: float = 5.0          # pixels by which the picture sits lower behind the splice, for some frames
 
 
 class Aged(NamedTuple):
     """A worn film of T frames, and what is true of it."""
 
     frames: np.ndarray    # (T, H, W, 3) uint8, three equal channels: the scan
-    truth: np.ndarray     # (T, H, W, 3) uint8: the film in colour, unworn, each frame in the place where `frames` shows it
+    truth: np.ndarray     # (T, H, W, 3) uint8: the film in colour, unworn, in the places where `frames` shows it
     kept: np.ndarray      # (T,) int: which frame of the film that went in each one is
-    offset: np.ndarray    # (T, 2) float: (dy, dx) in pixels by which each frame is shifted, downwards and to the right
+    offset: np.ndarray    # (T, 2) float: (dy, dx) in pixels by which a frame is shifted down and to the right
     exposure: np.ndarray  # (T,) float: the factor on its light
     damage: np.ndarray    # (T, H, W) bool: under a scratch, dust or the splice's cement
 
@@ -56,15 +56,16 @@ class Aged(NamedTuple):
 def aged(frames: np.ndarray, wear: Wear = Wear(), seed: int = 0) -> Aged:
     """Wear a film out.
 
-    frames: uint8 (T, H, W, 3) in colour. A seed gives the same film every time. With a splice, `wear.lost` frames are missing from the
-    result. Raises InputError for frames of another kind, and for a splice outside the film.
+    frames: uint8 (T, H, W, 3) in colour. A seed gives the same film every time. With a splice, `wear.lost` frames
+    are missing from the result. Raises InputError for frames of another kind, and for a splice outside the film.
     """
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
         raise InputError(f"aged wants a film, uint8 (T, H, W, 3), got {frames.dtype} {frames.shape}")
     kept = _kept(len(frames), wear)
     T, H, W = len(kept), *frames.shape[1:3]
     unit = H / 128
-    draw = {name: np.random.default_rng((seed, number)) for number, name in enumerate(("weave", "flicker", "grain", "dust", "scratches"))}
+    kinds = ("weave", "flicker", "grain", "dust", "scratches")
+    draw = {kind: np.random.default_rng((seed, number)) for number, kind in enumerate(kinds)}
     offset = _offsets(T, wear, draw["weave"]) * unit
     exposure = np.exp(wear.flicker * _slow_and_quick(T, draw["flicker"]))
 
@@ -72,24 +73,25 @@ def aged(frames: np.ndarray, wear: Wear = Wear(), seed: int = 0) -> Aged:
     light = torch.einsum("tchw,c->thw", truth, torch.tensor(wear.stock))
     light = light * torch.from_numpy(exposure).float()[:, None, None]
     light = wear.fade * 0.35 + (1 - wear.fade) * light
-    stored = from_linear(light.clamp(0, 1))                                             # (T, H, W), as the scanner stores it
+    stored = from_linear(light.clamp(0, 1))                                        # (T, H, W), as a scanner stores it
     stored = stored + wear.grain * _grain(stored, unit, draw["grain"])
     tone, damage = _damage((T, H, W), wear, unit, draw)
     stored = torch.where(damage, tone, stored).clamp(0, 1)
-    return Aged(rgb_to_frames(stored[:, None].expand(-1, 3, -1, -1)), rgb_to_frames(from_linear(truth.clamp(0, 1))), kept, offset, exposure,
-                damage.numpy())
+    scan, colors = stored[:, None].expand(-1, 3, -1, -1), from_linear(truth.clamp(0, 1))
+    return Aged(rgb_to_frames(scan), rgb_to_frames(colors), kept, offset, exposure, damage.numpy())
 
 
 def _kept(count: int, wear: Wear) -> np.ndarray:
     if wear.splice is None:
         return np.arange(count)
     if not 0 < wear.splice < count - wear.lost or wear.lost < 0:
-        raise InputError(f"a splice at frame {wear.splice} with {wear.lost} frames lost does not fit into a film of {count} frames")
+        raise InputError(f"a splice at frame {wear.splice} with {wear.lost} frames lost does not fit into a film of "
+                         f"{count} frames")
     return np.concatenate((np.arange(wear.splice), np.arange(wear.splice + wear.lost, count)))
 
 
 def _slow_and_quick(count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count,) numbers of mean 0 and standard deviation 1: half of the variance wanders slowly, half is new in each frame."""
+    """(count,) numbers of mean 0 and standard deviation 1: half of the variance wanders, half is new in each frame."""
     quick, steps = rng.normal(size=(2, count))
     slow = np.empty(count)
     value = steps[0]
@@ -100,7 +102,7 @@ def _slow_and_quick(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _offsets(count: int, wear: Wear, rng: np.random.Generator) -> np.ndarray:
-    """(T, 2) pixels at a height of 128: the weave, and behind a splice a jump that dies away within a few frames."""
+    """(T, 2) pixels at a height of 128: the weave, and behind a splice a jump that dies away in a few frames."""
     offset = wear.weave * np.stack([_slow_and_quick(count, rng) for _ in range(2)], axis=1)
     if wear.splice is not None:
         after = np.arange(count) - wear.splice
@@ -111,24 +113,26 @@ def _offsets(count: int, wear: Wear, rng: np.random.Generator) -> np.ndarray:
 def _moved(light: Tensor, offset: np.ndarray) -> Tensor:
     """(T, C, H, W), each frame moved by its (dy, dx); beyond the rim the rim's own light goes on."""
     H, W = light.shape[-2:]
-    y, x = torch.meshgrid(torch.arange(H, dtype=torch.float64), torch.arange(W, dtype=torch.float64), indexing="ij")
+    y, x = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) for side in (H, W)), indexing="ij")
     place = torch.from_numpy(offset)[:, :, None, None]                                  # (T, 2, 1, 1)
-    grid = torch.stack((2 * (x - place[:, 1]) / max(1, W - 1) - 1, 2 * (y - place[:, 0]) / max(1, H - 1) - 1), dim=-1)
+    across, down = 2 * (x - place[:, 1]) / max(1, W - 1) - 1, 2 * (y - place[:, 0]) / max(1, H - 1) - 1
+    grid = torch.stack((across, down), dim=-1)                                          # (T, H, W, 2)
     return F.grid_sample(light, grid.to(light), mode="bicubic", padding_mode="border", align_corners=True)
 
 
 def _grain(stored: Tensor, unit: float, rng: np.random.Generator) -> Tensor:
-    """(T, H, W) noise of standard deviation 1 at middle grey and less towards black and white; its grains are about a pixel wide."""
+    """(T, H, W) noise: standard deviation 1 at middle grey, less towards black and white; grains of about a pixel."""
     noise = torch.from_numpy(rng.normal(size=stored.shape)).float()
     sigma = 0.6 * unit
     taps = torch.exp(-torch.arange(-3.0, 4.0).square() / (2 * sigma**2))
-    taps = taps / taps.square().sum().sqrt()                                            # keeps the standard deviation
+    taps = taps / taps.square().sum().sqrt()                                       # keeps the standard deviation
     noise = F.conv2d(F.pad(noise[:, None], (3, 3, 3, 3), mode="reflect"), taps.view(1, 1, 1, 7))
     noise = F.conv2d(noise, taps.view(1, 1, 7, 1))[:, 0]
     return noise * (4 * stored * (1 - stored)).clamp(min=0).sqrt()
 
 
-def _damage(shape: tuple[int, int, int], wear: Wear, unit: float, draw: dict[str, np.random.Generator]) -> tuple[Tensor, Tensor]:
+def _damage(shape: tuple[int, int, int], wear: Wear, unit: float,
+            draw: dict[str, np.random.Generator]) -> tuple[Tensor, Tensor]:
     """What lies on the film: its tone (T, H, W) in stored values, and where it lies, (T, H, W) bool."""
     T, H, W = shape
     tone, there = np.zeros(shape, np.float32), np.zeros(shape, bool)
@@ -150,7 +154,7 @@ def _damage(shape: tuple[int, int, int], wear: Wear, unit: float, draw: dict[str
             along, across = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
             here = (along / long) ** 2 + across**2 < radius**2
             tone[t][here], there[t] = (0.97 if bright else 0.04), there[t] | here
-    if wear.splice is not None:  # cement on the frame line, visible at the top of the first frame and the bottom of the one before
+    if wear.splice is not None:  # cement on the frame line: at the top of the first frame, below the one before
         bar = max(2, round(4 * unit))
         for t, rows in ((wear.splice, slice(0, bar)), (wear.splice - 1, slice(H - bar, H))):
             tone[t, rows], there[t, rows] = 0.9, True

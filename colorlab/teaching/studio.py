@@ -8,8 +8,9 @@
     studio.propagate()
     studio.why((50, 70))
 
-What is painted on a frame is a reference with alpha, uint8 (H, W, 4), that is transparent wherever nobody painted: `studio.references()` gives
-them as `colorlab.colorize` takes them, and `studio.save(folder)` writes them for `colorlab colorize --reference`.
+What is painted on a frame is a reference with alpha, uint8 (H, W, 4), that is transparent wherever nobody painted:
+`studio.references()` gives them as `colorlab.colorize` takes them, and `studio.save(folder)` writes them for
+`colorlab colorize --reference`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ function render({ model, el }) {
   let points = [];
   const draw = () => {
     const image = new Image();
-    image.onload = () => { canvas.width = image.width; canvas.height = image.height; context.drawImage(image, 0, 0); };
+    image.onload = () => {
+      [canvas.width, canvas.height] = [image.width, image.height];
+      context.drawImage(image, 0, 0);
+    };
     image.src = "data:image/png;base64," + model.get("png");
   };
   const place = (event) => {
@@ -66,7 +70,11 @@ function render({ model, el }) {
     context.fill();
   };
   canvas.addEventListener("pointerdown", (event) => {
-    if (model.get("tool") === "ask") { model.set("asked", place(event).map(Math.floor)); model.save_changes(); return; }
+    if (model.get("tool") === "ask") {
+      model.set("asked", place(event).map(Math.floor));
+      model.save_changes();
+      return;
+    }
     canvas.setPointerCapture(event.pointerId);
     points = [place(event)];
     dot(points[0]);
@@ -122,14 +130,14 @@ class Shown:
 class Studio(widgets.VBox):
     """Paint, propagate, compare, ask.
 
-    film: uint8 (H, W, 3) frames, or the path of a film. methods: one or two of `colorlab.METHODS`, or networks by name {name: network}. frames,
-    start: how many of a film's frames are held, and from which on. size: the short side at which the networks see the film. cuts: as
-    for `colorize`. rate: frames a second when it plays.
+    film: uint8 (H, W, 3) frames, or the path of a film. methods: one or two of `colorlab.METHODS`, or networks by name
+    {name: network}. frames, start: how many of a film's frames are held, and from which on. size: the short side at
+    which the networks see the film. cuts: as for `colorize`. rate: frames a second when it plays.
     """
 
-    def __init__(self, film: str | Path | Sequence[Picture], methods: Sequence[str] | Mapping[str, nn.Module] = ("lstvc", "flow"),
-                 frames: int = 48, start: int = 0, size: int | None = 128, cuts: Cuts = "auto", rate: float = 12,
-                 device: str = "cpu"):
+    def __init__(self, film: str | Path | Sequence[Picture],
+                 methods: Sequence[str] | Mapping[str, nn.Module] = ("lstvc", "flow"), frames: int = 48, start: int = 0,
+                 size: int | None = 128, cuts: Cuts = "auto", rate: float = 12, device: str = "cpu"):
         opened = read_video(film).frames_from(start) if isinstance(film, (str, Path)) else iter(film[start:])
         held = [frame for _, frame in zip(range(frames), opened)]
         if not held:
@@ -137,7 +145,8 @@ class Studio(widgets.VBox):
         if not 1 <= len(methods) <= 2:
             raise InputError(f"the studio shows one method or two side by side, not {len(methods)}")
         self.film, self.size, self.cuts, self.device = Shown(held), size, cuts, torch.device(device)
-        self.models = dict(methods) if isinstance(methods, Mapping) else {name: _loaded(name) for name in methods}
+        given = methods if isinstance(methods, Mapping) else {name: _loaded(name) for name in methods}
+        self.models = dict(given)
         self.paintings: dict[int, Picture] = {}  # frame -> uint8 (H, W, 4), alpha 0 where nobody painted
         self.loose: list[Picture] = []           # pictures that are no frame of the film
         self.results: dict[str, list[Picture]] = {}
@@ -155,8 +164,9 @@ class Studio(widgets.VBox):
     def frame(self, number: int) -> None:
         self._slider.value = number
 
-    def stroke(self, points: Sequence[tuple[float, float]], color: str | None = None, radius: int | None = None) -> None:
-        """Paint a line through (y, x), ... in pixels of the film; by default in the colour and width that are chosen."""
+    def stroke(self, points: Sequence[tuple[float, float]], color: str | None = None,
+               radius: int | None = None) -> None:
+        """Paint a line through (y, x), ... in pixels of the film; by default with the colour and width chosen."""
         color, radius = color or self._color.value, radius or self._radius.value
         mask = Image.new("L", self.film.size[::-1])
         pen, path = ImageDraw.Draw(mask), [(x, y) for y, x in points]
@@ -170,12 +180,12 @@ class Studio(widgets.VBox):
         self._draw()
 
     def drop(self, picture: Picture, of_this_frame: bool = False) -> None:
-        """Give a picture, uint8 (H, W, 3 or 4): the colours of this very frame, or a loose picture of similar things."""
+        """Give a picture, uint8 (H, W, 3 or 4): this very frame's colours, or a loose picture of similar things."""
         if not of_this_frame:
             self.loose.append(picture)
         else:
-            resized = Image.fromarray(picture).convert("RGBA").resize(self.film.size[::-1], Image.Resampling.LANCZOS)
-            self.paintings[self.frame] = np.array(resized)
+            image = Image.fromarray(picture).convert("RGBA")
+            self.paintings[self.frame] = np.array(image.resize(self.film.size[::-1], Image.Resampling.LANCZOS))
         self._draw()
 
     def erase(self) -> None:
@@ -199,7 +209,9 @@ class Studio(widgets.VBox):
         for name, model in self.models.items():
             confident = offers_confidence(model)
             colored, sure = [], []
-            for block in colored_blocks(iter(self.film), guidance, model.to(self.device), self.size, self.device, confident=confident):
+            blocks = colored_blocks(iter(self.film), guidance, model.to(self.device), self.size, self.device,
+                                    confident=confident)
+            for block in blocks:
                 colored += list(block.frames)
                 sure += list(block.confidence[..., 0]) if confident else []
                 self._say(f"{name}: {len(colored)} of {self.film.count()} frames")
@@ -208,41 +220,45 @@ class Studio(widgets.VBox):
         self._draw()
 
     def why(self, at: tuple[int, int]) -> str:
-        """Ask where the colour of pixel (y, x) of this frame came from, with the first method; the sources and their shares as a line."""
+        """Where the colour of pixel (y, x) of this frame came from, with the first method: sources and shares, a line."""
         name, model = next(iter(self.models.items()))
-        self.explanation = explain(self.film, guide(self.film, self.references(), self.cuts), model, (self.frame, *at), self.size, self.device)
+        guidance = guide(self.film, self.references(), self.cuts)
+        self.explanation = explain(self.film, guidance, model, (self.frame, *at), self.size, self.device)
         shares = sorted(self.explanation.shares.items(), key=lambda item: -item[1])
-        line = f"{name}, pixel {at}: " + ", ".join(f"{100 * share:.0f} % from {source}" for source, share in shares)
+        parts = [f"{100 * share:.0f} % from {source}" for source, share in shares]
+        line = f"{name}, pixel {at}: {', '.join(parts)}"
         self._say(line)
         self._why.value = plots.to_png(self.explanation.sheet)
         self._why.layout.display = None
         return line
 
     def save(self, folder: str | Path) -> list[str]:
-        """Write what was painted, one PNG for each frame; returns what `--reference` of `colorlab colorize` takes."""
+        """Write what was painted, a PNG for each frame; returns what `colorlab colorize --reference` takes."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         written = []
-        for number, picture in [*sorted(self.paintings.items()), *(("loose", picture) for picture in self.loose)]:
-            name = f"loose_{len(written)}.png" if number == "loose" else f"frame_{number}.png"
-            write_image(folder / name, picture)
-            written.append(str(folder / name) + ("" if number == "loose" else f"@{number}"))
+        for number, picture in sorted(self.paintings.items()):
+            write_image(folder / f"frame_{number}.png", picture)
+            written.append(f"{folder / f'frame_{number}.png'}@{number}")
+        for number, picture in enumerate(self.loose):
+            write_image(folder / f"loose_{number}.png", picture)
+            written.append(str(folder / f"loose_{number}.png"))
         return written
 
     def sheet(self) -> Picture:
-        """The frame as painted and as each method coloured it, and how sure the first method is: uint8 (H', W', 3)."""
+        """The frame as painted and as each method coloured it, and how sure it was: uint8 (H', W', 3)."""
         tiles = {f"frame {self.frame}, painted": self._painted()}
         tiles |= {name: frames[self.frame] for name, frames in self.results.items()}
         for name, maps in self.confidence.items():
             if maps and self._sure.value:
                 tiles[f"{name}: dark where unsure"] = np.repeat(maps[self.frame][..., None], 3, -1)
-        return plots.sheet(*tiles.values(), titles=list(tiles), columns=2)
+        return plots.sheet(*tiles.values(), titles=list(tiles), columns=min(3, max(2, len(tiles))))
 
     def _painted(self) -> Picture:
         """The frame in grey, with what is painted under its lightness."""
-        lab = rgb_to_lab(frames_to_rgb(self.film.frames[self.frame]))                                     # (3, H, W)
+        lab = rgb_to_lab(frames_to_rgb(self.film.frames[self.frame]))                                # (3, H, W)
         painting = self.painting()
-        alpha = torch.from_numpy(painting[..., 3].astype(np.float32) / 255)                               # (H, W)
+        alpha = torch.from_numpy(painting[..., 3].astype(np.float32) / 255)                          # (H, W)
         ab = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(painting[..., :3])))[1:]
         return rgb_to_frames(lab_to_rgb(join_lab(lab[:1], ab * alpha)).clamp(0, 1))
 
@@ -260,7 +276,8 @@ class Studio(widgets.VBox):
         self._of_frame = widgets.Checkbox(False, description="it shows this frame")
         buttons = {name: widgets.Button(description=name) for name in ("propagate", "erase this frame")}
         self._panels = widgets.HBox(layout=widgets.Layout(flex_flow="row wrap"))
-        self._note, self._why = widgets.HTML(), widgets.Image(format="png", layout=widgets.Layout(max_width="100%", display="none"))
+        self._note = widgets.HTML()
+        self._why = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", display="none"))
         for source, target in ((self._color, "color"), (self._radius, "radius"), (self._tool, "tool")):
             widgets.link((source, "value"), (self._easel, target))
         self._slider.observe(lambda _: self._draw(), "value")
@@ -271,10 +288,10 @@ class Studio(widgets.VBox):
         buttons["propagate"].on_click(lambda _: self._try(self.propagate))
         buttons["erase this frame"].on_click(lambda _: self.erase())
         wide = widgets.Layout(flex="1 1 320px", min_width="280px")
-        tools = widgets.VBox([self._tool, self._color, self._radius, widgets.HBox([self._upload, self._of_frame]), widgets.HBox(list(buttons.values())),
-                              widgets.HBox([play, self._slider]), self._sure, self._note], layout=wide)
-        super().__init__([widgets.HBox([widgets.VBox([self._easel], layout=wide), tools], layout=widgets.Layout(flex_flow="row wrap")),
-                          self._panels, self._why])
+        rows = [widgets.HBox(row) for row in ((self._upload, self._of_frame), tuple(buttons.values()), (play, self._slider))]
+        tools = widgets.VBox([self._tool, self._color, self._radius, *rows, self._sure, self._note], layout=wide)
+        top = widgets.HBox([widgets.VBox([self._easel], layout=wide), tools], layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__([top, self._panels, self._why])
 
     def _draw(self) -> None:
         self._easel.png = base64.b64encode(plots.to_png(self._painted())).decode()
@@ -284,8 +301,7 @@ class Studio(widgets.VBox):
                 pictures[f"{name}: dark where unsure"] = np.repeat(maps[self.frame][..., None], 3, -1)
         children = list(self._panels.children)
         if len(children) != len(pictures):
-            children = [widgets.VBox([widgets.Label(), widgets.Image(format="jpeg", layout=widgets.Layout(width="100%"))],
-                                     layout=widgets.Layout(flex="1 1 300px", min_width="260px", max_width="440px")) for _ in pictures]
+            children = [_panel() for _ in pictures]
             self._panels.children = children
         for box, (name, picture) in zip(children, pictures.items()):
             box.children[0].value, box.children[1].value = name, plots.to_jpeg(picture)
@@ -302,16 +318,26 @@ class Studio(widgets.VBox):
 
     def _uploaded(self, change) -> None:
         for item in change.new:
-            self.drop(np.array(Image.open(io.BytesIO(bytes(item["content"]))).convert("RGBA")), self._of_frame.value)
-            self._say(f"{item['name']} is " + ("this frame's own picture" if self._of_frame.value else "a loose reference"))
+            picture = np.array(Image.open(io.BytesIO(bytes(item["content"]))).convert("RGBA"))
+            self.drop(picture, self._of_frame.value)
+            what = "this frame's own picture" if self._of_frame.value else "a loose reference"
+            self._say(f"{item['name']} is {what}")
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict:
         """The live studio, and beside it a still for pages that cannot run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["image/jpeg"] = base64.b64encode(plots.to_jpeg(self.sheet())).decode()
-        data["text/plain"] = f"Studio({self.film.count()} frames; painted: {sorted(self.paintings) or 'nothing'}; {', '.join(self.models)})"
+        painted = sorted(self.paintings) or "nothing"
+        data["text/plain"] = f"Studio({self.film.count()} frames; painted: {painted}; {', '.join(self.models)})"
         return bundle
+
+
+def _panel() -> widgets.VBox:
+    """A picture under its name, as wide as there is room."""
+    picture = widgets.Image(format="jpeg", layout=widgets.Layout(width="100%"))
+    return widgets.VBox([widgets.Label(), picture],
+                        layout=widgets.Layout(flex="1 1 300px", min_width="260px", max_width="440px"))
 
 
 def _loaded(name: str) -> nn.Module:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from colorlab.answers import TASKS
+from colorlab.teaching.answers import TASKS
 
 KNOWN = object()  # what `expected` is where answers.py knows it
 

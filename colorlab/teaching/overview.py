@@ -82,17 +82,9 @@ def _propagation(prefix: str, paper: str) -> tuple[Box, ...]:
         Box("Linkage: store", name("linkage.store_layer"), "Eq. 7: i_t, for the next block", "lstvc/linkage.py",
             (0, 3), lambda tokens: {"tokens of the state": Cells(tokens[0], 8)}, (name("linkage.query_layer"),)),
         Box("Fusion", name("fusion"), "§3.2: R'", "lstvc/correspondence.py", (1, 3),
-<<<<<<< HEAD:colorlab/teaching/overview.py
             lambda joined: {"stride 4": joined[-1]}, (name("heads.warp"),)),
         Box("Correspondence: two heads", name("heads.warp"), "Eq. 1, 2, 3: W and S of each head", "lstvc/correspondence.py", (2, 2),
             lambda warp: {"vanilla: colour": 128 * warp.ab[0, -1, 0], "augmented: colour": 128 * warp.ab[0, -1, -1],
-=======
-            lambda joined: {"stride 4": joined[-1]}, (name("heads"),)),
-        Box("Correspondence: two heads", name("heads"), "Eq. 1, 2, 3: W and S of each head",
-            "lstvc/correspondence.py", (2, 2),
-            lambda warp: {"vanilla: colour": 128 * warp.ab[0, -1, 0],
-                          "augmented: colour": 128 * warp.ab[0, -1, -1],
->>>>>>> papers:colorlab/teaching/overview.py
                           "vanilla: similarity": warp.similarity[0, -1, 0],
                           "augmented: similarity": warp.similarity[0, -1, -1]}, (name("colorization"),), wide=2),
         Box("Colorization subnet", name("colorization"), "Eq. 5", "lstvc/colorization.py", (2, 1),
@@ -141,16 +133,9 @@ OVERVIEWS: dict[str, tuple[Box, ...]] = {
         Box("Guided features", "features", "Eq. 1, 2: F", "colormnet/features.py", (1, 1),
             lambda features: {"coarse": features.coarse[0], "fine": features.fine[0]}, ("key_heads",)),
         Box("Query", "key_heads", "Eq. 3: Q", "colormnet/features.py", (1, 2),
-<<<<<<< HEAD:colorlab/teaching/overview.py
             lambda query: {"key": query.key[0], "shrinkage": query.shrinkage[0, 0]}, ("propagation.read", "local_attention.projected")),
         Box("Local attention", "local_attention.projected", "Eq. 11, 12: added to what was read", "colormnet/local_attention.py", (1, 3),
             lambda values: {"values nearby": values[0].flatten(0, 1)}, ("decoder",), optional=True),
-=======
-            lambda query: {"key": query.key[0], "shrinkage": query.shrinkage[0, 0]},
-            ("propagation.read", "local_attention")),
-        Box("Local attention", "local_attention", "Eq. 11, 12: added to what was read",
-            "colormnet/local_attention.py", (1, 3), lambda read: {"values nearby": read.value[0].flatten(0, 1)}, ("decoder",), optional=True),
->>>>>>> papers:colorlab/teaching/overview.py
         Box("Decoder", "decoder", "Eq. 13", "colormnet/decoder.py", (2, 3),
             lambda decoded: {"its own colours": 110 * decoded.logits[0].tanh()}, ("carry",)),
         Box("Carried colour (ours)", "carry", "course size only", "../methods/course/carried_chroma.py", (2, 2),

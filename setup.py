@@ -1,4 +1,5 @@
-"""What pyproject.toml cannot say: the course weights, which lie in data/checkpoints, belong to the installed package."""
+"""What pyproject.toml cannot say: the course weights, which lie in data/checkpoints, belong to the installed
+package."""
 
 from setuptools import find_namespace_packages, setup
 

@@ -4,8 +4,8 @@
     frames = colorlab.read_video("film.mp4")
     colorlab.write_video("film_color.mp4", colorlab.colorize(frames, reference, model), like="film.mp4")
 
-Importing this module is cheap: torch, torchvision, timm and PyAV are loaded by what needs them, so that `colorlab doctor` can
-say what is wrong with them.
+Importing this module is cheap: torch, torchvision, timm and PyAV are loaded by what needs them, so that
+`colorlab doctor` can say what is wrong with them.
 """
 
 from __future__ import annotations

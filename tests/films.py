@@ -9,8 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-LUMA_WEIGHTS = {"601": (0.299, 0.114), "709": (0.2126, 0.0722), "2020": (0.2627, 0.0593)}  # of red and blue, from the standards
-MATRIX = {"601": 6, "709": 1, "2020": 9}                                                  # H.273
+# of red and blue, from the standards
+LUMA_WEIGHTS = {"601": (0.299, 0.114), "709": (0.2126, 0.0722), "2020": (0.2627, 0.0593)}
+MATRIX = {"601": 6, "709": 1, "2020": 9}  # H.273
 
 
 def yuv_of(rgb: Sequence[float], matrix: str, full: bool, bits: int) -> tuple[float, float, float]:
@@ -36,19 +37,25 @@ def fill_planes(frame: av.VideoFrame, values: Sequence[float]) -> av.VideoFrame:
     return frame
 
 
-def solid(rgb: Sequence[float], size: tuple[int, int], pix_fmt: str, matrix: str = "601", full: bool = False) -> av.VideoFrame:
+def solid(rgb: Sequence[float], size: tuple[int, int], pix_fmt: str, matrix: str = "601",
+          full: bool = False) -> av.VideoFrame:
     """A frame of one colour, its YUV computed here; not tagged."""
     frame = av.VideoFrame(size[1], size[0], pix_fmt)
     return fill_planes(frame, yuv_of(rgb, matrix, full, frame.format.components[0].bits))
 
 
-def save_film(path: Path, frames: Sequence[av.VideoFrame], codec: str = "libx264", stamps: Sequence[int] | None = None,
-              time_base: Fraction = Fraction(1, 24), matrix: int = 2, color_range: int = 0, options: dict[str, str] | None = None,
-              extra: Callable[[av.container.OutputContainer], Callable[[], None]] | None = None, **context: object) -> Path:
+def save_film(path: Path, frames: Sequence[av.VideoFrame], codec: str = "libx264",
+              stamps: Sequence[int] | None = None, time_base: Fraction = Fraction(1, 24), matrix: int = 2,
+              color_range: int = 0, options: dict[str, str] | None = None,
+              extra: Callable[[av.container.OutputContainer], Callable[[], None]] | None = None,
+              **context: object) -> Path:
     """Encode frames (of one format) into a film; `extra` may add streams before and mux them after."""
     with av.open(str(path), "w") as output:
-        stream = output.add_stream(codec, rate=round(1 / time_base) if time_base.numerator == 1 and time_base.denominator < 100 else 24,
-                                   options=options if options is not None else ({"crf": "1", "preset": "ultrafast"} if codec == "libx264" else {}))
+        stream = output.add_stream(
+            codec,
+            rate=round(1 / time_base) if time_base.numerator == 1 and time_base.denominator < 100 else 24,
+            options=options if options is not None else
+            ({"crf": "1", "preset": "ultrafast"} if codec == "libx264" else {}))
         stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, frames[0].format.name
         stream.codec_context.time_base = time_base
         stream.codec_context.colorspace, stream.codec_context.color_range = matrix, color_range
@@ -71,7 +78,8 @@ def planes_of(path: Path) -> list[list[np.ndarray]]:
 
 
 def planar(pix_fmt: str, *planes: np.ndarray | int) -> av.VideoFrame:
-    """A frame with these samples: the first an array (H, W), the others arrays of their own size or one value."""
+    """A frame with these samples: the first an array (H, W), the others arrays of their own size or one
+    value."""
     frame = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pix_fmt)
     for n, samples in enumerate(planes):
         _rows(frame, n)[:] = samples
@@ -87,7 +95,8 @@ def _rows(frame: av.VideoFrame, number: int) -> np.ndarray:
 def flagged(frames: Sequence[av.VideoFrame], order: str) -> list[av.VideoFrame]:
     """The frames, marked as made of two fields, order "tff" or "bff"."""
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=frames[0].width, height=frames[0].height, format=frames[0].format, time_base=Fraction(1, 24))
+    source = graph.add_buffer(width=frames[0].width, height=frames[0].height, format=frames[0].format,
+                              time_base=Fraction(1, 24))
     mark, sink = graph.add("setfield", order), graph.add("buffersink")
     source.link_to(mark)
     mark.link_to(sink)
@@ -105,7 +114,8 @@ def grey_ramp(n: int = 10, size: tuple[int, int] = (32, 48)) -> list[av.VideoFra
     return [fill_planes(av.VideoFrame(size[1], size[0], "yuv420p"), (20 + 8 * k, 128, 128)) for k in range(n)]
 
 
-def with_tone(output: av.container.OutputContainer, seconds: float = 0.5, codec: str = "aac") -> Callable[[], None]:
+def with_tone(output: av.container.OutputContainer, seconds: float = 0.5,
+              codec: str = "aac") -> Callable[[], None]:
     """For `extra`: a sound stream of a 440 Hz tone."""
     rate = 48000
     stream = output.add_stream(codec, rate=rate)
@@ -114,7 +124,8 @@ def with_tone(output: av.container.OutputContainer, seconds: float = 0.5, codec:
     def finish() -> None:
         wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(rate * seconds)) / rate)
         for start in range(0, len(wave) - 1023, 1024):
-            frame = av.AudioFrame.from_ndarray(wave[None, start : start + 1024].astype(np.float32), format="fltp", layout="mono")
+            frame = av.AudioFrame.from_ndarray(wave[None, start:start + 1024].astype(np.float32),
+                                               format="fltp", layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

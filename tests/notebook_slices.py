@@ -1,8 +1,8 @@
 """What an exercise needs of its notebook, and nothing else, so that exercises are tested in seconds.
 
-A notebook trains networks and draws pictures; an exercise at its end uses a few names. `slice_before` walks back from the
-exercise through the statements of the notebook and keeps those that make a name that is still needed, as a debugger's
-backward slice does.
+A notebook trains networks and draws pictures; an exercise at its end uses a few names. `slice_before` walks
+back from the exercise through the statements of the notebook and keeps those that make a name that is still
+needed, as a debugger's backward slice does.
 """
 
 import ast
@@ -17,7 +17,8 @@ class Names:
     made: set[str] = field(default_factory=set)     # bound: x = ..., import x, def x, for x in ...
     changed: set[str] = field(default_factory=set)  # in place: x[0] = ..., x.y = ..., x.append(...)
     used: set[str] = field(default_factory=set)     # read when the statement runs
-    later: set[str] = field(default_factory=set)    # read by a function that it defines, whenever that is called
+    # read by a function that it defines, whenever that is called
+    later: set[str] = field(default_factory=set)
 
 
 def names_of(*statements: ast.stmt) -> Names:
@@ -30,13 +31,15 @@ def names_of(*statements: ast.stmt) -> Names:
         for node in ast.walk(statement):
             if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
                 names.changed |= _root(node)
-            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(
+                    node.value.func, ast.Attribute):
                 names.changed |= _root(node.value.func)
     return names
 
 
 def slice_before(statements: list[ast.stmt], wanted: Names) -> list[ast.stmt]:
-    """Those of `statements`, in their order, that what follows them needs in order to run; all imports, for answers of any kind."""
+    """Those of `statements`, in their order, that what follows them needs in order to run; all imports, for
+    answers of any kind."""
     imports = [statement for statement in statements if isinstance(statement, (ast.Import, ast.ImportFrom))]
     imported = names_of(*imports).made
     now, whenever, kept = wanted.used | wanted.changed, set(wanted.later), []
@@ -58,7 +61,9 @@ def run(statements: list[ast.stmt], namespace: dict) -> None:
 
 def _globals_in(scope: symtable.SymbolTable) -> set[str]:
     """The notebook's names that a function, a lambda or a comprehension reads."""
-    own = {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global() and symbol.is_referenced()}
+    own = {
+        symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global() and symbol.is_referenced()
+    }
     return own.union(*map(_globals_in, scope.get_children()))
 
 

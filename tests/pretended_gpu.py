@@ -1,7 +1,9 @@
-"""A GPU that is only pretended: tensors that claim to lie on one, on any machine, and a count of what makes a real one wait.
+"""A GPU that is only pretended: tensors that claim to lie on one, on any machine, and a count of what makes a
+real one wait.
 
-torch's fake tensors have shape, dtype and device but no numbers, and an operation on two devices raises. So a forgotten `device=` shows
-without a GPU. Every operation passes through `Traffic`, which counts copies between host and device, and what the host would wait for.
+torch's fake tensors have shape, dtype and device but no numbers, and an operation on two devices raises. So a
+forgotten `device=` shows without a GPU. Every operation passes through `Traffic`, which counts copies between
+host and device, and what the host would wait for.
 """
 
 from __future__ import annotations
@@ -20,11 +22,15 @@ from torch.utils._pytree import tree_leaves
 
 GPU = torch.device("cuda:0")
 aten = torch.ops.aten
-WAITS = {aten._local_scalar_dense.default, aten.nonzero.default, aten.bincount.default, aten.equal.default, aten.masked_select.default}
+WAITS = {
+    aten._local_scalar_dense.default, aten.nonzero.default, aten.bincount.default, aten.equal.default,
+    aten.masked_select.default
+}
 
 
 class Traffic(TorchDispatchMode):
-    """Counts of copies between host and device and of waits for the device, by where in colorlab they come from; of what is made, by dtype."""
+    """Counts of copies between host and device and of waits for the device, by where in colorlab they come
+    from; of what is made, by dtype."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,8 +38,11 @@ class Traffic(TorchDispatchMode):
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        masks = [(n, mask) for n, mask in enumerate(args[1]) if mask is not None and mask.dtype == torch.bool] if op is aten.index.Tensor else []
-        if (op in WAITS or masks) and any(isinstance(leaf, Tensor) and leaf.device == GPU for leaf in tree_leaves((args, kwargs))):
+        masks = [(n, mask)
+                 for n, mask in enumerate(args[1])
+                 if mask is not None and mask.dtype == torch.bool] if op is aten.index.Tensor else []
+        if (op in WAITS or masks) and any(
+                isinstance(leaf, Tensor) and leaf.device == GPU for leaf in tree_leaves((args, kwargs))):
             self.waits[_where(op)] += 1
         answer = _answer(op, args, kwargs) if not masks else _one_of(args[0], *masks[0])
         if answer is not None:
@@ -75,9 +84,11 @@ def _where(op) -> str:
 
 @contextmanager
 def pretended(*modules: nn.Module) -> Iterator[None]:
-    """Inside, these modules lie on the pretended GPU, and so does what is made there with `device=GPU`. They are lost afterwards."""
+    """Inside, these modules lie on the pretended GPU, and so does what is made there with `device=GPU`. They
+    are lost afterwards."""
     before = torch.__future__.get_overwrite_module_params_on_conversion()
-    autocasts = (mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),  # it would be off without a real one
+    # it would be off without a real one
+    autocasts = (mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
                  mock.patch("torch.cuda.is_bf16_supported", lambda *_: True))
     with autocasts[0], autocasts[1], FakeTensorMode(allow_non_fake_inputs=True):
         torch.__future__.set_overwrite_module_params_on_conversion(True)

@@ -1,4 +1,5 @@
-"""What was once found by attacking colorlab, each with its kind: one line and exit code 2, or the right result."""
+"""What was once found by attacking colorlab, each with its kind: one line and exit code 2, or the right
+result."""
 
 import io
 import json
@@ -37,13 +38,16 @@ from colorlab.files.video.damage import damage_of
 from colorlab.modules.flow import read_flo
 from colorlab.modules.vgg import trained_vgg
 
-GREY = np.random.default_rng(0).integers(0, 256, (6, 8), dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
+GREY = np.random.default_rng(0).integers(0, 256, (6, 8),
+                                         dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(colorlab.__file__).parents[1])}
 
 
 @pytest.fixture
 def film(tmp_path):
-    frames = [av.VideoFrame.from_ndarray(np.roll(GREY, n, 1), "rgb24").reformat(format="yuv420p") for n in range(8)]
+    frames = [
+        av.VideoFrame.from_ndarray(np.roll(GREY, n, 1), "rgb24").reformat(format="yuv420p") for n in range(8)
+    ]
     Image.fromarray(GREY).save(tmp_path / "ref.png")
     return save_film(tmp_path / "in.mkv", frames, "ffv1")
 
@@ -51,16 +55,23 @@ def film(tmp_path):
 def refused(capsys, *arguments):
     """The one line with which a command refuses."""
     assert main(list(map(str, arguments))) == 2
-    error = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if line.startswith("colorlab:")]
+    error = [
+        line for line in capsys.readouterr().err.replace("\r", "\n").splitlines()
+        if line.startswith("colorlab:")
+    ]
     assert len(error) == 1
     return error[0]
 
 
 # ---- no command writes over what it reads, or two things under one name ----
 
+
 @pytest.mark.parametrize("more, said", [
-    (("--json", "truth.mkv"), "is what is read"), (("--csv", "pred.mkv"), "is what is read"), (("--json", "link.mkv"), "is what is read"),
-    (("--json", "x", "--csv", "x"), "both name x"), (("--json", "x", "--csv", "./x"), "both name"),
+    (("--json", "truth.mkv"), "is what is read"),
+    (("--csv", "pred.mkv"), "is what is read"),
+    (("--json", "link.mkv"), "is what is read"),
+    (("--json", "x", "--csv", "x"), "both name x"),
+    (("--json", "x", "--csv", "./x"), "both name"),
 ])
 def test_evaluate_writes_over_nothing_that_it_reads(film, tmp_path, monkeypatch, capsys, more, said):
     monkeypatch.chdir(tmp_path)
@@ -68,14 +79,16 @@ def test_evaluate_writes_over_nothing_that_it_reads(film, tmp_path, monkeypatch,
         (tmp_path / name).write_bytes(film.read_bytes())
     (tmp_path / "link.mkv").symlink_to("truth.mkv")
     assert said in refused(capsys, "evaluate", "pred.mkv", "truth.mkv", "--metrics", "psnr", *more)
-    assert (tmp_path / "truth.mkv").read_bytes() == film.read_bytes() == (tmp_path / "pred.mkv").read_bytes() and not (tmp_path / "x").exists()
+    assert (tmp_path / "truth.mkv").read_bytes() == film.read_bytes() == (
+        tmp_path / "pred.mkv").read_bytes() and not (tmp_path / "x").exists()
 
 
 def test_a_preview_takes_no_references_place(film, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(GREY).save("out.preview.jpg")
     before = Path("out.preview.jpg").read_bytes()
-    assert "also the input" in refused(capsys, "colorize", film, "--reference", "out.preview.jpg@0", "--method", "copy", "--preview", "-o", "out.mp4")
+    assert "also the input" in refused(capsys, "colorize", film, "--reference", "out.preview.jpg@0",
+                                       "--method", "copy", "--preview", "-o", "out.mp4")
     assert Path("out.preview.jpg").read_bytes() == before
 
 
@@ -100,8 +113,10 @@ def broken_header(raw):
     return raw
 
 
-@pytest.mark.parametrize("damage", [broken_header, lambda raw: raw[: 3 * 1536], lambda raw: raw[: 6 * 1536 + 512], lambda raw: raw + b"more",
-                                    lambda raw: raw[: 3 * 1536] + bytes(1536) + raw[4 * 1536 :]])
+@pytest.mark.parametrize("damage", [
+    broken_header, lambda raw: raw[:3 * 1536], lambda raw: raw[:6 * 1536 + 512], lambda raw: raw + b"more",
+    lambda raw: raw[:3 * 1536] + bytes(1536) + raw[4 * 1536:]
+])
 def test_a_tar_that_ends_too_early_unpacks_nothing(tmp_path, damage):
     raw = damage(bytearray(tar_of(tmp_path / "a.tar").read_bytes()))
     (tmp_path / "a.tar").write_bytes(raw)
@@ -140,9 +155,13 @@ def runs(tmp_path):
 
 
 FOREIGN = ["", "{}", "[]", "null", "3", "[" * 100_000, "9" * 5000, '{"method": "lstvc", "recipe": {}}']
-FOREIGN += [json.dumps(record(Path("b.ipynb")) | {name: value}) for name, value in (
-    ("notebook", 3), ("status", "<script>"), ("given", []), ("seconds", None), ("seconds", 1e400), ("versions", {"torch": 2}), ("error", {"cell": 1}),
-    ("machine", []), ("environment", "x"), ("peak_memory_mb", 10**400), ("device", 3), ("git", {}), ("started", 0), ("inputs", {"film": [1, 2]}))]
+FOREIGN += [
+    json.dumps(record(Path("b.ipynb")) | {name: value})
+    for name, value in (("notebook", 3), ("status", "<script>"), ("given", []), ("seconds", None),
+                        ("seconds", 1e400), ("versions", {"torch": 2}), ("error", {"cell": 1}),
+                        ("machine", []), ("environment", "x"), ("peak_memory_mb", 10**400), ("device", 3),
+                        ("git", {}), ("started", 0), ("inputs", {"film": [1, 2]}))
+]
 
 
 @pytest.mark.parametrize("text", FOREIGN)
@@ -157,7 +176,10 @@ def test_a_foreign_record_is_passed_over_and_not_repeated(runs, capsys, text):
 
 
 def test_a_record_sets_no_variable_but_those_that_change_numbers():
-    kept = variables({"OMP_NUM_THREADS": "3", "PYTHONHASHSEED": 4, "LD_PRELOAD": "/x.so", "IPYTHONDIR": "/x", "MKL_NUM_THREADS": "1\0", "PATH": "/x"})
+    kept = variables({
+        "OMP_NUM_THREADS": "3", "PYTHONHASHSEED": 4, "LD_PRELOAD": "/x.so", "IPYTHONDIR": "/x",
+        "MKL_NUM_THREADS": "1\0", "PATH": "/x"
+    })
     assert kept == {"OMP_NUM_THREADS": "3"}
 
 
@@ -186,7 +208,8 @@ def test_other_weights_are_another_run(tmp_path, monkeypatch):
 CELL = "seed: int = 3\nx = None\nfree = make()\nratio: float = 0.5"
 
 
-@pytest.mark.parametrize("name, text", [("seed", "+-5"), ("seed", "9" * 5000), ("seed", "1_000"), ("seed", "--5")])
+@pytest.mark.parametrize("name, text", [("seed", "+-5"), ("seed", "9" * 5000), ("seed", "1_000"),
+                                        ("seed", "--5")])
 def test_what_is_no_number_is_refused(name, text):
     with pytest.raises(InputError, match=f"{name} of the notebook is int") as raised:
         experiments.read_value(text, parse_cell(CELL, "book.ipynb")[name])
@@ -217,11 +240,15 @@ def chunk(kind, data):
 
 
 def png(width, height, *chunks):
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + b"".join(chunks) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0,
+                                                             0)) + b"".join(chunks) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("raw", [png(30000, 30000), png(4, 4, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000)))), png(4, 4),
-                                 b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"])
+@pytest.mark.parametrize("raw", [
+    png(30000, 30000),
+    png(4, 4, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000)))),
+    png(4, 4), b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+])
 def test_a_hostile_picture_is_one_line_and_starts_nothing(tmp_path, monkeypatch, raw):
     monkeypatch.setattr(subprocess, "check_call", lambda *_, **__: (tmp_path / "started").touch())
     monkeypatch.setattr(EpsImagePlugin, "gs_binary", "gs")
@@ -269,8 +296,10 @@ def test_damage_is_counted_and_placed(film, scratched):
 
 
 def test_a_damaged_film_is_coloured_with_one_warning_or_refused(scratched, tmp_path, capsys):
-    given = ("colorize", str(scratched), "--reference", f"{tmp_path / 'ref.png'}@0", "--method", "copy", "-o", str(tmp_path / "out.mkv"))
-    assert "1 error in its pictures" in refused(capsys, *given, "--strict") and not (tmp_path / "out.mkv").exists()
+    given = ("colorize", str(scratched), "--reference", f"{tmp_path / 'ref.png'}@0", "--method", "copy", "-o",
+             str(tmp_path / "out.mkv"))
+    assert "1 error in its pictures" in refused(capsys, *given,
+                                                "--strict") and not (tmp_path / "out.mkv").exists()
     assert main(list(given)) == 0
     assert capsys.readouterr().err.count("warning: ") == 1 and read_video(tmp_path / "out.mkv").count() == 8
     assert "is damaged" in refused(capsys, "evaluate", scratched, scratched, "--metrics", "psnr", "--strict")
@@ -284,12 +313,20 @@ def state():
 
 def with_first(value):
     weights = state()
-    return {name: value(tensor) if number == 0 else tensor for number, (name, tensor) in enumerate(weights.items())}
+    return {
+        name: value(tensor) if number == 0 else tensor
+        for number, (name, tensor) in enumerate(weights.items())
+    }
 
 
-@pytest.mark.parametrize("content", [
-    {1: torch.zeros(2)}, with_first(lambda t: t.to_sparse()), with_first(lambda t: t.to("meta")), with_first(lambda t: t * float("nan")),
-    with_first(lambda t: t.to(torch.complex64)), with_first(lambda t: t.to(torch.int8)), {("a", 1): torch.zeros(1)}, [1, 2], torch.zeros(3)])
+@pytest.mark.parametrize("content",
+                         [{1: torch.zeros(2)},
+                          with_first(lambda t: t.to_sparse()),
+                          with_first(lambda t: t.to("meta")),
+                          with_first(lambda t: t * float("nan")),
+                          with_first(lambda t: t.to(torch.complex64)),
+                          with_first(lambda t: t.to(torch.int8)), {("a", 1): torch.zeros(1)}, [1, 2],
+                          torch.zeros(3)])
 @pytest.mark.parametrize("legacy", [False, True])
 def test_weights_that_are_none_are_refused(tmp_path, content, legacy):
     torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=not legacy)
@@ -315,15 +352,20 @@ def test_a_text_is_no_vgg(tmp_path):
 
 # ---- training, making, devices, streams ----
 
-@pytest.mark.parametrize("more", [("--set", "frames=0"), ("--set", "precision=zz"), ("--set", "size=3,4"), ("--set", "strides=5"), ("--set", "rates=(1,)"),
-                                  ("--set", "zoom=0.0"), ("--set", "seed=-1"), ("--set", "weights.l1=-1.0"), ("--change", "block_size=0"),
-                                  ("--change", "block_size=many"), ("--change", "width=-3"), ("--change", "heads=5"), ("--minutes", "0")])
+
+@pytest.mark.parametrize("more", [("--set", "frames=0"), ("--set", "precision=zz"), ("--set", "size=3,4"),
+                                  ("--set", "strides=5"), ("--set", "rates=(1,)"), ("--set", "zoom=0.0"),
+                                  ("--set", "seed=-1"), ("--set", "weights.l1=-1.0"),
+                                  ("--change", "block_size=0"), ("--change", "block_size=many"),
+                                  ("--change", "width=-3"), ("--change", "heads=5"), ("--minutes", "0")])
 def test_numbers_with_which_nothing_can_be_trained_are_one_line(tmp_path, capsys, more):
-    refused(capsys, "train", "--method", "lstvc", "--preset", "tiny", "--embedded", "--cpu", "--workers", "0", "--out", tmp_path / "out", *more)
+    refused(capsys, "train", "--method", "lstvc", "--preset", "tiny", "--embedded", "--cpu", "--workers", "0",
+            "--out", tmp_path / "out", *more)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("more", [("--workers", "-1"), ("--seed", "-1"), ("--seed", "9" * 5000), ("--steps", "9" * 5000)])
+@pytest.mark.parametrize("more", [("--workers", "-1"), ("--seed", "-1"), ("--seed", "9" * 5000),
+                                  ("--steps", "9" * 5000)])
 def test_options_that_are_no_counts_are_refused(tmp_path, more):
     with pytest.raises(SystemExit) as ended:
         main(["train", "--method", "lstvc", "--embedded", "--out", str(tmp_path / "out"), *more])
@@ -333,8 +375,9 @@ def test_options_that_are_no_counts_are_refused(tmp_path, more):
 def test_two_trainings_do_not_share_a_folder(tmp_path, capsys):
     (tmp_path / "out").mkdir()
     with alone(tmp_path / "out" / ".lock", tmp_path / "out", ""):
-        assert "another run is at work" in refused(capsys, "train", "--method", "lstvc", "--preset", "tiny", "--embedded", "--cpu", "--workers", "0",
-                                                   "--out", tmp_path / "out")
+        assert "another run is at work" in refused(capsys, "train", "--method", "lstvc", "--preset", "tiny",
+                                                   "--embedded", "--cpu", "--workers", "0", "--out",
+                                                   tmp_path / "out")
     assert [entry.name for entry in (tmp_path / "out").iterdir()] == [".lock"]
 
 
@@ -348,23 +391,27 @@ def test_training_on_films_goes_on_without_a_cache(film, tmp_path, monkeypatch):
 
 
 def test_a_clip_larger_than_memory_is_refused(tmp_path, capsys):
-    assert "more than a clip" in refused(capsys, "data", "make", "zoom", "--size", "1000000x1000000", "--out", tmp_path / "made")
+    assert "more than a clip" in refused(capsys, "data", "make", "zoom", "--size", "1000000x1000000", "--out",
+                                         tmp_path / "made")
     assert not (tmp_path / "made").exists()
 
 
 def test_a_device_without_numbers_is_refused(film, capsys, tmp_path):
-    given = ("colorize", film, "--reference", f"{tmp_path / 'ref.png'}@0", "--method", "copy", "-o", tmp_path / "o.mp4")
+    given = ("colorize", film, "--reference", f"{tmp_path / 'ref.png'}@0", "--method", "copy", "-o",
+             tmp_path / "o.mp4")
     assert "meta" in refused(capsys, *given, "--device", "meta")
     assert "meta" in refused(capsys, "evaluate", film, film, "--metrics", "psnr", "--device", "meta")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="shells close streams otherwise there")
-@pytest.mark.parametrize("shell, code", [("{} data list >&-", 0), ("{} evaluate --list-metrics >&- 2>&- <&-", 0),
+@pytest.mark.parametrize("shell, code", [("{} data list >&-", 0),
+                                         ("{} evaluate --list-metrics >&- 2>&- <&-", 0),
                                          ("({} data list; echo $? > code) | true; exit $(cat code)", 1)])
 def test_closed_streams_are_no_traceback(tmp_path, shell, code):
     given = shell.format(f"{sys.executable} -m colorlab")
     done = subprocess.run(["sh", "-c", given], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode in (code, 0) and "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert done.returncode in (
+        code, 0) and "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
@@ -373,7 +420,9 @@ def test_a_polite_kill_ends_every_command_in_order(film, tmp_path):
     code = ("import sys, time, colorlab.cli.evaluate as e, colorlab.cli\n"
             "e.find_clips = lambda *_: (open(sys.argv[1], 'w').close(), time.sleep(60))\n"
             "sys.exit(colorlab.cli.main(['evaluate', sys.argv[2], sys.argv[2]]))")
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "begun"), str(film)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "begun"),
+         str(film)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
     while not (tmp_path / "begun").exists() and time.monotonic() < until:
         time.sleep(0.05)
@@ -382,9 +431,12 @@ def test_a_polite_kill_ends_every_command_in_order(film, tmp_path):
 
 
 def test_an_error_stands_on_a_line_of_its_own_in_a_log(film, tmp_path):
-    other = save_film(tmp_path / "long.mkv", [av.VideoFrame.from_ndarray(GREY, "rgb24").reformat(format="yuv420p") for _ in range(9)], "ffv1")
-    done = subprocess.run([sys.executable, "-m", "colorlab", "evaluate", str(film), str(other), "--metrics", "psnr"], env=ENVIRONMENT,
-                          capture_output=True, text=True)
+    other = save_film(
+        tmp_path / "long.mkv",
+        [av.VideoFrame.from_ndarray(GREY, "rgb24").reformat(format="yuv420p") for _ in range(9)], "ffv1")
+    done = subprocess.run(
+        [sys.executable, "-m", "colorlab", "evaluate",
+         str(film), str(other), "--metrics", "psnr"], env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 2
     last = done.stderr.rstrip("\n").split("\n")[-1]
     assert last.startswith("colorlab: the prediction ends after 8 frames")

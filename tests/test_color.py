@@ -5,7 +5,8 @@ from skimage.color import lab2rgb, rgb2lab
 from torch.testing import assert_close
 
 from colorlab import color
-from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, rgb_to_lab_as_written, split_lab
+from colorlab.color import (fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab,
+                            rgb_to_lab_as_written, split_lab)
 
 
 def cube(red: int, step: int = 1) -> np.ndarray:
@@ -23,7 +24,8 @@ def test_lab_is_scikit_images(red):
 
 def test_the_equations_as_they_are_written_are_what_is_computed():
     rgb = torch.tensor(cube(40, 3) / 255.0).movedim(-1, 0)
-    assert_close(rgb_to_lab(rgb), rgb_to_lab_as_written(rgb), atol=1e-3, rtol=0)  # the rounded constants of the standard do not quite meet at the knee
+    # the rounded constants of the standard do not quite meet at the knee
+    assert_close(rgb_to_lab(rgb), rgb_to_lab_as_written(rgb), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("red", range(0, 256, 15))
@@ -43,7 +45,8 @@ def test_rgb_is_scikit_images_outside_the_gamut():
 def test_every_8_bit_color_comes_back():
     for red in range(256):
         frame = cube(red)
-        assert np.array_equal(rgb_to_frames(lab_to_rgb(rgb_to_lab(frames_to_rgb(frame)))), frame), f"red {red}"
+        assert np.array_equal(rgb_to_frames(lab_to_rgb(rgb_to_lab(frames_to_rgb(frame)))),
+                              frame), f"red {red}"
 
 
 def test_grey_has_no_color():
@@ -73,7 +76,8 @@ def test_gradients_are_finite_everywhere(convert, low, high):
 
 
 def test_gradient_is_the_derivative():
-    image = torch.rand(3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    image = torch.rand(3, 4, 4, dtype=torch.float64,
+                       generator=torch.Generator().manual_seed(0)).requires_grad_()
     assert torch.autograd.gradcheck(rgb_to_lab, image)
     inside = rgb_to_lab(image * 0.8 + 0.1).detach().requires_grad_()
     assert torch.autograd.gradcheck(lab_to_rgb, inside)

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDS = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-CONSTRAINTS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+CONSTRAINTS = [
+    line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")
+]
 
 
 def same(requirement: str) -> tuple[str, str]:
@@ -37,12 +39,15 @@ def test_each_need_has_a_floor_and_no_ceiling(requirement):
 
 
 def test_the_tested_set_is_exact_versions_without_addresses_or_builds():
-    assert [line for line in CONSTRAINTS if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line)] == []
+    assert [line for line in CONSTRAINTS
+            if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line)] == []
 
 
 def test_the_tested_set_covers_each_need_and_satisfies_it():
     tested = {same(line)[0]: line.partition("==")[2] for line in CONSTRAINTS}
-    unmet = [need for need in NEEDS if not Requirement(need).specifier.contains(tested.get(same(need)[0], "0"))]
+    unmet = [
+        need for need in NEEDS if not Requirement(need).specifier.contains(tested.get(same(need)[0], "0"))
+    ]
     assert unmet == []
 
 

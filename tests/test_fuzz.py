@@ -1,4 +1,5 @@
-"""Damaged and foreign input of every kind ends in success or in one line and exit code 2: never a traceback, a hang, or half a file.
+"""Damaged and foreign input of every kind ends in success or in one line and exit code 2: never a traceback,
+a hang, or half a file.
 
 A sample; `python tests/attacks/fuzz.py --count 1000` does as many as one likes.
 """

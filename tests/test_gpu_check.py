@@ -9,7 +9,8 @@ SCRIPT = Path(__file__).parent / "gpu" / "check.py"
 
 
 def check(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True,
+                          timeout=300)
 
 
 def test_every_part_leaves_its_lines_and_a_cpu_agrees_with_itself(tmp_path):
@@ -18,7 +19,9 @@ def test_every_part_leaves_its_lines_and_a_cpu_agrees_with_itself(tmp_path):
     lines = json.loads((tmp_path / "gpu.json").read_text())["lines"]
     assert not [line for line in lines if "failed" in line]
     assert {line["part"] for line in lines} == {"numerics", "speed", "gradients", "a step", "pages"}
-    assert all(line["greatest"] == 0 for line in lines if line["part"] == "numerics" and line["mode"] == "float32")
+    assert all(line["greatest"] == 0
+               for line in lines
+               if line["part"] == "numerics" and line["mode"] == "float32")
     assert all(line["network"] == line["judges"] == 0 for line in lines if line["part"] == "gradients")
     page = (tmp_path / "gpu.md").read_text()
     assert "## speed" in page and page.count("| colormnet |") >= 4

@@ -1,4 +1,5 @@
-"""Installed from a wheel: the course weights come along, and what is not there is named. `tests/attacks/installed.py` tries the commands."""
+"""Installed from a wheel: the course weights come along, and what is not there is named.
+`tests/attacks/installed.py` tries the commands."""
 
 import os
 import subprocess
@@ -15,8 +16,11 @@ def site(tmp_path_factory):
     """A folder with what a wheel would put into site-packages."""
     pytest.importorskip("setuptools")
     folder = tmp_path_factory.mktemp("wheel")
-    done = subprocess.run([sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(folder), "build_py", "--build-lib", str(folder / "site")],
-                          cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([
+        sys.executable, "setup.py", "-q", "egg_info", "--egg-base",
+        str(folder), "build_py", "--build-lib",
+        str(folder / "site")
+    ], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder / "site"
 
@@ -48,7 +52,11 @@ print(sorted(homes()))
 def test_elsewhere_the_weights_are_found_the_notebooks_named_and_kernels_have_a_home(site, tmp_path):
     (tmp_path / "file").touch()
     home = str(tmp_path / "file" / "home")  # even root cannot write there
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COLORLAB", "JUPYTER", "IPYTHON", "MPL"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COLORLAB", "JUPYTER", "IPYTHON", "MPL"))
+    }
     done = subprocess.run([sys.executable, "-c", TRIED], cwd=tmp_path, capture_output=True, text=True,
                           env=kept | {"PYTHONPATH": str(site), "HOME": home, "TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr

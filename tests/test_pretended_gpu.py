@@ -1,4 +1,5 @@
-"""All that a GPU is to do, on one that is only pretended: nothing is left on the CPU, nothing is copied, nothing is waited for."""
+"""All that a GPU is to do, on one that is only pretended: nothing is left on the CPU, nothing is copied,
+nothing is waited for."""
 
 import warnings
 from contextlib import nullcontext
@@ -23,7 +24,8 @@ LEARNED = ("cavc", "lstvc", "colormnet", "tcavc")
 SIZE = (32, 48)
 HALF = {"course": torch.bfloat16, "paper": torch.float16}
 BLOCKS = {"cavc": 3, "lstvc": 2, "colormnet": 4, "tcavc": 2}
-SOON = {"colormnet": {"mem_every": 1, "max_mid_frames": 3, "min_mid_frames": 2, "prototypes": 8}}  # memory is compressed at once
+# memory is compressed at once
+SOON = {"colormnet": {"mem_every": 1, "max_mid_frames": 3, "min_mid_frames": 2, "prototypes": 8}}
 
 
 def network(method: str, preset: str, **changes):
@@ -40,7 +42,8 @@ def lab(*shape: int) -> torch.Tensor:
 
 
 def references(method: str):
-    """In turn: a loose picture of another size; the first frame and others of the film beside a picture. tcavc paints its own, too."""
+    """In turn: a loose picture of another size; the first frame and others of the film beside a picture.
+    tcavc paints its own, too."""
     yield None if method == "tcavc" else lab(1, 40, 40)
     yield [lab(1, *SIZE), (0, lab(1, *SIZE)), (2, lab(1, *SIZE)), (9, lab(1, *SIZE))]
 
@@ -66,8 +69,10 @@ def test_a_network_runs_on_one_device_and_its_steps_neither_copy_nor_wait(method
                     with Traffic() as traffic:
                         ab, state = model.step(torch.zeros(1, T, 1, *SIZE, device=GPU), state)
                     assert ab.device == GPU
-                    assert block * T < 2 or not (traffic.copies or traffic.waits), (traffic.copies, traffic.waits)
-                maps = model.attention(torch.zeros(1, 1, *SIZE, device=GPU), state, at=(5, 7)) if dtype is None else {}
+                    assert block * T < 2 or not (traffic.copies or traffic.waits), (traffic.copies,
+                                                                                    traffic.waits)
+                maps = model.attention(torch.zeros(1, 1, *SIZE, device=GPU), state,
+                                       at=(5, 7)) if dtype is None else {}
                 assert all(found.device == GPU for found in maps.values())
             assert whole.made[torch.float32] and (dtype is None or whole.made[dtype])
 
@@ -80,7 +85,8 @@ def test_what_a_training_step_computes_neither_copies_nor_waits(method):
     with torch.device("meta"):
         vgg, judges = VGG19(), [Objective(recipe).judges() for recipe in recipes]
     size = (192, 384) if recipes[1].discriminator == "picture" else SIZE  # which looks at no smaller pictures
-    train, trials = Pass(network(method, "course"), method, recipes[0].lightness_noise), [Trial(judge) for judge in judges]
+    train, trials = Pass(network(method, "course"), method,
+                         recipes[0].lightness_noise), [Trial(judge) for judge in judges]
     with pretended(train, vgg, *trials), Traffic() as traffic:
         found = train(lab(1, 4, *size), None, 0)
         motion = Motion(torch.zeros(1, 3, 2, *size, device=GPU), torch.ones(1, 3, 1, *size, device=GPU))

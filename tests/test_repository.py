@@ -1,4 +1,5 @@
-"""What must not be in the repository: large files, addresses of registries, notebooks that cannot be parametrised."""
+"""What must not be in the repository: large files, addresses of registries, notebooks that cannot be
+parametrised."""
 
 import json
 import re
@@ -15,7 +16,11 @@ TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".ipynb", ".json
 # Words that have no business in what we publish, written so that this file does not hold them itself.
 LEFTOVERS = re.compile(r"\b(" + "|".join(("TO" "DO", "FIX" "ME", "XX" "X", "HA" "CK")) + r")\b")
 # An index of packages other than the public one, or a machine's own paths, in a file that others will use.
-ADDRESSES = re.compile(r"(--(extra-)?index-" r"url|--find-" r"links|\bfile:/" r"//|/home/\w+/|/ro" r"ot/|/Users/\w+/|\b\d+\.\d+\.\d+\.\d+:\d+)")
+ADDRESSES = re.compile(r"(--(extra-)?index-"
+                       r"url|--find-"
+                       r"links|\bfile:/"
+                       r"//|/home/\w+/|/ro"
+                       r"ot/|/Users/\w+/|\b\d+\.\d+\.\d+\.\d+:\d+)")
 
 
 def tracked() -> list[Path]:
@@ -27,7 +32,9 @@ def tracked() -> list[Path]:
 
 
 def texts() -> list[tuple[str, str]]:
-    return [(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in tracked() if path.suffix in TEXT]
+    return [(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8"))
+            for path in tracked()
+            if path.suffix in TEXT]
 
 
 def test_no_file_is_large():
@@ -39,13 +46,17 @@ def test_no_registry_or_machine_is_named():
 
 
 def test_nothing_is_marked_as_left_over():
-    assert [(name, found.group()) for name, text in texts() if not name.endswith(".ipynb") and (found := LEFTOVERS.search(text))] == []
+    assert [(name, found.group())
+            for name, text in texts()
+            if not name.endswith(".ipynb") and (found := LEFTOVERS.search(text))] == []
 
 
 def test_no_generated_file_is_committed():
     generated = ("runs/", "data/cache/", ".venv/", "build/", "dist/")
     names = [str(path.relative_to(ROOT)) for path in tracked()]
-    assert [name for name in names if name.startswith(generated) or "__pycache__" in name or ".egg-info" in name] == []
+    assert [
+        name for name in names if name.startswith(generated) or "__pycache__" in name or ".egg-info" in name
+    ] == []
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

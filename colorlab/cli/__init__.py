@@ -1,6 +1,7 @@
 """`colorlab COMMAND ...`: one module per command, each with `add_parser(subparsers)` and `run(args)`.
 
-A failure is one line on the terminal: exit code 2 for input that cannot be used, 1 for work that failed, 130 for Ctrl-C.
+A failure is one line on the terminal: exit code 2 for input that cannot be used, 1 for work that failed, 130
+for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,19 +19,23 @@ from colorlab.files.errors import InputError, InputWarning
 
 COMMANDS = ("colorize", "studio", "evaluate", "train", "run", "sweep", "data", "weights", "doctor")
 _PYTHONS_OWN = warnings.showwarning
-FILE_NAMED_LIKE_AN_OPTION = re.compile(r"-[^=]*\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|ogv|ts|wmv|flv|png|jpe?g|json|csv)", re.IGNORECASE)
+FILE_NAMED_LIKE_AN_OPTION = re.compile(
+    r"-[^=]*\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|ogv|ts|wmv|flv|png|jpe?g|json|csv)", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse and run one command; the exit code."""
     open_standard_streams()
-    parser = argparse.ArgumentParser(prog="colorlab", description="Colour grey film, measure it, and run the workbook.")
+    parser = argparse.ArgumentParser(prog="colorlab",
+                                     description="Colour grey film, measure it, and run the workbook.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    asked = given[:1] if given[:1] and given[0] in COMMANDS else COMMANDS  # one command needs the imports of no other
+    # one command needs the imports of no other
+    asked = given[:1] if given[:1] and given[0] in COMMANDS else COMMANDS
     for name in asked:
         importlib.import_module(f"colorlab.cli.{name}").add_parser(subparsers)
-    if (dashed := next((text for text in given if FILE_NAMED_LIKE_AN_OPTION.fullmatch(text)), None)) is not None:
+    if (dashed := next((text for text in given if FILE_NAMED_LIKE_AN_OPTION.fullmatch(text)),
+                       None)) is not None:
         return _fail(f"{dashed} looks like an option; if it is a file, write ./{dashed}", 2)
     args = parser.parse_args(given)
     warnings.showwarning = _warn
@@ -44,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("stopped; nothing half-written was left behind", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be said at the end goes nowhere, without a complaint
+        # what is still to be said at the end goes nowhere, without a complaint
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _fail("standard output was closed before all was said", 1)
     except OSError as error:  # a full disk, a folder that may not be written
         return _fail(error, 1)

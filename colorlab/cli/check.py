@@ -29,11 +29,14 @@ def check(args: argparse.Namespace) -> int:
         from colorlab.files.video.extras import streams_of
         streams = streams_of(film.path)
         suffix = args.output.suffix if args.output else ".mkv" if args.lossless else ".mp4"
-        kept, left = f"in {suffix}: lightness to the last code, time stamps, sound, subtitles, chapters", left_out(film, suffix, args.lossless)
+        kept, left = f"in {suffix}: lightness to the last code, time stamps, sound, subtitles, chapters", left_out(
+            film, suffix, args.lossless)
     def shown(frames: Iterable) -> Iterable:
-        return tqdm(frames, "looking at the film", film.frames, unit="frame", leave=leave_bar(), file=sys.stderr, dynamic_ncols=True)
+        return tqdm(frames, "looking at the film", film.frames, unit="frame", leave=leave_bar(),
+                    file=sys.stderr, dynamic_ncols=True)
 
-    for line in report(film, streams, kept, left, args.size or TIMED_AT, torch.device(pick_device(args.device)), shown):
+    for line in report(film, streams, kept, left, args.size or TIMED_AT,
+                       torch.device(pick_device(args.device)), shown):
         sys.stdout.write(line + "\n")
     return 0
 
@@ -65,7 +68,8 @@ def suggest_frames(args: argparse.Namespace) -> int:
     check_frames(named, count)
     cuts, references = parse_cuts(args.cuts, count), read_references(named)
     owned = [frame for _, frame in named if frame is not None]
-    watched = tqdm(film, "looking at the film", count, unit="frame", leave=leave_bar(), file=sys.stderr, dynamic_ncols=True)
+    watched = tqdm(film, "looking at the film", count, unit="frame", leave=leave_bar(), file=sys.stderr,
+                   dynamic_ncols=True)
     seen, cuts = sample(watched, count, owned, None if cuts == "auto" else cuts)
     guidance, doubt = guide(film, references, cuts), None
     if args.method and references and offers_confidence(model := Models(args).get()):
@@ -76,7 +80,9 @@ def suggest_frames(args: argparse.Namespace) -> int:
         sys.stdout.write("no frame would mend anything: what there is explains the film\n")
         return 0
     wanted = {one.frame for one in found}
-    write_folder(args.output, (frame for number, frame in enumerate(film) if number in wanted), [f"{number:06d}" for number in sorted(wanted)])
+    write_folder(args.output, (frame for number, frame in enumerate(film) if number in wanted),
+                 [f"{number:06d}" for number in sorted(wanted)])
     for one in found:
-        sys.stdout.write(f"{args.output / f'{one.frame:06d}.png'}: mends frames {one.mends[0]} to {one.mends[1]}, {one.why}\n")
+        sys.stdout.write(f"{args.output / f'{one.frame:06d}.png'}: mends frames {one.mends[0]} to "
+                         f"{one.mends[1]}, {one.why}\n")
     return 0

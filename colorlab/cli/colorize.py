@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from colorlab.cli.models import Models, weights_of
 from colorlab.cli.outputs import check_outputs
-from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point, parse_reference, read_references,
-                                     references_identity)
+from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point,
+                                     parse_reference, read_references, references_identity)
 from colorlab.cli.terminal import leave_bar, progress, tell_of_damage
 from colorlab.files.errors import InputError
 from colorlab.files.whole import read_json, write_json
@@ -25,57 +25,82 @@ if TYPE_CHECKING:  # --help waits for no library
     from colorlab.film.restore import Job
 
 SHEETS = (".png", ".jpg", ".jpeg")
-DONE = ".colorlab-done.json"    # in a batch's output folder while the batch is unfinished: which films are whole
+# in a batch's output folder while the batch is unfinished: which films are whole
+DONE = ".colorlab-done.json"
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "colorize", help="colour a film, a folder of frames, or a folder of films",
-        description="Colour a grey film after reference pictures. Its lightness, time stamps, sound and subtitles stay as they are. The "
-                    "output appears under its name when it is whole; a run that was interrupted goes on when the same command is given "
-                    "again. A folder that holds pictures is a film; a folder of films, or of such folders, is coloured film by film.")
-    parser.add_argument("input", metavar="IN", type=Path, help="a film, a folder of PNG or JPEG frames, or a folder of films")
-    parser.add_argument("--reference", metavar="IMAGE[@FRAME]", action="append", default=[], dest="references",
-                        help="a coloured picture; with @FRAME it is that frame of the film, counted from 0; repeat for more. Where it is "
-                             "transparent its colour counts as unknown. {name} in it is the film's name without suffix")
+        description="Colour a grey film after reference pictures. Its lightness, time stamps, sound "
+                    "and subtitles stay as they are. The output appears under its name when it is "
+                    "whole; a run that was interrupted goes on when the same command is given again. "
+                    "A folder that holds pictures is a film; a folder of films, or of such folders, "
+                    "is coloured film by film.")
+    parser.add_argument("input", metavar="IN", type=Path,
+                        help="a film, a folder of PNG or JPEG frames, or a folder of films")
+    parser.add_argument(
+        "--reference", metavar="IMAGE[@FRAME]", action="append", default=[], dest="references",
+        help="a coloured picture; with @FRAME it is that frame of the film, counted from 0; "
+        "repeat for more. Where it is transparent its colour counts as unknown. {name} "
+        "in it is the film's name without suffix")
     parser.add_argument("--palette", metavar="COLOURS",
-                        help="colours such as '#7a5c3e,#9fb4c7', or a picture of swatches: a weak reference for scenes without a picture of their own")
+                        help="colours such as '#7a5c3e,#9fb4c7', or a picture of swatches: a weak reference "
+                             "for scenes without a picture of their own")
     parser.add_argument("--method", choices=METHODS, help="which network; copy and flow are simple baselines")
-    parser.add_argument("--preset", choices=PRESETS, default="course", help="the network's size (default: course, for a laptop)")
-    parser.add_argument("--weights", metavar="W", help="none, course, released, imagenet or a file (default: course for preset course, "
-                                                        "released for paper)")
-    parser.add_argument("--size", metavar="N", type=int, help="short side in pixels at which the network sees the film (default: full size)")
-    parser.add_argument("--device", metavar="D", default="auto", help="auto (default), cpu, cuda, cuda:1, mps ...")
+    parser.add_argument("--preset", choices=PRESETS, default="course",
+                        help="the network's size (default: course, for a laptop)")
+    parser.add_argument(
+        "--weights", metavar="W",
+        help="none, course, released, imagenet or a file (default: course for preset course, "
+        "released for paper)")
+    parser.add_argument("--size", metavar="N", type=int,
+                        help="short side in pixels at which the network sees the film (default: full size)")
+    parser.add_argument("--device", metavar="D", default="auto",
+                        help="auto (default), cpu, cuda, cuda:1, mps ...")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32",
-                        help="in what the network computes: float32 (default), or, quicker on a GPU, tf32, bf16 or fp16")
-    parser.add_argument("--rate", metavar="N", type=float, default=24.0, help="frames per second, where IN is a folder and OUT a film (default: 24)")
+                        help="in what the network computes: float32 (default), or, quicker on a GPU, tf32, "
+                             "bf16 or fp16")
+    parser.add_argument("--rate", metavar="N", type=float, default=24.0,
+                        help="frames per second, where IN is a folder and OUT a film (default: 24)")
     parser.add_argument("--cuts", metavar="CUTS", default="auto",
-                        help="where scenes begin: auto (default) finds them, none, or frames such as 12,57. Colour does not reach over a cut")
+                        help="where scenes begin: auto (default) finds them, none, or frames such as 12,57. "
+                             "Colour does not reach over a cut")
     parser.add_argument("--confidence", metavar="PATH", type=Path,
                         help="also write how sure each pixel's match is, white for sure: a film or a folder")
     parser.add_argument("--preview", metavar="N", type=int, nargs="?", const=0,
-                        help="first colour every N-th frame (alone: 24 frames in all) and write a contact sheet, OUT.preview.jpg; where OUT is a "
-                             ".png or .jpg, only that")
-    parser.add_argument("--explain", metavar="FRAME,Y,X", help="instead of a film, write a picture of where the colour of this pixel comes from: "
-                                                                "OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
+                        help="first colour every N-th frame (alone: 24 frames in all) and write a contact "
+                             "sheet, OUT.preview.jpg; where OUT is a .png or .jpg, only that")
+    parser.add_argument(
+        "--explain", metavar="FRAME,Y,X",
+        help="instead of a film, write a picture of where the colour of this pixel comes "
+        "from: OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
     parser.add_argument("--saturation", metavar="N", type=float, default=1.0,
                         help="multiply the colour: 0 for none, 1.2 for a little more (default: 1)")
     parser.add_argument("--deinterlace", action="store_true",
-                        help="make one progressive picture of each frame's two fields (bwdif). Without it an interlaced film is coloured field by "
-                             "field, and stays interlaced")
-    parser.add_argument("--lossless", action="store_true", help="write FFV1, which loses nothing, into an .mkv")
+                        help="make one progressive picture of each frame's two fields (bwdif). Without it an "
+                             "interlaced film is coloured field by field, and stays interlaced")
+    parser.add_argument("--lossless", action="store_true",
+                        help="write FFV1, which loses nothing, into an .mkv")
     parser.add_argument("--frames", metavar="A-B",
-                        help="colour frames A to B of the finished film OUT anew, with these references, and leave the rest of it as it is")
-    parser.add_argument("--segment", metavar="N", type=int, default=96, help="frames after which an interrupted run can go on (default: 96)")
-    parser.add_argument("--strict", action="store_true", help="refuse a film that is damaged anywhere; else one line says how much is")
-    parser.add_argument("--check", action="store_true",
-                        help="colour nothing: say in ten lines what IN is, what is kept and left out (of OUT, where it is given), what to do "
-                             "first, and how long each method takes here")
-    parser.add_argument("--suggest", metavar="N", type=int,
-                        help="colour nothing: write the N frames that most deserve a painted picture into the folder OUT, and say what each would "
-                             "mend. --reference says what there is already, --method whose doubts count")
+                        help="colour frames A to B of the finished film OUT anew, with these references, and "
+                             "leave the rest of it as it is")
+    parser.add_argument("--segment", metavar="N", type=int, default=96,
+                        help="frames after which an interrupted run can go on (default: 96)")
+    parser.add_argument("--strict", action="store_true",
+                        help="refuse a film that is damaged anywhere; else one line says how much is")
+    parser.add_argument(
+        "--check", action="store_true",
+        help="colour nothing: say in ten lines what IN is, what is kept and left out (of OUT, "
+        "where it is given), what to do first, and how long each method takes here")
+    parser.add_argument(
+        "--suggest", metavar="N", type=int,
+        help="colour nothing: write the N frames that most deserve a painted picture into the "
+        "folder OUT, and say what each would mend. --reference says what there is "
+        "already, --method whose doubts count")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path,
-                        help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of frames, or of films for a folder of films")
+                        help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of "
+                             "frames, or of films for a folder of films")
 
 
 class Task(NamedTuple):
@@ -87,7 +112,8 @@ class Task(NamedTuple):
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check everything that can be checked before the work, then do it. InputError is one line on the terminal, exit code 2."""
+    """Check everything that can be checked before the work, then do it. InputError is one line on the
+    terminal, exit code 2."""
     from colorlab.files.video import films_in
     from colorlab.film.colorize import SMALLEST, check_saturation  # here, as --help needs no torch
 
@@ -97,7 +123,8 @@ def run(args: argparse.Namespace) -> int:
     if lacking := [name for name, value in (("--method", args.method), ("-o", args.output)) if value is None]:
         raise InputError(f"colorize wants {' and '.join(lacking)}; or --check, to look at {args.input} only")
     if args.size is not None and args.size < SMALLEST:
-        raise InputError(f"--size {args.size} is too small for a network; give {SMALLEST} or more, or leave it out for full size")
+        raise InputError(f"--size {args.size} is too small for a network; give {SMALLEST} or more, or "
+                         "leave it out for full size")
     if not 0 < args.rate <= 1000:
         raise InputError(f"--rate {args.rate:g} is no frame rate; give frames per second, such as 24")
     check_saturation(args.saturation)
@@ -114,15 +141,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def color_films(args: argparse.Namespace, films: list[Path]) -> int:
-    """A folder of films. One that fails does not stop the others; those that an interrupted run has finished are not done again."""
+    """A folder of films. One that fails does not stop the others; those that an interrupted run has finished
+    are not done again."""
     if args.explain:
         raise InputError("--explain looks at one film; give that film as IN")
-    tasks = [Task(film, _in_folder(args.output, film), args.confidence and _in_folder(args.confidence, film)) for film in films]
+    tasks = [
+        Task(film, _in_folder(args.output, film), args.confidence and _in_folder(args.confidence, film))
+        for film in films
+    ]
     for folder in filter(None, (args.output, args.confidence)):
         if folder.suffix or folder.is_file():
-            raise InputError(f"{args.input} is a folder of films, so {folder} must be a folder; give a name without a dot")
+            raise InputError(f"{args.input} is a folder of films, so {folder} must be a folder; give a name "
+                             "without a dot")
         if not folder.parent.is_dir():
-            raise InputError(f"cannot write {folder}: the folder {folder.parent} does not exist; make it first")
+            raise InputError(
+                f"cannot write {folder}: the folder {folder.parent} does not exist; make it first")
         folder.mkdir(exist_ok=True)
     check_batch(args, films)
     record = args.output / DONE
@@ -145,30 +178,42 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
 
 
 def check_batch(args: argparse.Namespace, films: list[Path]) -> None:
-    """Raise InputError where two films of a folder would get one output, one contact sheet or, by {name}, one reference."""
+    """Raise InputError where two films of a folder would get one output, one contact sheet or, by {name}, one
+    reference."""
     from colorlab.files.video.names import check_names
 
-    check_names(films, lambda film: _in_folder(args.output, film).name, "would both become {name}; rename one of them", args.output)
+    check_names(films, lambda film: _in_folder(args.output, film).name,
+                "would both become {name}; rename one of them", args.output)
     if args.preview is not None:
-        check_names(films, lambda film: film.stem, "would both get the contact sheet {name}.preview.jpg; rename one of them", args.output)
+        check_names(films, lambda film: film.stem,
+                    "would both get the contact sheet {name}.preview.jpg; rename one of them", args.output)
     if any("{name}" in text for text in args.references):
-        check_names(films, lambda film: film.stem, "are both {name} in --reference; rename one of them and its picture", args.output)
+        check_names(films, lambda film: film.stem,
+                    "are both {name} in --reference; rename one of them and its picture", args.output)
 
 
-def color_film(args: argparse.Namespace, task: Task, models: Models | None, done: dict[str, str] | None = None) -> int:
-    """One film, with its sheets; the exit code. done: the films of a batch that are whole, and what made them; this one is added."""
+def color_film(args: argparse.Namespace, task: Task, models: Models | None,
+               done: dict[str, str] | None = None) -> int:
+    """One film, with its sheets; the exit code. done: the films of a batch that are whole, and what made
+    them; this one is added."""
     from colorlab.files.video import check_output, check_writable, read_video, same_file
     from colorlab.film.output import made_by
 
     named = [parse_reference(text, task.input) for text in args.references]
-    reads = [task.input, *(path for path, _ in named), *([Path(args.palette)] if args.palette and Path(args.palette).is_file() else [])]
+    reads = [
+        task.input, *(path for path, _ in named),
+        *([Path(args.palette)] if args.palette and Path(args.palette).is_file() else [])
+    ]
     sheet_only = task.output.suffix.lower() in SHEETS and (args.explain or args.preview is not None)
     point = parse_point(args.explain) if args.explain else None
-    sheets = {"--explain": task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png")} if point else (
-        {"--preview": task.output if sheet_only else _beside(task.output, "preview.jpg")} if args.preview is not None else {})
+    sheets = {
+        "--explain": task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png")
+    } if point else ({"--preview": task.output if sheet_only else _beside(task.output, "preview.jpg")}
+                     if args.preview is not None else {})
     if task.confidence is not None and task.confidence.absolute() == task.output.absolute():
         raise InputError("--confidence and -o name the same file; give two")
-    own = [path for path in (task.output, task.confidence) if path is not None and made_by(path)]  # of an earlier run: which one is seen below
+    # of an earlier run: which one is seen below
+    own = [path for path in (task.output, task.confidence) if path is not None and made_by(path)]
     for path in [*sheets.values(), *([] if sheet_only else [task.output]), *filter(None, [task.confidence])]:
         if any(same_file(path, source) for source in reads):
             raise InputError(f"the output {path} is also the input; give the output another name")
@@ -176,7 +221,8 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
             check_writable(path)
         elif path not in own:
             check_output(path)
-    check_outputs(sheets | {"--confidence": task.confidence} | ({} if sheet_only else {"-o": task.output}), *reads)
+    check_outputs(sheets | {"--confidence": task.confidence} | ({} if sheet_only else {"-o": task.output}),
+                  *reads)
     film = read_video(task.input, args.deinterlace)
     count = film.count()
     check_frames(named, count)
@@ -197,17 +243,20 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None, done
     tell_of_damage(film, args.strict)
     for path in own:
         if not job.made(path) and not point:
-            raise InputError(f"cannot write {path}: that folder is not empty but holds the frames of another job; give a new name or empty "
-                             "it first")
+            raise InputError(f"cannot write {path}: that folder is not empty but holds the frames of another "
+                             "job; give a new name or empty it first")
     guidance = find_guidance(film, references, cuts, job, count)
     name_contradictions(guidance, named)
     if palette is not None:
         from colorlab.film.palette import with_palette
         guidance = with_palette(guidance, film, palette)
     if point is not None:
-        return write_explanation(job, guidance, point, task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png"))
+        return write_explanation(
+            job, guidance, point,
+            task.output if sheet_only else _beside(task.output, f"{'-'.join(map(str, point))}.png"))
     if args.preview is not None:
-        write_preview(job, guidance, args.preview, task.output if sheet_only else _beside(task.output, "preview.jpg"))
+        write_preview(job, guidance, args.preview,
+                      task.output if sheet_only else _beside(task.output, "preview.jpg"))
         if sheet_only:
             return 0
     code = color(job, guidance, count, args.method)
@@ -236,37 +285,46 @@ def say_beforehand(args: argparse.Namespace, task: Task, film: Film | Folder) ->
         sys.stderr.write(f"left out of {task.output}: {', '.join(dict.fromkeys(left))}\n")
 
 
-def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[Named], models: Models) -> Job:
+def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[Named],
+         models: Models) -> Job:
     import torch
 
     from colorlab.film.restore import Job
 
-    settings = {"method": args.method, "weights": weights_of(args), "references": references_identity(named), "cuts": args.cuts}
+    settings = {
+        "method": args.method, "weights": weights_of(args), "references": references_identity(named),
+        "cuts": args.cuts
+    }
     if args.palette:
         from colorlab.film.palette import read_palette
         settings["palette"] = str(read_palette(args.palette).tolist())
-    job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate, task.confidence, args.segment,
-              args.saturation, args.lossless, args.precision)
+    job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate,
+              task.confidence, args.segment, args.saturation, args.lossless, args.precision)
     assert job.description  # looked at now: what the film is at the end is compared with what it was
     return job
 
 
-def find_guidance(film: Film | Folder, references: list | None, cuts: str | tuple[int, ...], job: Job, count: int) -> Guidance:
-    """Where the film cuts, shown, and what colours each scene. Cuts that an interrupted run found are not looked for again."""
+def find_guidance(film: Film | Folder, references: list | None, cuts: str | tuple[int, ...], job: Job,
+                  count: int) -> Guidance:
+    """Where the film cuts, shown, and what colours each scene. Cuts that an interrupted run found are not
+    looked for again."""
     from tqdm import tqdm
 
     from colorlab.film.references import guide
 
     known = job.known_cuts() if cuts == "auto" else None
     def shown(frames: Iterable) -> Iterable:
-        return tqdm(frames, "looking for scene cuts", count, unit="frame", leave=leave_bar(), file=sys.stderr, dynamic_ncols=True)
+        return tqdm(frames, "looking for scene cuts", count, unit="frame", leave=leave_bar(), file=sys.stderr,
+                    dynamic_ncols=True)
 
     guidance = guide(film, references, cuts if known is None else known, shown)
     if cuts == "auto" or guidance.cuts:
-        sys.stderr.write(f"scene cuts at {', '.join(map(str, guidance.cuts))}\n" if guidance.cuts else "no scene cuts found\n")
+        sys.stderr.write(f"scene cuts at {', '.join(map(str, guidance.cuts))}\n" if guidance.
+                         cuts else "no scene cuts found\n")
     for start in (0, *guidance.cuts) if guidance.cuts and references else ():
         if not guidance.own(start):
-            sys.stderr.write(f"the scene from frame {start} on has no coloured frame of its own: it starts from the picture most like it\n")
+            sys.stderr.write(f"the scene from frame {start} on has no coloured frame of its own: it starts "
+                             "from the picture most like it\n")
     return guidance
 
 
@@ -275,9 +333,10 @@ def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
     from colorlab.film.contradictions import contradictions
 
     for pair in contradictions(guidance):
-        one, other = (f"{path.name}{'' if frame is None else f'@{frame}'}" for path, frame in (named[pair.one], named[pair.other]))
-        sys.stderr.write(f"{one} and {other} contradict each other: {100 * pair.share:.0f} % of what both show has two colours, "
-                         f"{pair.distance:.0f} units of ab apart\n")
+        one, other = (f"{path.name}{'' if frame is None else f'@{frame}'}"
+                      for path, frame in (named[pair.one], named[pair.other]))
+        sys.stderr.write(f"{one} and {other} contradict each other: {100 * pair.share:.0f} % of what both "
+                         f"show has two colours, {pair.distance:.0f} units of ab apart\n")
 
 
 def color(job: Job, guidance: Guidance, count: int, method: str) -> int:
@@ -293,7 +352,8 @@ def color(job: Job, guidance: Guidance, count: int, method: str) -> int:
     except KeyboardInterrupt:
         if not (left := job.unfinished().frames):
             raise
-        sys.stderr.write(f"colorlab: stopped; {left} of {count} frames are kept in {job.folder}: the same command goes on from there\n")
+        sys.stderr.write(f"colorlab: stopped; {left} of {count} frames are kept in {job.folder}: the same "
+                         "command goes on from there\n")
         return 130
     sys.stdout.write(f"{job.output}: {written} frames\n")
     return 0
@@ -305,8 +365,11 @@ def write_explanation(job: Job, guidance: Guidance, point: tuple[int, int, int],
 
     found = explain(job.film, guidance, job.model, point, job.size, job.device)
     write_image(path, found.sheet)
-    sys.stdout.write(f"{path}: frame {point[0]}, pixel ({point[1]}, {point[2]}): a {found.color[0]:.0f}, b {found.color[1]:.0f}, from "
-                     + ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(found.shares.items(), key=lambda item: -item[1])) + "\n")
+    sys.stdout.write(f"{path}: frame {point[0]}, pixel ({point[1]}, {point[2]}): a "
+                     f"{found.color[0]:.0f}, b {found.color[1]:.0f}, from " +
+                     ", ".join(f"{name} {100 * share:.0f} %"
+                               for name, share in sorted(found.shares.items(), key=lambda item: -item[1])) +
+                     "\n")
     return 0
 
 
@@ -320,7 +383,8 @@ def write_preview(job: Job, guidance: Guidance, every: int, path: Path) -> None:
 
 
 def _in_folder(folder: Path, film: Path) -> Path:
-    """A film's output in a folder of films: under its own name, as .mp4 where its own format is not written; a folder stays one."""
+    """A film's output in a folder of films: under its own name, as .mp4 where its own format is not written;
+    a folder stays one."""
     from colorlab.files.video.encode import FORMATS
 
     return folder / (film.name if film.is_dir() or film.suffix.lower() in FORMATS else f"{film.stem}.mp4")

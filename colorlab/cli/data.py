@@ -1,4 +1,5 @@
-"""`colorlab data`: which data sets there are, whether they are whole, the embedded clips as files, archives unpacked safely."""
+"""`colorlab data`: which data sets there are, whether they are whole, the embedded clips as files, archives
+unpacked safely."""
 
 from __future__ import annotations
 
@@ -16,13 +17,17 @@ MOST_PIXELS = 1 << 30  # of a made clip: it is held in memory, with its motion s
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("data", help="list, check, make and unpack data sets")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="the known data sets, what of them is here, and where they come from")
+    listing = actions.add_parser("list",
+                                 help="the known data sets, what of them is here, and where they come from")
     checking = actions.add_parser("check", help="are they whole? exit code 1 where one is not")
-    checking.add_argument("names", nargs="*", metavar="NAME", help="data sets, or NAME/SPLIT (default: all that are here)")
+    checking.add_argument("names", nargs="*", metavar="NAME",
+                          help="data sets, or NAME/SPLIT (default: all that are here)")
     checking.add_argument("--decode", action="store_true", help="read every frame, too")
     for action in (listing, checking):
-        action.add_argument("--root", type=Path, default=Path("data"), help="the folder of the data sets (default: data)")
-    making = actions.add_parser("make", help="write the embedded clips as frames and .flo files, with no download")
+        action.add_argument("--root", type=Path, default=Path("data"),
+                            help="the folder of the data sets (default: data)")
+    making = actions.add_parser("make",
+                                help="write the embedded clips as frames and .flo files, with no download")
     making.add_argument("names", nargs="*", metavar="CLIP", help="which (default: all)")
     making.add_argument("--out", type=Path, default=Path("data/embedded"), metavar="DIR")
     making.add_argument("--frames", type=int, default=24)
@@ -30,12 +35,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     making.add_argument("--seed", type=int, default=0)
     unpacking = actions.add_parser("unpack", help="unpack an archive into its place, whole or not at all")
     unpacking.add_argument("archive", type=Path, metavar="ARCHIVE")
-    unpacking.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, for instance data/davis2017/trainval")
-    unpacking.add_argument("--limit", type=float, metavar="GB", help="how much it may hold (default: a hundred times its own size, or 1 GB)")
+    unpacking.add_argument("folder", type=Path, metavar="FOLDER",
+                           help="a new folder, for instance data/davis2017/trainval")
+    unpacking.add_argument("--limit", type=float, metavar="GB",
+                           help="how much it may hold (default: a hundred times its own size, or 1 GB)")
 
 
 def run(args: argparse.Namespace) -> int:
-    return {"list": list_sets, "check": check_sets, "make": make_clips, "unpack": unpack_archive}[args.action](args)
+    return {"list": list_sets, "check": check_sets, "make": make_clips,
+            "unpack": unpack_archive}[args.action](args)
 
 
 def list_sets(args: argparse.Namespace) -> int:
@@ -46,8 +54,11 @@ def list_sets(args: argparse.Namespace) -> int:
     for name, data in DATA_SETS.items():
         found = {split: check(name, split, args.root) for split in data.splits}
         here = ", ".join(f"{split}: {state(report)}" for split, report in found.items())
-        lines += ["", f"{name:11} {data.title} ({here})", f"{'':11} belongs in {args.root / data.folder}; used by {data.used_by}",
-                  f"{'':11} from {data.source}", f"{'':11} terms: {data.terms}"]
+        lines += [
+            "", f"{name:11} {data.title} ({here})",
+            f"{'':11} belongs in {args.root / data.folder}; used by {data.used_by}",
+            f"{'':11} from {data.source}", f"{'':11} terms: {data.terms}"
+        ]
         lines += [f"{'':11} {data.note}"] if data.note else []
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
@@ -71,12 +82,14 @@ def check_sets(args: argparse.Namespace) -> int:
             continue
         here += report.status != "absent"
         broken += report.status in ("incomplete", "absent")
-        sys.stdout.write(f"{name}/{split}: {state(report)}\n" + "".join(f"  {line}\n" for line in report.problems))
+        sys.stdout.write(f"{name}/{split}: {state(report)}\n" +
+                         "".join(f"  {line}\n" for line in report.problems))
         if report.status == "absent":
             data = DATA_SETS[name]
             sys.stdout.write(f"  get it from {data.source}; it belongs in {args.root / data.folder}\n")
     if not here and not args.names:
-        sys.stdout.write(f"none of the data sets is in {args.root}; `colorlab data list` says where they come from\n")
+        sys.stdout.write(
+            f"none of the data sets is in {args.root}; `colorlab data list` says where they come from\n")
     return 1 if broken else 0
 
 
@@ -91,7 +104,8 @@ def make_clips(args: argparse.Namespace) -> int:
         raise InputError(f"no embedded clip named {', '.join(unknown)}; there are {', '.join(CLIPS)}")
     width, height = parse_size(args.size)
     if args.frames * width * height > MOST_PIXELS:
-        raise InputError(f"{args.frames} frames of {width}x{height} are more than a clip of this kind can hold in memory; give a smaller --size")
+        raise InputError(f"{args.frames} frames of {width}x{height} are more than a clip of this kind can "
+                         "hold in memory; give a smaller --size")
     targets = [args.out / name for name in names]
     for target in targets:
         if target.exists():

@@ -1,4 +1,5 @@
-"""`colorlab evaluate PREDICTED TRUTH`: how good the colours of a film, or of many, are; a table, JSON, and a row per frame."""
+"""`colorlab evaluate PREDICTED TRUTH`: how good the colours of a film, or of many, are; a table, JSON, and a
+row per frame."""
 
 from __future__ import annotations
 
@@ -23,22 +24,31 @@ if TYPE_CHECKING:  # --help waits for no library
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "evaluate", help="measure coloured films against the truth",
-        description="Compare PREDICTED with TRUTH frame by frame. Each is a film, a folder of frames, or a folder of clips (films or "
-                    "folders of frames) with the same names on both sides. Prints a table with the truth's own values beside the "
-                    "method's. Networks that a metric needs are looked for on this machine; --download fetches them once.")
+        description="Compare PREDICTED with TRUTH frame by frame. Each is a film, a folder of "
+        "frames, or a folder of clips (films or folders of frames) with the same names "
+        "on both sides. Prints a table with the truth's own values beside the method's. "
+        "Networks that a metric needs are looked for on this machine; --download fetches them once.")
     parser.add_argument("predicted", type=Path, metavar="PREDICTED")
     parser.add_argument("truth", type=Path, metavar="TRUTH")
-    parser.add_argument("--metrics", metavar="NAME,NAME", help="which, by name (default: the eight of the papers' tables)")
-    parser.add_argument("--list-metrics", action=ListMetrics, nargs=0, help="all names, with what they mean, and stop")
-    parser.add_argument("--skip-exemplar", action="store_true", help="leave the exemplar frame out of every mean that allows it")
-    parser.add_argument("--exemplar", type=int, action="append", metavar="FRAME", help="which frame that is (default 0); repeatable")
-    parser.add_argument("--by-order", action="store_true", help="pair frames by their order where the two folders name them differently")
-    parser.add_argument("--flow", default="auto", metavar="HOW",
-                        help="the truth's motion: raft, classical, auto (raft if its weights are here), or a folder of .flo files in "
-                             "forward/ and backward/, as `colorlab data make` writes it")
-    parser.add_argument("--device", default="auto", help="where networks run (default: a GPU if there is one)")
+    parser.add_argument("--metrics", metavar="NAME,NAME",
+                        help="which, by name (default: the eight of the papers' tables)")
+    parser.add_argument("--list-metrics", action=ListMetrics, nargs=0,
+                        help="all names, with what they mean, and stop")
+    parser.add_argument("--skip-exemplar", action="store_true",
+                        help="leave the exemplar frame out of every mean that allows it")
+    parser.add_argument("--exemplar", type=int, action="append", metavar="FRAME",
+                        help="which frame that is (default 0); repeatable")
+    parser.add_argument("--by-order", action="store_true",
+                        help="pair frames by their order where the two folders name them differently")
+    parser.add_argument(
+        "--flow", default="auto", metavar="HOW",
+        help="the truth's motion: raft, classical, auto (raft if its weights are here), or a "
+        "folder of .flo files in forward/ and backward/, as `colorlab data make` writes it")
+    parser.add_argument("--device", default="auto",
+                        help="where networks run (default: a GPU if there is one)")
     parser.add_argument("--download", action="store_true", help="fetch the networks that metrics need, once")
-    parser.add_argument("--strict", action="store_true", help="refuse films that are damaged anywhere; else one line says how much is")
+    parser.add_argument("--strict", action="store_true",
+                        help="refuse films that are damaged anywhere; else one line says how much is")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers and their definitions")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row per frame")
 
@@ -56,7 +66,8 @@ class ListMetrics(argparse.Action):
 def run(args: argparse.Namespace) -> int:
     from colorlab.metrics import STANDARD, Tools, estimated_flow, evaluate_clips
 
-    names = tuple(dict.fromkeys(name.strip() for name in args.metrics.split(","))) if args.metrics else STANDARD
+    names = tuple(dict.fromkeys(name.strip()
+                                for name in args.metrics.split(","))) if args.metrics else STANDARD
     if args.exemplar and not args.skip_exemplar:
         raise InputError("--exemplar says which frame --skip-exemplar leaves out; give both")
     skip = (args.exemplar or [0]) if args.skip_exemplar else ()
@@ -68,11 +79,15 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     estimate = args.flow if args.flow in ("auto", "raft", "classical") else None
     tools = Tools(device, args.download, estimated_flow(estimate or "auto", device))
-    flows = [None if estimate else flow_from_folder(Path(args.flow), name, len(clips) > 1) for name, _, _ in clips]
+    flows = [
+        None if estimate else flow_from_folder(Path(args.flow), name,
+                                               len(clips) > 1) for name, _, _ in clips
+    ]
     with contextlib.ExitStack() as outputs:
         write_json = outputs.enter_context(json_output(args.json))
         write_row = outputs.enter_context(csv_output(args.csv, names))
-        scored = outputs.enter_context(contextlib.closing(with_progress(clips, flows)))  # the bar ends before an error is said
+        # the bar ends before an error is said
+        scored = outputs.enter_context(contextlib.closing(with_progress(clips, flows)))
         report = evaluate_clips(scored, names, skip=skip, tools=tools, on_row=write_row)
         note_compression(report, clips)
         write_json(report)
@@ -80,8 +95,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def find_clips(predicted: Path, truth: Path, by_order: bool = False) -> list[tuple[str, Film | Folder, Film | Folder]]:
-    """(name, predicted, truth) of every clip; InputError where the two sides do not match, and which frames or clips those are."""
+def find_clips(predicted: Path, truth: Path,
+               by_order: bool = False) -> list[tuple[str, Film | Folder, Film | Folder]]:
+    """(name, predicted, truth) of every clip; InputError where the two sides do not match, and which frames
+    or clips those are."""
     from colorlab.files.video import read_video
 
     sides = [clips_in(path) for path in (predicted, truth)]
@@ -89,7 +106,8 @@ def find_clips(predicted: Path, truth: Path, by_order: bool = False) -> list[tup
         pairs = [(predicted.name, predicted, truth)]
     elif sides[0] is None or sides[1] is None:
         one, many = (predicted, truth) if sides[0] is None else (truth, predicted)
-        raise InputError(f"{one} is one clip and {many} a folder of clips; give two clips or two folders of clips")
+        raise InputError(
+            f"{one} is one clip and {many} a folder of clips; give two clips or two folders of clips")
     else:
         refuse_difference(predicted, set(sides[0]), truth, set(sides[1]), "clips")
         pairs = [(name, sides[0][name], sides[1][name]) for name in sorted(sides[1])]
@@ -102,7 +120,8 @@ def find_clips(predicted: Path, truth: Path, by_order: bool = False) -> list[tup
 
 
 def clips_in(path: Path) -> dict[str, Path] | None:
-    """{name: film or folder} of a folder of clips; None for a film or a folder of frames (or what reading will refuse)."""
+    """{name: film or folder} of a folder of clips; None for a film or a folder of frames (or what reading
+    will refuse)."""
     from colorlab.files.video.folder import FILMS, PICTURES
     from colorlab.files.video.names import check_names
 
@@ -112,7 +131,8 @@ def clips_in(path: Path) -> dict[str, Path] | None:
     if any(entry.suffix.lower() in PICTURES and entry.is_file() for entry in entries):
         return None
     clips = sorted(entry for entry in entries if entry.is_dir() or entry.suffix.lower() in FILMS)
-    check_names(clips, _clip_name, "are both the clip {name}; take one of the two out of the folder, or rename it")
+    check_names(clips, _clip_name,
+                "are both the clip {name}; take one of the two out of the folder, or rename it")
     return {_clip_name(clip): clip for clip in clips} or None
 
 
@@ -124,14 +144,17 @@ def check_match(predicted: Film | Folder, truth: Film | Folder, by_order: bool) 
     """Refuse a pair whose frames differ in size, number or name."""
     if predicted.size != truth.size:
         (h, w), (H, W) = predicted.size, truth.size
-        raise InputError(f"{predicted.path} has frames of {w}x{h} and {truth.path} of {W}x{H}; frames are compared at the truth's size")
+        raise InputError(f"{predicted.path} has frames of {w}x{h} and {truth.path} of {W}x{H}; frames are "
+                         "compared at the truth's size")
     names = [getattr(film, "files", None) for film in (predicted, truth)]
     if names[0] is not None and names[1] is not None and not by_order:
         stems = [{file.stem for file in files} for files in names]
-        refuse_difference(predicted.path, stems[0], truth.path, stems[1], "frames", "; --by-order pairs them by their order")
+        refuse_difference(predicted.path, stems[0], truth.path, stems[1], "frames",
+                          "; --by-order pairs them by their order")
     counts = predicted.frames, truth.frames
     if None not in counts and counts[0] != counts[1] and names[0] is not None and names[1] is not None:
-        raise InputError(f"{predicted.path} has {counts[0]} frames and {truth.path} {counts[1]}; both must have the same")
+        raise InputError(f"{predicted.path} has {counts[0]} frames and {truth.path} {counts[1]}; both must "
+                         "have the same")
 
 
 def check_exemplars(skip: Sequence[int], clips: Sequence[tuple]) -> None:
@@ -139,26 +162,30 @@ def check_exemplars(skip: Sequence[int], clips: Sequence[tuple]) -> None:
     for frame in filter(None, skip):
         most = max(truth.frames or truth.count() for _, _, truth in clips)
         if not 0 < frame < most:
-            raise InputError(f"--exemplar {frame}: the frames of {'the longest clip' if len(clips) > 1 else 'the clip'} are 0 to {most - 1}")
+            raise InputError(f"--exemplar {frame}: the frames of "
+                             f"{'the longest clip' if len(clips) > 1 else 'the clip'} are 0 to {most - 1}")
 
 
-def refuse_difference(first: Path, ours: set[str], second: Path, theirs: set[str], what: str, mend: str = "") -> None:
+def refuse_difference(first: Path, ours: set[str], second: Path, theirs: set[str], what: str,
+                      mend: str = "") -> None:
     for path, missing, other in ((first, theirs - ours, second), (second, ours - theirs, first)):
         if missing:
-            shown = ", ".join(sorted(missing)[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+            shown = ", ".join(
+                sorted(missing)[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             raise InputError(f"{path} lacks the {what} {shown} that {other} has{mend}")
 
 
 def flow_from_folder(folder: Path, clip: str, many: bool) -> FlowOf:
-    """The flow kept in folder/forward and folder/backward, or in folder/CLIP/... where there are many clips."""
+    """The flow kept in folder/forward and folder/backward, or in folder/CLIP/... where there are many
+    clips."""
     from colorlab.metrics import PairFlow
     from colorlab.modules.flow import read_flo
 
     folder = folder / clip if many else folder
     files = [sorted((folder / way).glob("*.flo")) for way in ("forward", "backward")]
     if not files[0] or len(files[0]) != len(files[1]):
-        raise InputError(f"--flow is raft, classical, auto or a folder with .flo files in forward/ and backward/, as many in each; "
-                         f"{folder} has {len(files[0])} and {len(files[1])}")
+        raise InputError("--flow is raft, classical, auto or a folder with .flo files in forward/ and "
+                         f"backward/, as many in each; {folder} has {len(files[0])} and {len(files[1])}")
 
     def flow_of(index: int, first: object, second: object) -> PairFlow:
         if index >= len(files[0]):
@@ -173,9 +200,13 @@ def flow_from_folder(folder: Path, clip: str, many: bool) -> FlowOf:
 
 def note_compression(report: dict, clips: Sequence[tuple]) -> None:
     """CDC compares histograms, which a film's compression changes: say so where a side was one."""
-    films = [side for side, index in (("prediction", 1), ("truth", 2)) if any(clip[index].path.is_file() for clip in clips)]
+    films = [
+        side for side, index in (("prediction", 1), ("truth", 2))
+        if any(clip[index].path.is_file() for clip in clips)
+    ]
     if films and "cdc" in report["definitions"]:
-        report["definitions"]["cdc"] += f" (the {' and the '.join(films)} came from compressed film, which changes histograms)"
+        report["definitions"][
+            "cdc"] += f" (the {' and the '.join(films)} came from compressed film, which changes histograms)"
 
 
 def pick_device(name: str) -> str:
@@ -185,7 +216,9 @@ def pick_device(name: str) -> str:
         try:
             torch.zeros(1, device=name).item()  # "meta" and their like hold no numbers
         except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise InputError(f"no device {name!r} here ({str(error).splitlines()[0]}); --device cpu always works") from error
+            raise InputError(
+                f"no device {name!r} here ({str(error).splitlines()[0]}); --device cpu always works"
+            ) from error
         return name
     return "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -198,7 +231,8 @@ def with_progress(clips: Sequence[tuple], flows: Sequence) -> Iterator:
     from colorlab.metrics.score import pairs_of
 
     known = [truth.frames for _, _, truth in clips]
-    with tqdm(total=None if None in known else sum(known), unit="frame", file=sys.stderr, leave=leave_bar()) as bar:
+    with tqdm(total=None if None in known else sum(known), unit="frame", file=sys.stderr,
+              leave=leave_bar()) as bar:
         def counted(pairs: Iterator) -> Iterator:
             for pair in pairs:
                 yield pair
@@ -249,7 +283,8 @@ def as_table(report: dict, names: Sequence[str]) -> str:
         lines.append(f"{name:{width}}  {number(report[name]):>12}  {own:>12}  {kind.better}")
     clips = f" in {len(report['clips'])} clips" if "clips" in report else ""
     notes = [f"{name}: {report['definitions'][name]}" for name in rows if name in report["definitions"]]
-    hint = ["", "--download fetches missing networks, once"] if any("and put it at" in note for note in notes) else []
+    hint = ["", "--download fetches missing networks, once"] if any("and put it at" in note
+                                                                    for note in notes) else []
     return "\n".join([f"{report['frames']} frames{clips}", "", *lines, "", *notes, *hint]) + "\n"
 
 

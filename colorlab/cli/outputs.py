@@ -11,9 +11,11 @@ from colorlab.files.video.folder import FILMS, PICTURES
 
 
 def check_outputs(outputs: Mapping[str, Path | None], *inputs: Path | None) -> None:
-    """Raise InputError, before any work, where an output is an input, lies in a folder that is one, or is another output too.
+    """Raise InputError, before any work, where an output is an input, lies in a folder that is one, or is
+    another output too.
 
-    outputs: by the option that names each. Names are compared as the disk compares them: through links, and A as a where it does so.
+    outputs: by the option that names each. Names are compared as the disk compares them: through links, and A
+    as a where it does so.
     """
     given = {option: path for option, path in outputs.items() if path is not None}
     read = [path for path in inputs if path is not None and path.exists()]
@@ -21,8 +23,10 @@ def check_outputs(outputs: Mapping[str, Path | None], *inputs: Path | None) -> N
         for source in read:
             if leads_to(path, source):
                 raise InputError(f"{option} {path} is what is read; give the output another name")
-            if source.is_dir() and path.suffix.lower() in (*PICTURES, *FILMS) and leads_to(path.absolute().parent, source):
-                raise InputError(f"{option} {path} would lie among what is read from {source}; give it a place of its own")
+            if source.is_dir() and path.suffix.lower() in (*PICTURES, *FILMS) and leads_to(
+                    path.absolute().parent, source):
+                raise InputError(
+                    f"{option} {path} would lie among what is read from {source}; give it a place of its own")
     options = list(given)
     for number, option in enumerate(options):
         for other in options[:number]:

@@ -21,7 +21,8 @@ class Named(NamedTuple):
 
 
 def parse_reference(text: str, film: Path) -> Named:
-    """IMAGE or IMAGE@FRAME -> the picture's path and its frame. {name} stands for the film's name without its suffix.
+    """IMAGE or IMAGE@FRAME -> the picture's path and its frame. {name} stands for the film's name without its
+    suffix.
 
     A picture whose own name holds an @ is recognised.
     """
@@ -34,7 +35,8 @@ def parse_reference(text: str, film: Path) -> Named:
             raise InputError(f"there is no reference picture {image}")
         return Named(Path(image), int(frame))
     if at and image and Path(image).is_file():
-        raise InputError(f"--reference {text}: what follows the @ is the number of a frame, from 0, not {frame!r}")
+        raise InputError(
+            f"--reference {text}: what follows the @ is the number of a frame, from 0, not {frame!r}")
     raise InputError(f"there is no reference picture {text}")
 
 
@@ -43,7 +45,8 @@ def check_reference_use(method: str, given: int) -> None:
     if not record(method).needs_reference and given:
         raise InputError(f"{method} paints its own reference; leave --reference out, or take another method")
     if record(method).needs_reference and not given:
-        raise InputError(f"{method} colours after a picture; give one with --reference IMAGE, or take --method tcavc, which needs none")
+        raise InputError(f"{method} colours after a picture; give one with --reference IMAGE, or take "
+                         "--method tcavc, which needs none")
 
 
 def check_frames(named: list[Named], count: int) -> None:
@@ -77,7 +80,8 @@ def parse_cuts(text: str, count: int | None = None) -> str | tuple[int, ...]:
         return ()
     parts = text.split(",")
     if not all(part.strip().isascii() and part.strip().isdigit() and int(part) > 0 for part in parts):
-        raise InputError(f"--cuts {text}: give auto, none, or the frames with which scenes begin, from 1, such as 12,57")
+        raise InputError(f"--cuts {text}: give auto, none, or the frames with which scenes begin, from 1, "
+                         "such as 12,57")
     cuts = tuple(sorted({int(part) for part in parts}))
     if count is not None and cuts[-1] >= count:
         raise InputError(f"--cuts {cuts[-1]}: the film has {count} frames, 0 to {count - 1}")
@@ -87,8 +91,10 @@ def parse_cuts(text: str, count: int | None = None) -> str | tuple[int, ...]:
 def parse_stretch(text: str, count: int) -> tuple[int, int]:
     """A-B, two frames of the film, both included -> (first, last)."""
     first, dash, last = text.partition("-")
-    if not (dash and all(part.strip().isascii() and part.strip().isdigit() for part in (first, last)) and int(first) <= int(last)):
-        raise InputError(f"--frames {text}: give the first and the last frame, counted from 0, such as 120-180")
+    if not (dash and all(part.strip().isascii() and part.strip().isdigit()
+                         for part in (first, last)) and int(first) <= int(last)):
+        raise InputError(
+            f"--frames {text}: give the first and the last frame, counted from 0, such as 120-180")
     if int(last) >= count:
         raise InputError(f"--frames {text}: the film has {count} frames, 0 to {count - 1}")
     return int(first), int(last)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def pick_device(name: str) -> str:
-    """A device that works here: the one named, or for "auto" CUDA, Apple's MPS or the CPU, whichever comes first."""
+    """A device that works here: the one named, or for "auto" CUDA, Apple's MPS or the CPU, whichever comes
+    first."""
     import torch
 
     if name == "auto":
@@ -25,17 +26,20 @@ def pick_device(name: str) -> str:
     try:
         torch.zeros(1, device=name).item()  # "meta" and their like hold no numbers
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"--device {name} cannot be used here ({str(error).splitlines()[0][:100]}); leave it out, or say cpu") from error
+        raise InputError(f"--device {name} cannot be used here ({str(error).splitlines()[0][:100]}); leave "
+                         "it out, or say cpu") from error
     return name
 
 
 def leave_bar() -> bool:
-    """Whether a bar stays when it is done: in a log, where what is said next would else be glued to it; not on a terminal."""
+    """Whether a bar stays when it is done: in a log, where what is said next would else be glued to it; not
+    on a terminal."""
     return not sys.stderr.isatty()
 
 
 def open_standard_streams() -> None:
-    """Give a program that was started with closed standard streams (`>&-`) ones that lead nowhere, before files take their numbers."""
+    """Give a program that was started with closed standard streams (`>&-`) ones that lead nowhere, before
+    files take their numbers."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))
@@ -46,13 +50,15 @@ def progress(count: int, what: str, before: int = 0) -> Iterator:
     """A bar with the time left, on stderr, that is told of frames by `update(count)`."""
     from tqdm import tqdm
 
-    with tqdm(total=count, initial=before, desc=what, unit="frame", file=sys.stderr, dynamic_ncols=True) as bar:
+    with tqdm(total=count, initial=before, desc=what, unit="frame", file=sys.stderr,
+              dynamic_ncols=True) as bar:
         yield bar
 
 
 @contextmanager
 def stopped_like_ctrl_c() -> Iterator[None]:
-    """Within, a polite kill (SIGTERM) cleans up as Ctrl-C does. Only a program's main thread is asked to stop that way."""
+    """Within, a polite kill (SIGTERM) cleans up as Ctrl-C does. Only a program's main thread is asked to stop
+    that way."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -68,16 +74,19 @@ def stopped_like_ctrl_c() -> Iterator[None]:
 
 
 def tell_of_damage(film: Film | Folder, strict: bool) -> None:
-    """Say in one line how much of a film file is damaged, before hours of work on it; where that is `strict`, as InputError."""
+    """Say in one line how much of a film file is damaged, before hours of work on it; where that is `strict`,
+    as InputError."""
     from tqdm import tqdm
 
     if not film.path.is_file():
         return
     from colorlab.files.video.damage import damage_of
 
-    with tqdm(total=film.frames, desc="looking for damage", unit="frame", leave=leave_bar(), delay=2, file=sys.stderr, dynamic_ncols=True) as bar:
+    with tqdm(total=film.frames, desc="looking for damage", unit="frame", leave=leave_bar(), delay=2,
+              file=sys.stderr, dynamic_ncols=True) as bar:
         damage = damage_of(film, bar.update)
     if damage and strict:
         raise InputError(f"{damage.said(film)}; copy it again, or leave --strict out to take it as it is")
     if damage:
-        sys.stderr.write(f"warning: {damage.said(film)}; FFmpeg's guesses stand in their place (--strict refuses such a film)\n")
+        sys.stderr.write(f"warning: {damage.said(film)}; FFmpeg's guesses stand in their place (--strict "
+                         "refuses such a film)\n")

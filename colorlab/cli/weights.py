@@ -1,4 +1,5 @@
-"""`colorlab weights`: which weights there are, how they are fetched and checked, and what a network is made of."""
+"""`colorlab weights`: which weights there are, how they are fetched and checked, and what a network is made
+of."""
 
 from __future__ import annotations
 
@@ -14,20 +15,27 @@ from colorlab.methods import METHODS, PRESETS, check_fits, load, record
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    parser = subparsers.add_parser("weights", help="list and fetch weights, show a network's parameters by part")
+    parser = subparsers.add_parser("weights",
+                                   help="list and fetch weights, show a network's parameters by part")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="course and released weights: what is here, what is not and where it comes from")
-    fetching = actions.add_parser("fetch", help="fetch a checkpoint; goes on where it broke off, and says what it could not verify")
-    fetching.add_argument("name", metavar="NAME", help=f"{', '.join(checkpoints.ADDRESSES)}, or an address with --out")
-    fetching.add_argument("--out", type=Path, metavar="FILE", help="where to put it (default: where colorlab looks for it)")
-    fetching.add_argument("--sha256", metavar="DIGITS", default=None, help="its checksum, or the first digits of it")
+    actions.add_parser("list",
+                       help="course and released weights: what is here, what is not and where it comes from")
+    fetching = actions.add_parser(
+        "fetch", help="fetch a checkpoint; goes on where it broke off, and says what it could not verify")
+    fetching.add_argument("name", metavar="NAME",
+                          help=f"{', '.join(checkpoints.ADDRESSES)}, or an address with --out")
+    fetching.add_argument("--out", type=Path, metavar="FILE",
+                          help="where to put it (default: where colorlab looks for it)")
+    fetching.add_argument("--sha256", metavar="DIGITS", default=None,
+                          help="its checksum, or the first digits of it")
     show = actions.add_parser("show", help="parameter counts of a network, part by part")
     show.add_argument("method", choices=METHODS)
     show.add_argument("--preset", choices=PRESETS, default="paper")
 
 
 def run(args: argparse.Namespace) -> int:
-    text = _list() if args.action == "list" else _fetch(args) if args.action == "fetch" else _show(args.method, args.preset)
+    text = _list() if args.action == "list" else _fetch(args) if args.action == "fetch" else _show(
+        args.method, args.preset)
     sys.stdout.write(text + "\n")
     return 0
 
@@ -57,7 +65,8 @@ def _fetch(args: argparse.Namespace) -> str:
     verified, unverified = list(found.verified), list(found.unverified)
     if args.name in METHODS:
         check_fits(path, args.name)
-        verified.append(f"names and shapes are those of {args.name}, preset paper, and reading it runs no code")
+        verified.append(
+            f"names and shapes are those of {args.name}, preset paper, and reading it runs no code")
         unverified.append("whether it colours as the authors' own program does")
     lines = [f"{path} ({found.size:,} bytes)", f"SHA-256 {found.sha256}"]
     lines += [f"verified: {what}" for what in verified] + [f"not verified: {what}" for what in unverified]
@@ -83,10 +92,15 @@ def _where(find: object, method: str) -> str:
 
 def _show(method: str, preset: str) -> str:
     model = load(method, preset)
-    parts = [(name, sum(parameter.numel() for parameter in part.parameters())) for name, part in model.named_children()]
+    parts = [(name, sum(parameter.numel()
+                        for parameter in part.parameters()))
+             for name, part in model.named_children()]
     total = sum(parameter.numel() for parameter in model.parameters())
-    rows = [f"{name:32} {count:>13,}" for name, count in (*parts, ("total", total)) if count or name == "total"]
+    rows = [
+        f"{name:32} {count:>13,}" for name, count in (*parts, ("total", total)) if count or name == "total"
+    ]
     extractor = getattr(model, "extractor", None)  # cavc's is frozen and kept outside the network
     if extractor is not None and "extractor" not in dict(parts):
-        rows.append(f"{'frozen extractor, not in total':32} {sum(value.numel() for value in extractor.parameters()):>13,}")
+        rows.append(f"{'frozen extractor, not in total':32} "
+                    f"{sum(value.numel() for value in extractor.parameters()):>13,}")
     return "\n".join([f"{method}, preset {preset}", *rows])

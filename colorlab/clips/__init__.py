@@ -1,7 +1,8 @@
 """The films that everything here learns from and is tried on.
 
-`film` gives a real take or an embedded clip by name. `embedded_clip` makes short films with exact optical flow out of
-photographs that are always at hand; `aged` makes an old film of either; `ClipDataset` reads windows of frames out of folders, films and photographs for training.
+`film` gives a real take or an embedded clip by name. `embedded_clip` makes short films with exact optical
+flow out of photographs that are always at hand; `aged` makes an old film of either; `ClipDataset` reads
+windows of frames out of folders, films and photographs for training.
 """
 
 from colorlab.clips.aged import ORTHOCHROMATIC, PANCHROMATIC, Aged, Wear, aged
@@ -12,5 +13,8 @@ from colorlab.clips.photographs import CUTOUTS, PHOTOGRAPHS, Cutout, cutout, pho
 from colorlab.clips.real import FILMS, REAL, TAKES, Take, film, real_file
 from colorlab.clips.windows import ClipDataset, Found, Window, survey
 
-__all__ = ["CLIPS", "CUTOUTS", "FILMS", "ORTHOCHROMATIC", "PANCHROMATIC", "PHOTOGRAPHS", "REAL", "TAKES", "Aged", "Clip",
-           "ClipDataset", "Cutout", "Found", "Take", "Wear", "Window", "aged", "cache_folder", "cutout", "embedded_clip", "film", "moving_photograph", "photograph", "real_file", "survey"]
+__all__ = [
+    "CLIPS", "CUTOUTS", "FILMS", "ORTHOCHROMATIC", "PANCHROMATIC", "PHOTOGRAPHS", "REAL", "TAKES", "Aged",
+    "Clip", "ClipDataset", "Cutout", "Found", "Take", "Wear", "Window", "aged", "cache_folder", "cutout",
+    "embedded_clip", "film", "moving_photograph", "photograph", "real_file", "survey"
+]

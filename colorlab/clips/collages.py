@@ -1,7 +1,7 @@
 """The scenes of the embedded clips: which photographs, and how camera and things move.
 
-All lengths are fractions of the frame's height, all times are frames; nothing depends on how many frames are asked for.
-Periods are not multiples of one another, so that long films do not repeat themselves soon.
+All lengths are fractions of the frame's height, all times are frames; nothing depends on how many frames are
+asked for. Periods are not multiples of one another, so that long films do not repeat themselves soon.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ from colorlab.clips.layers import Layer, Rendering, render_layers, similarity
 from colorlab.clips.parallax import garage, render_parallax
 from colorlab.clips.photographs import as_tensor, cutout, photograph
 
-Scene = Callable[[int, int, int, int], tuple[Rendering, Tensor]]  # frames, height, width, seed -> pictures, gain (T,)
+# frames, height, width, seed -> pictures, gain (T,)
+Scene = Callable[[int, int, int, int], tuple[Rendering, Tensor]]
 
 
 def parallax(frames: int, height: int, width: int, seed: int) -> tuple[Rendering, Tensor]:
-    """The camera slides past a motorcycle in a garage: near things move more than far ones, and uncover them."""
+    """The camera slides past a motorcycle in a garage: near things move more than far ones, and uncover
+    them."""
     phase = _phases("parallax", seed, 4)
     position = wave(frames, 26, phase[0]) * 0.5 + 0.5
     _, h, w = garage().left.shape
     pose = camera(frames, (h, w), (height, width), zoom=1.22 + 0.06 * wave(frames, 47, phase[1]),
-                  across=0.55 * wave(frames, 61, phase[2]), down=0.8 * wave(frames, 37, phase[3]), rim=(0, 30))
+                  across=0.55 * wave(frames, 61, phase[2]), down=0.8 * wave(frames, 37, phase[3]),
+                  rim=(0, 30))
     return render_parallax(position, pose, height, width), torch.ones(frames)
 
 
 def layers(frames: int, height: int, width: int, seed: int) -> tuple[Rendering, Tensor]:
     """Things move each its own way before a moving background, and hide it and one another."""
     phase = _phases("layers", seed, 8)
-    photo, things = _chosen(seed, (("rocket", ("globe", "shuttle", "astronaut")), ("coffee", ("badge", "shuttle", "astronaut")),
-                                   ("chelsea", ("shuttle", "badge", "cup")), ("garage", ("globe", "cup", "astronaut"))))
+    photo, things = _chosen(seed, (("rocket", ("globe", "shuttle", "astronaut")),
+                                   ("coffee", ("badge", "shuttle", "astronaut")),
+                                   ("chelsea", ("shuttle", "badge", "cup")), ("garage",
+                                                                              ("globe", "cup", "astronaut"))))
     turns = _sign(phase[7])
     background = scenery(photo, frames, height, width, zoom=1.25, across=0.8 * wave(frames, 53, phase[0]),
                          down=0.6 * wave(frames, 41, phase[1]))
@@ -43,10 +48,10 @@ def layers(frames: int, height: int, width: int, seed: int) -> tuple[Rendering, 
     aspect = width / height
     return render_layers((
         background,
-        thing(far, frames, height, x=aspect * (0.25 + 0.13 * wave(frames, 43, phase[2])),
-              y=0.36 + 0.13 * wave(frames, 31, phase[3]), size=0.5, angle=turns * torch.arange(frames) * 0.03),
-        thing(middle, frames, height, x=aspect * (0.62 + 0.3 * wave(frames, 37, phase[4])),
-              y=0.42 + 0.2 * wave(frames, 29, phase[5]), size=0.6, angle=0.5 * wave(frames, 37, phase[4] + 0.25)),
+        thing(far, frames, height, x=aspect * (0.25 + 0.13 * wave(frames, 43, phase[2])), y=0.36 +
+              0.13 * wave(frames, 31, phase[3]), size=0.5, angle=turns * torch.arange(frames) * 0.03),
+        thing(middle, frames, height, x=aspect * (0.62 + 0.3 * wave(frames, 37, phase[4])), y=0.42 +
+              0.2 * wave(frames, 29, phase[5]), size=0.6, angle=0.5 * wave(frames, 37, phase[4] + 0.25)),
         thing(near, frames, height, x=aspect * (0.45 + 0.28 * wave(frames, 33, phase[6])),
               y=0.72 + 0.05 * wave(frames, 11, phase[6]), size=0.85, angle=0.06 * wave(frames, 33, phase[6])),
     ), height, width), torch.ones(frames)
@@ -82,14 +87,17 @@ def exposure(frames: int, height: int, width: int, seed: int) -> tuple[Rendering
 
 
 def occlusion(frames: int, height: int, width: int, seed: int) -> tuple[Rendering, Tensor]:
-    """Something passes in front and hides what was to be seen for some frames; then it comes back. Memory helps."""
+    """Something passes in front and hides what was to be seen for some frames; then it comes back. Memory
+    helps."""
     phase = _phases("occlusion", seed, 4)
-    photo, behind, front = _chosen(seed, (("chelsea", ("shuttle", "badge"), "cup"), ("rocket", ("globe", "badge"), "astronaut"),
-                                          ("coffee", ("badge", "shuttle"), "globe"), ("garage", ("badge", "globe"), "cup")))
+    photo, behind, front = _chosen(
+        seed, (("chelsea", ("shuttle", "badge"), "cup"), ("rocket", ("globe", "badge"), "astronaut"),
+               ("coffee", ("badge", "shuttle"), "globe"), ("garage", ("badge", "globe"), "cup")))
     aspect, side = width / height, _sign(phase[3])
     background = scenery(photo, frames, height, width, zoom=1.2, across=0.5 * wave(frames, 83, phase[0]),
                          down=0.5 * wave(frames, 61, phase[1]))
-    passage = side * wave(frames, 46, 0.25)  # out of the picture at first, across, and out of it again in 23 frames
+    # out of the picture at first, across, and out of it again in 23 frames
+    passage = side * wave(frames, 46, 0.25)
     return render_layers((
         background,
         thing(behind[0], frames, height, x=aspect * (0.42 + 0.03 * wave(frames, 31, phase[2])),
@@ -106,16 +114,17 @@ SCENES: dict[str, Scene] = {"parallax": parallax, "layers": layers, "zoom": zoom
 
 
 def wave(frames: int, period: float, phase: float) -> Tensor:
-    """A swing between -1 and 1 over T frames, (T,) float64; phase in turns: 0 begins in the middle, 0.25 at the top."""
+    """A swing between -1 and 1 over T frames, (T,) float64; phase in turns: 0 begins in the middle, 0.25 at
+    the top."""
     return (2 * math.pi * (torch.arange(frames, dtype=torch.float64) / period + phase)).sin()
 
 
-def camera(frames: int, photo: tuple[int, int], frame: tuple[int, int], zoom: float | Tensor, across: Tensor, down: Tensor,
-           angle: float | Tensor = 0.0, rim: tuple[int, int] = (0, 0)) -> Tensor:
+def camera(frames: int, photo: tuple[int, int], frame: tuple[int, int], zoom: float | Tensor, across: Tensor,
+           down: Tensor, angle: float | Tensor = 0.0, rim: tuple[int, int] = (0, 0)) -> Tensor:
     """Poses (T, 3, 3) of a photograph (h, w) before a camera with a picture of (H, W).
 
-    zoom 1 shows as much of the photograph as fits the frame; across and down, in [-1, 1], move the camera as far as the
-    photograph goes, less a rim (rows, columns) that it must not show; angle in radians.
+    zoom 1 shows as much of the photograph as fits the frame; across and down, in [-1, 1], move the camera as
+    far as the photograph goes, less a rim (rows, columns) that it must not show; angle in radians.
     """
     (h, w), (H, W) = photo, frame
     zoom = torch.as_tensor(zoom, dtype=torch.float64).expand(frames)
@@ -133,7 +142,8 @@ def scenery(photo: str, frames: int, height: int, width: int, **movement: float 
 
 
 def thing(name: str, frames: int, height: int, x: Tensor, y: Tensor, size: float, angle: Tensor) -> Layer:
-    """A cutout with its middle at x, y (T,) and a height of `size`, all in frame heights, turned by angle (T,)."""
+    """A cutout with its middle at x, y (T,) and a height of `size`, all in frame heights, turned by angle
+    (T,)."""
     cut = cutout(name)
     left, top, right, bottom = cut.box
     middle = x.new_tensor(((left + right) / 2, (top + bottom) / 2)).expand(frames, 2)

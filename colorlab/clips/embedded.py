@@ -1,7 +1,8 @@
 """Short films that need no download, with their optical flow and occlusion known exactly.
 
-They are made from scikit-image's photographs the moment they are asked for and kept in the cache. Six scenes, one
-difficulty each; every seed makes another film of the scene, and a longer film begins with the shorter one.
+They are made from scikit-image's photographs the moment they are asked for and kept in the cache. Six scenes,
+one difficulty each; every seed makes another film of the scene, and a longer film begins with the shorter
+one.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ CLIPS = tuple(collages.SCENES)
 class Clip(NamedTuple):
     """T frames of a film and the truth about how they move.
 
-    A flow is (dx, dy) in pixels: pixel (x, y) of frame t is at (x + dx, y + dy) in frame t+1 (forward), so that
-    `colorlab.modules.flow.warp(frame t+1, forward[t])` brings frame t+1 onto the grid of frame t. Flows are given in steps of
-    1/1024 pixel. They are facts of the scene, not estimates: where `reliable_forward` is true the two frames show the
-    same points, and differ by resampling only (and by `gain`).
+    A flow is (dx, dy) in pixels: pixel (x, y) of frame t is at (x + dx, y + dy) in frame t+1 (forward), so
+    that `colorlab.modules.flow.warp(frame t+1, forward[t])` brings frame t+1 onto the grid of frame t. Flows
+    are given in steps of 1/1024 pixel. They are facts of the scene, not estimates: where `reliable_forward`
+    is true the two frames show the same points, and differ by resampling only (and by `gain`).
     """
 
     name: str
@@ -46,27 +47,28 @@ class Clip(NamedTuple):
     @property
     def reliable_forward(self) -> np.ndarray:
         """(T-1, H, W) bool on the grid of t: seen in t+1 too, and no edge is mixed into either side."""
-        return _reliable(self.forward, self.inside_forward & ~self.occluded_forward, self.mixed[:-1], self.mixed[1:],
-                         self.backward)
+        return _reliable(self.forward, self.inside_forward & ~self.occluded_forward, self.mixed[:-1],
+                         self.mixed[1:], self.backward)
 
     @property
     def reliable_backward(self) -> np.ndarray:
         """(T-1, H, W) bool on the grid of t+1: seen in t too, and no edge is mixed into either side."""
-        return _reliable(self.backward, self.inside_backward & ~self.occluded_backward, self.mixed[1:], self.mixed[:-1],
-                         self.forward)
+        return _reliable(self.backward, self.inside_backward & ~self.occluded_backward, self.mixed[1:],
+                         self.mixed[:-1], self.forward)
 
 
 def embedded_clip(name: str, frames: int = 24, height: int = 128, width: int = 224, seed: int = 0) -> Clip:
     """A film of the scene `name`, one of `CLIPS`.
 
     Seeds choose photographs, directions and timing. A film is a pure function of the arguments; it is kept in
-    `cache.cache_folder()` and read from there the next time. Raises InputError for an unknown name or an impossible size.
+    `cache.cache_folder()` and read from there the next time. Raises InputError for an unknown name or an
+    impossible size.
     """
     if name not in CLIPS:
         raise InputError(f"no embedded clip called {name!r}; there are {', '.join(CLIPS)}")
     if frames < 1 or min(height, width) < 16 or seed < 0:
-        raise InputError(f"an embedded clip wants at least 1 frame of 16x16 pixels and a seed from 0, got {frames} frames "
-                         f"of {width}x{height} with seed {seed}")
+        raise InputError("an embedded clip wants at least 1 frame of 16x16 pixels and a seed from 0, got "
+                         f"{frames} frames of {width}x{height} with seed {seed}")
     path = cache.cache_folder() / "clips" / f"{name}-{frames}x{height}x{width}-{seed}-{_recipe():08x}.npz"
     stored = cache.recall(path)
     if stored is None:
@@ -79,7 +81,8 @@ def _pack(rendering: Rendering, gain: Tensor) -> dict[str, np.ndarray]:
     """The arrays that are kept: small, and enough to give the clip back bit for bit."""
     forward, backward = rendering.forward.numpy(), rendering.backward.numpy()
     greatest = max((float(np.abs(flow).max(initial=0)) for flow in (forward, backward)))
-    step = 2.0 ** max(-10, math.ceil(math.log2(max(greatest, 1e-9) / 32767)))  # pixels; 1/1024 up to 32 pixels
+    # pixels; 1/1024 up to 32 pixels
+    step = 2.0 ** max(-10, math.ceil(math.log2(max(greatest, 1e-9) / 32767)))
     as_steps = lambda flow: np.round(flow / step).astype(np.int16)
     masks = torch.cat((rendering.hidden_forward, rendering.hidden_backward, rendering.mixed)).numpy()
     return {"frames": expose(rendering.rgb, gain).mul(255).round().byte().movedim(1, -1).numpy(),
@@ -93,8 +96,8 @@ def _unpack(name: str, stored: dict[str, np.ndarray]) -> Clip:
     forward, backward = (stored[key].astype(np.float32) * stored["step"] for key in ("forward", "backward"))
     masks = np.unpackbits(stored["masks"], axis=-1, count=width).astype(bool)
     hidden_forward, hidden_backward, mixed = np.split(masks, (pairs, 2 * pairs))
-    return Clip(name, frames, forward, backward, hidden_forward, hidden_backward, _inside(forward), _inside(backward),
-                mixed, stored["gain"])
+    return Clip(name, frames, forward, backward, hidden_forward, hidden_backward, _inside(forward),
+                _inside(backward), mixed, stored["gain"])
 
 
 def expose(rgb: Tensor, gain: Tensor) -> Tensor:
@@ -117,7 +120,8 @@ def _inside(flow: np.ndarray) -> np.ndarray:
 
 def _reliable(flow: np.ndarray, seen: np.ndarray, mixed_here: np.ndarray, mixed_there: np.ndarray,
               opposite: np.ndarray) -> np.ndarray:
-    """Seen, no mixed pixel here or among the four that a bilinear look-up reads there, and the way back leads back."""
+    """Seen, no mixed pixel here or among the four that a bilinear look-up reads there, and the way back leads
+    back."""
     x, y = np.moveaxis(np.floor(_targets(flow)).astype(int), 1, 0)
     height, width = flow.shape[2:]
     t = np.arange(len(flow))[:, None, None]
@@ -125,14 +129,16 @@ def _reliable(flow: np.ndarray, seen: np.ndarray, mixed_here: np.ndarray, mixed_
     for dy in (0, 1):
         for dx in (0, 1):
             corner = np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)
-            there = np.moveaxis(opposite[t, :, *corner], -1, 1)  # the corner's own motion: much the same on one surface
+            # the corner's own motion: much the same on one surface
+            there = np.moveaxis(opposite[t, :, *corner], -1, 1)
             apart = np.abs(there + flow).max(1) > 0.5 + 0.1 * np.abs(flow).max(1)
             good &= ~mixed_there[t, *corner] & ~apart
     return good
 
 
 def _recipe() -> int:
-    """A number that changes when the code that makes the clips does, so that no clip of an older recipe is read."""
+    """A number that changes when the code that makes the clips does, so that no clip of an older recipe is
+    read."""
     folder = Path(__file__).parent
     sources = ("embedded.py", "layers.py", "parallax.py", "photographs.py", "collages.py")
     return zlib.crc32(b"".join((folder / source).read_bytes() for source in sources))

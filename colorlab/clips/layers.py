@@ -1,8 +1,8 @@
 """Moving pictures made of flat layers, with the motion of every pixel known exactly.
 
-A layer is a photograph, or a thing cut out of one, that moves as a whole: at frame t a matrix takes its pixels to the
-frame's. The frontmost layer is what a pixel shows, so its motion to the next frame is one matrix product, and whether
-it is still to be seen there is a look at the layers in front.
+A layer is a photograph, or a thing cut out of one, that moves as a whole: at frame t a matrix takes its
+pixels to the frame's. The frontmost layer is what a pixel shows, so its motion to the next frame is one
+matrix product, and whether it is still to be seen there is a look at the layers in front.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ SUBSAMPLES = 3  # rays per pixel and direction; odd, so that one of them goes th
 
 
 class Layer(NamedTuple):
-    rgb: Tensor          # (3, h, w) in [0, 1]
-    pose: Tensor         # (T, 3, 3) its pixels (x, y, 1) to the frame's, for every frame
-    mask: Tensor | None  # (1, h, w), above 0.5 where there is something; None: everywhere, mirrored beyond the rim
+    rgb: Tensor   # (3, h, w) in [0, 1]
+    pose: Tensor  # (T, 3, 3) its pixels (x, y, 1) to the frame's, for every frame
+    # (1, h, w), above 0.5 where there is something; None: everywhere, mirrored beyond the rim
+    mask: Tensor | None
 
 
 class Rendering(NamedTuple):
@@ -36,7 +37,8 @@ class Rendering(NamedTuple):
 
 
 def similarity(source: Tensor, target: Tensor, scale: Tensor, angle: Tensor) -> Tensor:
-    """The motions (T, 3, 3) that take point source (T, 2) to target (T, 2), scaled and turned (T,), angle in radians."""
+    """The motions (T, 3, 3) that take point source (T, 2) to target (T, 2), scaled and turned (T,), angle in
+    radians."""
     cos, sin = scale * angle.cos(), scale * angle.sin()
     turn = torch.stack((cos, -sin, sin, cos), -1).view(-1, 2, 2)
     shift = target - (turn @ source[..., None])[..., 0]
@@ -86,20 +88,24 @@ def move(pose: Tensor, points: Tensor) -> Tensor:
 
 def _shrunk(layer: Layer) -> Layer:
     """The layer with a picture no finer than the rays, so that none of its detail falls between them."""
-    finest = float(torch.linalg.det(layer.pose[:, :2, :2]).abs().sqrt().min()) * SUBSAMPLES  # rays per photo pixel
+    # rays per photo pixel
+    finest = float(torch.linalg.det(layer.pose[:, :2, :2]).abs().sqrt().min()) * SUBSAMPLES
     _, h, w = layer.rgb.shape
     if finest >= 1:
         return layer
     size = max(8, math.ceil(h * finest)), max(8, math.ceil(w * finest))
-    small = lambda image: F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
-    # Pixel centres are whole numbers: (x + 0.5) * w / w' - 0.5 takes a place in the small picture back to the large.
-    back = layer.pose.new_tensor([[w / size[1], 0, w / size[1] / 2 - 0.5], [0, h / size[0], h / size[0] / 2 - 0.5],
-                                  [0, 0, 1]])
+    small = lambda image: F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=
+                                        False)[0]
+    # Pixel centres are whole numbers: (x + 0.5) * w / w' - 0.5 takes a place in the small picture back to the
+    # large.
+    back = layer.pose.new_tensor([[w / size[1], 0, w / size[1] / 2 - 0.5],
+                                  [0, h / size[0], h / size[0] / 2 - 0.5], [0, 0, 1]])
     return Layer(small(layer.rgb), layer.pose @ back, None if layer.mask is None else small(layer.mask))
 
 
 def _cast(layers: Sequence[Layer], t: int, rays: Tensor) -> tuple[Tensor, Tensor]:
-    """What the rays (3H, 3W, 2) of frame t see: colour (3, 3H, 3W), and the index of the layer (3H, 3W) uint8."""
+    """What the rays (3H, 3W, 2) of frame t see: colour (3, 3H, 3W), and the index of the layer (3H, 3W)
+    uint8."""
     colour = sample(layers[0].rgb, move(layers[0].pose[t].inverse(), rays))
     owner = torch.zeros(rays.shape[:2], dtype=torch.uint8)
     for index, layer in enumerate(layers[1:], 1):
@@ -116,7 +122,8 @@ def _covers(layer: Layer, points: Tensor) -> Tensor:
 
 
 def _motion(layers: Sequence[Layer], surface: Tensor, step: int) -> tuple[Tensor, Tensor]:
-    """Flow (T-1, 2, H, W) and hiddenness (T-1, H, W) of what surface (T-1, H, W) shows, to the frame `step` on."""
+    """Flow (T-1, 2, H, W) and hiddenness (T-1, H, W) of what surface (T-1, H, W) shows, to the frame `step`
+    on."""
     places = pixel_grid(*surface.shape[1:])
     flows, hidden = [], []
     for t, owner in enumerate(surface, start=0 if step > 0 else 1):

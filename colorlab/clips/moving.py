@@ -1,7 +1,8 @@
 """Photographs set in motion, for training: breadth that films alone do not give.
 
-A camera wanders over the photograph, near parts of an invented depth move more than far ones, and now and then a piece of
-another photograph passes in front. Made anew for every window, quickly and at the size that is wanted.
+A camera wanders over the photograph, near parts of an invented depth move more than far ones, and now and
+then a piece of another photograph passes in front. Made anew for every window, quickly and at the size that
+is wanted.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def moving_photograph(photo: Tensor, frames: int, size: tuple[int, int], rng: np.random.Generator, speed: float = 0.03,
-                      passer: Tensor | None = None) -> Tensor:
+def moving_photograph(photo: Tensor, frames: int, size: tuple[int, int], rng: np.random.Generator,
+                      speed: float = 0.03, passer: Tensor | None = None) -> Tensor:
     """A window of T frames of a photograph in motion.
 
-    photo: (3, h, w) in [0, 1], passer: another, of which a piece passes in front. speed: the usual motion from frame to
-    frame, in frame heights. Returns (T, 3, H, W) in [0, 1]. Where the camera looks past the rim, it sees a mirror.
+    photo: (3, h, w) in [0, 1], passer: another, of which a piece passes in front. speed: the usual motion
+    from frame to frame, in frame heights. Returns (T, 3, H, W) in [0, 1]. Where the camera looks past the
+    rim, it sees a mirror.
     """
     clip = F.grid_sample(_fitted(photo, size).expand(frames, -1, -1, -1), _path(frames, size, rng, speed),
                          mode="bilinear", padding_mode="reflection", align_corners=False)
@@ -27,7 +29,8 @@ def moving_photograph(photo: Tensor, frames: int, size: tuple[int, int], rng: np
         path = _path(frames, size, rng, 2 * speed, still=0.0)
         front = F.grid_sample(_fitted(passer, size).expand(frames, -1, -1, -1), path,
                               mode="bilinear", padding_mode="reflection", align_corners=False)
-        mask = F.grid_sample(_blob(size, rng).expand(frames, -1, -1, -1), path, mode="bilinear", align_corners=False)
+        mask = F.grid_sample(
+            _blob(size, rng).expand(frames, -1, -1, -1), path, mode="bilinear", align_corners=False)
         clip = clip.lerp(front, mask)
     return clip.clamp(0, 1)
 
@@ -42,23 +45,25 @@ def _fitted(photo: Tensor, size: tuple[int, int], spare: float = 1.15) -> Tensor
     return F.interpolate(middle, target, mode="bilinear", antialias=True, align_corners=False)
 
 
-def _path(frames: int, size: tuple[int, int], rng: np.random.Generator, speed: float, still: float = 0.1) -> Tensor:
-    """Sampling grids (T, H, W, 2) of a camera that pans, zooms and rolls past a relief; `still` of them do not move."""
+def _path(frames: int, size: tuple[int, int], rng: np.random.Generator, speed: float,
+          still: float = 0.1) -> Tensor:
+    """Sampling grids (T, H, W, 2) of a camera that pans, zooms and rolls past a relief; `still` of them do
+    not move."""
     H, W = size
     pace = 0.0 if rng.random() < still else speed * rng.lognormal(0, 0.6)
     time = torch.arange(frames) - (frames - 1) / 2
     if rng.random() < 0.3 and frames > 2:  # a camera that turns back on its way
         time = (time * math.pi / frames).sin() * frames / math.pi
     heading, turning = rng.uniform(0, 2 * math.pi), rng.normal(0, 0.5) * pace
-    zoom = rng.uniform(0.6, 0.95) * (time * rng.normal(0, 0.4) * pace).exp()             # (T,) share of the picture seen
+    zoom = rng.uniform(0.6, 0.95) * (time * rng.normal(0, 0.4) * pace).exp()  # (T,) share of the picture seen
     angle = rng.normal(0, 0.06) + time * turning
     center = torch.from_numpy(rng.uniform(-0.2, 0.2, 2)).float() + 2 * pace * time[:, None] * torch.tensor(
-        (math.cos(heading) * H / W, math.sin(heading)))                                  # (T, 2) in half pictures
+        (math.cos(heading) * H / W, math.sin(heading)))  # (T, 2) in half pictures
     y, x = torch.meshgrid(torch.linspace(-1, 1, H), torch.linspace(-1, 1, W), indexing="ij")
     cos, sin = (zoom * angle.cos()).view(-1, 1, 1), (zoom * angle.sin()).view(-1, 1, 1)
-    turned = torch.stack((cos * x - sin * y * H / W, sin * x * W / H + cos * y), -1)     # (T, H, W, 2)
-    relief = _smooth(size, rng).view(1, H, W, 1)                                         # about [-1, 1]: far to near
-    drift = torch.from_numpy(rng.normal(0, 0.35, 2)).float() * pace * time[:, None]       # (T, 2)
+    turned = torch.stack((cos * x - sin * y * H / W, sin * x * W / H + cos * y), -1)  # (T, H, W, 2)
+    relief = _smooth(size, rng).view(1, H, W, 1)  # about [-1, 1]: far to near
+    drift = torch.from_numpy(rng.normal(0, 0.35, 2)).float() * pace * time[:, None]   # (T, 2)
     return turned + center[:, None, None] + relief * drift[:, None, None]
 
 
@@ -74,6 +79,6 @@ def _blob(size: tuple[int, int], rng: np.random.Generator) -> Tensor:
     y, x = torch.meshgrid(torch.linspace(-1, 1, H), torch.linspace(-1, 1, W) * W / H, indexing="ij")
     cy, cx, radius = rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5) * W / H, rng.uniform(0.25, 0.5)
     distance = ((y - cy) ** 2 + (x - cx) ** 2).sqrt() / radius + 0.25 * _smooth(size, rng)[0, 0]
-    inside = ((1 - distance) * radius * H / 2 + 0.5).clamp(0, 1)                         # an edge one pixel wide
+    inside = ((1 - distance) * radius * H / 2 + 0.5).clamp(0, 1)  # an edge one pixel wide
     rim = torch.minimum(1 - y.abs(), W / H - x.abs()) > 0.02
     return (inside * rim)[None, None]

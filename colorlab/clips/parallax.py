@@ -1,8 +1,9 @@
 """A camera that moves through the garage: new views of a real stereo pair, and the exact motion between them.
 
-A camera a fraction s of the way from the left to the right photograph sees a point of disparity d (1/depth) at
-x = x_left - s (d - CONVERGENCE). The scene is the left photograph with its measured depth, and, where a moved camera looks behind
-things, the right photograph. Each view is drawn by a depth buffer; the frame is a window that wanders over the view.
+A camera a fraction s of the way from the left to the right photograph sees a point of disparity d (1/depth)
+at x = x_left - s (d - CONVERGENCE). The scene is the left photograph with its measured depth, and, where a
+moved camera looks behind things, the right photograph. Each view is drawn by a depth buffer; the frame is a
+window that wanders over the view.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def garage() -> Scene:
 
 
 def render_parallax(position: Tensor, pose: Tensor, height: int, width: int) -> Rendering:
-    """Frames from cameras at position (T,), 0 left and 1 right; pose (T, 3, 3) takes a view's pixels to the frame's."""
+    """Frames from cameras at position (T,), 0 left and 1 right; pose (T, 3, 3) takes a view's pixels to the
+    frame's."""
     scene = garage()
     views = [look(scene, s) for s in position]
     rays = pixel_grid(height, width, SUBSAMPLES)
@@ -80,7 +82,8 @@ def _stacked(motions: list[tuple[Tensor, Tensor]], height: int, width: int) -> t
 
 
 def look(scene: Scene, position: Tensor) -> View:
-    """The depth buffer of a camera at position, first of what the left photograph shows, then of the right one."""
+    """The depth buffer of a camera at position, first of what the left photograph shows, then of the right
+    one."""
     left = splat(scene.left_surface, float(position))
     right = splat(scene.right_surface, float(position) - 1)
     disparity = fill_from_behind(torch.where(left.isnan(), right, left))
@@ -91,15 +94,16 @@ def look(scene: Scene, position: Tensor) -> View:
 def pieces(disparity: Tensor) -> Pieces:
     """The surface behind a disparity map (h, w), cut where one thing ends and another begins.
 
-    Neighbours on one slope are joined by a straight piece; at the edge of a thing its last pixel ends flat, half a
-    pixel further.
+    Neighbours on one slope are joined by a straight piece; at the edge of a thing its last pixel ends flat,
+    half a pixel further.
     """
     h, w = disparity.shape
     x = torch.arange(w, dtype=disparity.dtype).expand(h, w)
     row = torch.arange(h)[:, None].expand(h, w)
     joined = disparity.diff(dim=1).abs() < CUT                                            # (h, w-1)
     loose = ~(F.pad(joined, (1, 0), value=False) & F.pad(joined, (0, 1), value=False))    # (h, w)
-    slopes = row[:, 1:][joined], x[:, 1:][joined] - 1, disparity[:, :-1][joined], disparity.diff(dim=1)[joined]
+    slopes = row[:,
+                 1:][joined], x[:, 1:][joined] - 1, disparity[:, :-1][joined], disparity.diff(dim=1)[joined]
     flats = row[loose], x[loose] - 0.5, disparity[loose], torch.zeros_like(disparity)[loose]
     return Pieces(*map(torch.cat, zip(slopes, flats)), (h, w))
 
@@ -111,7 +115,7 @@ def splat(surface: Pieces, shift: float, density: int = DENSITY) -> Tensor:
     """
     h, columns = surface.size[0], surface.size[1] * density
     start = (surface.x - shift * (surface.disparity - CONVERGENCE) + 0.5) * density - 0.5  # in columns
-    length = (1 - shift * surface.rise) * density                                         # not above 0: seen from behind
+    length = (1 - shift * surface.rise) * density  # not above 0: seen from behind
     column = start.ceil()
     active = torch.stack((surface.row * columns + column, surface.disparity, surface.rise / length,
                           column - start, length, column), 1)
@@ -128,15 +132,17 @@ def splat(surface: Pieces, shift: float, density: int = DENSITY) -> Tensor:
 def fill_gaps(disparity: Tensor, picture: Tensor) -> Tensor:
     """A disparity map (h, w) with its NaN filled along each row from one of the two neighbours of the gap.
 
-    picture (3, h, w): the one whose colour is much more alike; where neither is, the farther one, because gaps are
-    mostly background that the other camera did not see.
+    picture (3, h, w): the one whose colour is much more alike; where neither is, the farther one, because
+    gaps are mostly background that the other camera did not see.
     """
     before, after = _nearest_known(disparity)
     colour = lambda column: picture.gather(2, column.expand(3, -1, -1))
     unlike = lambda column: (picture - colour(column)).square().sum(0)
     first, second = disparity.gather(1, before), disparity.gather(1, after)
     nearer_first = first > second
-    doubt = torch.where(nearer_first, unlike(before) / (unlike(after) + 1e-4), unlike(after) / (unlike(before) + 1e-4))
+    doubt = torch.where(nearer_first,
+                        unlike(before) / (unlike(after) + 1e-4),
+                        unlike(after) / (unlike(before) + 1e-4))
     take_first = nearer_first == (doubt < 0.25)  # the nearer surface must be twice as alike to be taken
     return torch.where(disparity.isnan(), torch.where(take_first, first, second), disparity)
 
@@ -144,16 +150,19 @@ def fill_gaps(disparity: Tensor, picture: Tensor) -> Tensor:
 def fill_from_behind(disparity: Tensor) -> Tensor:
     """(h, w) with NaN filled along each row by the farther of the two neighbours."""
     before, after = _nearest_known(disparity)
-    return torch.where(disparity.isnan(), torch.minimum(disparity.gather(1, before), disparity.gather(1, after)), disparity)
+    return torch.where(disparity.isnan(),
+                       torch.minimum(disparity.gather(1, before), disparity.gather(1, after)), disparity)
 
 
 def _nearest_known(disparity: Tensor) -> tuple[Tensor, Tensor]:
-    """The column of the last known value up to each place of a row, and of the first from there on, (h, w) each."""
+    """The column of the last known value up to each place of a row, and of the first from there on, (h, w)
+    each."""
     known, w = ~disparity.isnan(), disparity.shape[1]
     column = torch.arange(w).expand_as(disparity)
     before = torch.where(known, column, -1).cummax(1).values
     after = torch.where(known, column, w).flip(1).cummin(1).values.flip(1)
-    return torch.where(before < 0, after, before).clamp(max=w - 1), torch.where(after == w, before, after).clamp(min=0)
+    return torch.where(before < 0, after, before).clamp(max=w - 1), torch.where(after == w, before,
+                                                                                after).clamp(min=0)
 
 
 def _lookup(view: View, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,21 +173,25 @@ def _lookup(view: View, points: Tensor) -> tuple[Tensor, Tensor]:
     return view.disparity[row, column], view.source[row, column]
 
 
-def _cast(scene: Scene, view: View, position: Tensor, pose: Tensor, rays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What the rays (3H, 3W, 2) see: the mean colour of each pixel (3, H, W); disparity and source (3H, 3W) of each ray."""
+def _cast(scene: Scene, view: View, position: Tensor, pose: Tensor,
+          rays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What the rays (3H, 3W, 2) see: the mean colour of each pixel (3, H, W); disparity and source (3H, 3W)
+    of each ray."""
     points = move(pose.inverse(), rays)
     disparity, source = _lookup(view, points)
     offset = torch.stack((disparity - CONVERGENCE, torch.zeros_like(disparity)), -1)
     colour = sample(scene.left, points + position * offset)
     other = source > 0
-    convergence = points.new_tensor((CONVERGENCE, 0))  # the right camera's view, and with it all depth, is moved by this
+    # the right camera's view, and with it all depth, is moved by this
+    convergence = points.new_tensor((CONVERGENCE, 0))
     colour[:, other] = sample(scene.right, (points + (position - 1) * offset - convergence)[other])
     return F.avg_pool2d(colour.clamp(0, 1), SUBSAMPLES), disparity, source
 
 
 def _motion(disparity: Tensor, here: tuple[View, Tensor, Tensor], there: tuple[View, Tensor, Tensor]
             ) -> tuple[Tensor, Tensor]:
-    """Flow (2, H, W) from one camera to another of points of disparity (H, W), and whether they are hidden there."""
+    """Flow (2, H, W) from one camera to another of points of disparity (H, W), and whether they are hidden
+    there."""
     (_, position, pose), (view, next_position, next_pose) = here, there
     places = pixel_grid(*disparity.shape)
     points = move(pose.inverse(), places)

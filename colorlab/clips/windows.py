@@ -57,32 +57,38 @@ class Found(NamedTuple):
 class ClipDataset(Dataset[Window]):
     """Random windows of T frames, each a pure function of (seed, index).
 
-    Which worker reads a window, in which order and how often, changes nothing: window i is window i, so that training
-    can stop at any i and go on from there. Each clip comes once before any comes twice. There are no epochs: `length` is
-    how many windows there are.
+    Which worker reads a window, in which order and how often, changes nothing: window i is window i, so that
+    training can stop at any i and go on from there. Each clip comes once before any comes twice. There are no
+    epochs: `length` is how many windows there are.
 
-    clips: folders of frames, and films; a film's frames are kept in the cache (480 lines, JPEG) when it is first read.
-    photographs: picture files that are set in motion; `share` of the windows come from them where there are both.
-    frames, size: T and (H, W). strides: steps between frames to choose from, in frames; those too long for a clip are
-    left out, and one that is too short even for a step of 1 is played back and forth.
-    framing: "crop", a random box of the window's shape, whose sides are at least `zoom` of the picture's; "cover", the largest such box, in
-    the middle; "squash", the whole picture, out of shape. flip: mirror half of the windows; reverse: play half of those of clips backwards.
-    keep: which photographs serve, asked of each when its turn comes; where one does not, the next in turn that does takes its place.
-    space: "lab", as the networks take it, or "rgb" in [0, 1]. Raises InputError for missing, empty or damaged files.
+    clips: folders of frames, and films; a film's frames are kept in the cache (480 lines, JPEG) when it is
+        first read.
+    photographs: picture files that are set in motion; `share` of the windows come from them where there are
+        both.
+    frames, size: T and (H, W). strides: steps between frames to choose from, in frames; those too long for a
+    clip are left out, and one that is too short even for a step of 1 is played back and forth.
+    framing: "crop", a random box of the window's shape, whose sides are at least `zoom` of the picture's;
+    "cover", the largest such box, in the middle; "squash", the whole picture, out of shape. flip: mirror half
+    of the windows; reverse: play half of those of clips backwards.
+    keep: which photographs serve, asked of each when its turn comes; where one does not, the next in turn
+        that does takes its place.
+    space: "lab", as the networks take it, or "rgb" in [0, 1]. Raises InputError for missing, empty or damaged
+    files.
     """
 
-    def __init__(self, clips: Sequence[str | Path] = (), photographs: Sequence[str | Path] = (), *, frames: int = 4,
-                 size: tuple[int, int] = (128, 224), strides: Sequence[int] = (1,), zoom: float = 0.5, flip: bool = True,
-                 share: float = 0.5, length: int = 1000, seed: int = 0, space: Literal["lab", "rgb"] = "lab",
-                 framing: Literal["crop", "cover", "squash"] = "crop", reverse: bool = False, keep: Callable[[Path], bool] | None = None):
+    def __init__(self, clips: Sequence[str | Path] = (), photographs: Sequence[str | Path] = (), *,
+                 frames: int = 4, size: tuple[int, int] = (128, 224), strides: Sequence[int] = (1,),
+                 zoom: float = 0.5, flip: bool = True, share: float = 0.5, length: int = 1000, seed: int = 0,
+                 space: Literal["lab", "rgb"] = "lab", framing: Literal["crop", "cover", "squash"] = "crop",
+                 reverse: bool = False, keep: Callable[[Path], bool] | None = None):
         self.clips, self.photographs = tuple(map(Path, clips)), tuple(map(Path, photographs))
         if not self.clips and not self.photographs:
             raise InputError("there is nothing to train on: no clips and no photographs were given")
         if lost := [path for path in (*self.clips, *self.photographs) if not path.exists()]:
             raise InputError(f"{len(lost)} of the files to train on are not there, the first is {lost[0]}")
         if frames < 1 or min(size) < 1 or not 0 < zoom <= 1 or not strides or min(strides) < 1:
-            raise ValueError(f"a window wants frames >= 1, a size of pixels, strides >= 1 and 0 < zoom <= 1, got {frames}, {size}, "
-                             f"{strides}, {zoom}")
+            raise ValueError("a window wants frames >= 1, a size of pixels, strides >= 1 and 0 < zoom <= 1, "
+                             f"got {frames}, {size}, {strides}, {zoom}")
         if framing not in FRAMINGS:
             raise InputError(f"no framing called {framing!r}; there are {', '.join(FRAMINGS)}")
         self.share = share if self.clips and self.photographs else float(not self.clips)
@@ -98,13 +104,15 @@ class ClipDataset(Dataset[Window]):
         return Window(self._in_space(rgb), str(source), first)
 
     def with_reference(self, index: int) -> LooseWindow:
-        """The same window with a loose reference: another moment of its clip or another view of its photograph, cropped anew, often
-        mirrored, often in another light; one time in STRANGERS a picture that has nothing to do with it."""
+        """The same window with a loose reference: another moment of its clip or another view of its
+        photograph, cropped anew, often mirrored, often in another light; one time in STRANGERS a picture that
+        has nothing to do with it."""
         rgb, source, first = self._window(index)
         rng = np.random.default_rng((self.seed, index, 1))
         if rng.random() < 1 / STRANGERS:
             clips = source in self.clips
-            source = (self.clips if clips else self.photographs)[rng.integers(len(self.clips if clips else self.photographs))]
+            source = (self.clips if clips else self.photographs)[rng.integers(
+                len(self.clips if clips else self.photographs))]
         return LooseWindow(self._in_space(rgb), str(source), first, self._in_space(self._loose(source, rng)))
 
     def _in_space(self, rgb: Tensor) -> Tensor:
@@ -114,7 +122,8 @@ class ClipDataset(Dataset[Window]):
         if not 0 <= index < self.length:
             raise IndexError(f"window {index} of {self.length}")
         rng = np.random.default_rng((self.seed, index))
-        before = int(index * self.share)  # windows of photographs so far: spread evenly between those of clips
+        # windows of photographs so far: spread evenly between those of clips
+        before = int(index * self.share)
         if int((index + 1) * self.share) > before:
             return self._photograph(before, rng)
         return self._clip(index - before, rng)
@@ -125,7 +134,8 @@ class ClipDataset(Dataset[Window]):
         if path in self.clips:
             files = frame_files(path)
             file = files[rng.integers(len(files))]
-        rgb = frames_to_rgb(torch.from_numpy(read_crop(file, self._crop(picture_size(file), rng), self.size)[None]))[0]
+        rgb = frames_to_rgb(
+            torch.from_numpy(read_crop(file, self._crop(picture_size(file), rng), self.size)[None]))[0]
         if rng.random() < 0.5:
             rgb = rgb.flip(-1)
         return rgb if rng.random() < 0.5 else relit(rgb, rng)
@@ -158,7 +168,8 @@ class ClipDataset(Dataset[Window]):
             path = self._in_turn(self.photographs, turn - turn % count + (turn + later) % count)
             if self.keep is None or self.keep(path):
                 return path
-        raise InputError(f"{self.keep.__name__} keeps none of the {count} photographs that there are to train on")
+        raise InputError(
+            f"{self.keep.__name__} keeps none of the {count} photographs that there are to train on")
 
     def _in_turn(self, paths: tuple[Path, ...], turn: int) -> Path:
         """All paths in an order of their own for every round."""
@@ -172,7 +183,8 @@ class ClipDataset(Dataset[Window]):
             return 0.0, 0.0, w, h
         scale = min(h / H, w / W)
         if self.framing == "cover":
-            return (w - W * scale) / 2, (h - H * scale) / 2, min(w, (w + W * scale) / 2), min(h, (h + H * scale) / 2)
+            return (w - W * scale) / 2, (h - H * scale) / 2, min(w, (w + W * scale) / 2), min(
+                h, (h + H * scale) / 2)
         scale *= rng.uniform(self.zoom, 1)
         left, top = rng.uniform(0, w - W * scale), rng.uniform(0, h - H * scale)
         return left, top, min(w, left + W * scale), min(h, top + H * scale)
@@ -187,8 +199,8 @@ def relit(rgb: Tensor, rng: np.random.Generator) -> Tensor:
 def survey(*folders: str | Path) -> Found:
     """What there is to train on in folders and below: clips and loose photographs.
 
-    A folder whose picture files are numbered in even steps (00000.jpg, 00001.jpg; f001.png; 00000, 00005, ...) is a clip,
-    other pictures are photographs. Names that begin with a dot are passed over.
+    A folder whose picture files are numbered in even steps (00000.jpg, 00001.jpg; f001.png; 00000, 00005,
+    ...) is a clip, other pictures are photographs. Names that begin with a dot are passed over.
     """
     clips, photographs = [], []
     for folder in map(Path, folders):
@@ -220,10 +232,12 @@ def _is_numbered(pictures: list[Path]) -> bool:
 def frame_files(path: Path) -> tuple[Path, ...]:
     """The frames of a clip as picture files, in order; a film's are unpacked into the cache first."""
     folder = path if path.is_dir() else _unpacked(path)
-    files = sorted((f for f in folder.iterdir() if f.suffix.lower() in PICTURES and not f.name.startswith(".")),
-                   key=lambda f: (natural(f.name), f.name))
+    files = sorted(
+        (f for f in folder.iterdir() if f.suffix.lower() in PICTURES and not f.name.startswith(".")),
+        key=lambda f: (natural(f.name), f.name))
     if not files:
-        raise InputError(f"no JPEG or PNG frames in {path}; give folders that hold the frames of one clip each")
+        raise InputError(
+            f"no JPEG or PNG frames in {path}; give folders that hold the frames of one clip each")
     check_names(files, lambda file: file.stem, ONE_FRAME)
     return tuple(files)
 
@@ -235,7 +249,8 @@ def _unpacked(film: Path) -> Path:
 
     facts = film.stat()
     key = zlib.crc32(f"{film.resolve()} {facts.st_size} {facts.st_mtime_ns} {FILM_SIDE}".encode())
-    kept = cache_folder() if can_write(cache_folder()) else private_folder("cache")  # without a cache training costs a little more, no more
+    # without a cache training costs a little more, no more
+    kept = cache_folder() if can_write(cache_folder()) else private_folder("cache")
     home = kept / "films" / f"{film.stem}-{key:08x}"
     if home.is_dir():
         return home
@@ -274,7 +289,8 @@ def read_crop(path: Path, box: tuple[float, float, float, float], size: tuple[in
         turned = orientation(image) >= 5
         full = image.size[::-1] if turned else image.size
         if box[2] > full[0] or box[3] > full[1]:
-            raise InputError(f"{path} is {full[0]}x{full[1]} and smaller than the clip's first frame; a clip has one size")
+            raise InputError(f"{path} is {full[0]}x{full[1]} and smaller than the clip's first frame; a clip "
+                             "has one size")
         enough = min((box[2] - box[0]) / W, (box[3] - box[1]) / H)
         finest = int(full[0] / enough), int(full[1] / enough)
         image.draft("RGB", finest[::-1] if turned else finest)
@@ -284,7 +300,8 @@ def read_crop(path: Path, box: tuple[float, float, float, float], size: tuple[in
             scaled = tuple(min(edge * ratio[i % 2], picture.size[i % 2]) for i, edge in enumerate(box))
             return np.array(picture.resize((W, H), Image.Resampling.BICUBIC, box=scaled, reducing_gap=3.0))
         except Exception as error:  # of damaged bytes Pillow's readers make what they make
-            raise InputError(f"{path} is damaged or cut short ({error}); copy it again or take it out") from error
+            raise InputError(
+                f"{path} is damaged or cut short ({error}); copy it again or take it out") from error
 
 
 def _whole_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -298,9 +315,11 @@ def _opened(path: Path) -> Image.Image:
     try:
         return Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
-        raise InputError(f"{path} has disappeared since training began; put it back or start again without it") from error
+        raise InputError(
+            f"{path} has disappeared since training began; put it back or start again without it") from error
     except Exception as error:  # of a damaged header Pillow's readers make what they make
-        raise InputError(f"{path} is not a picture that can be read ({error}); copy it again or take it out") from error
+        raise InputError(
+            f"{path} is not a picture that can be read ({error}); copy it again or take it out") from error
 
 
 def _back_and_forth(index: int, count: int) -> int:

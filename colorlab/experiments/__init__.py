@@ -1,15 +1,15 @@
 """Notebooks as experiments: run with parameters, recorded, repeated.
 
-A notebook is an experiment when one of its cells carries the tag `parameters`. `run` executes notebooks in their own
-processes through papermill, several at a time, and leaves one folder for each:
+A notebook is an experiment when one of its cells carries the tag `parameters`. `run` executes notebooks in
+their own processes through papermill, several at a time, and leaves one folder for each:
 
     runs/index.html                        every run, with its pictures
     runs/02_warping/02_warping.ipynb       the executed notebook, and the same as .html
     runs/02_warping/run.json               parameters, seed, versions, device, time, peak memory, hashes
     runs/02_warping/metrics.json           what the notebook handed to `record`
 
-`sweep` runs one notebook with every combination of some values, here or on a cluster, into one table. `repetition` does a
-run once more from its run.json.
+`sweep` runs one notebook with every combination of some values, here or on a cluster, into one table.
+`repetition` does a run once more from its run.json.
 
 | file             | what stands in it                                                          |
 |------------------|----------------------------------------------------------------------------|
@@ -30,7 +30,8 @@ run once more from its run.json.
 | `repeat.py`      | a run once more, and what has changed since                                |
 | `reference.py`   | notebooks executed in place, clean enough to commit                        |
 
-Importing this is cheap: notebooks do it for `record`, and papermill is imported only in the process that runs one.
+Importing this is cheap: notebooks do it for `record`, and papermill is imported only in the process that runs
+one.
 """
 
 from colorlab.experiments.batch import run
@@ -42,5 +43,7 @@ from colorlab.experiments.repeat import Repetition, repetition
 from colorlab.experiments.runner import Run, execute
 from colorlab.experiments.sweep import plan_sweep, read_grid, sweep
 
-__all__ = ["Job", "Parameter", "Repetition", "Run", "execute", "find_notebooks", "plan", "plan_sweep", "read_grid",
-           "read_parameters", "read_value", "record", "refresh", "repetition", "run", "sweep"]
+__all__ = [
+    "Job", "Parameter", "Repetition", "Run", "execute", "find_notebooks", "plan", "plan_sweep", "read_grid",
+    "read_parameters", "read_value", "record", "refresh", "repetition", "run", "sweep"
+]

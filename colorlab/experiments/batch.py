@@ -12,29 +12,35 @@ from colorlab.experiments.jobs import Job, plan
 from colorlab.experiments.page import write_page
 from colorlab.experiments.runner import Run, check_place, done_before, execute, remove_leftovers
 
-# What brings a page up to date: the runs that have ended, by folder, and the others' names, each "waiting" or "running".
+# What brings a page up to date: the runs that have ended, by folder, and the others' names, each "waiting" or
+# "running".
 Show = Callable[[dict[Path, Run], dict[str, str]], None]
 
 
 def run(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = None, out: str | Path = "runs",
-        jobs: int | None = None, fresh: bool = False, as_text: bool = False, progress: bool = True) -> list[Run]:
-    """Run notebooks with the given parameters into folders under `out`, in the order given; `out/index.html` shows them.
+        jobs: int | None = None, fresh: bool = False, as_text: bool = False,
+        progress: bool = True) -> list[Run]:
+    """Run notebooks with the given parameters into folders under `out`, in the order given; `out/index.html`
+    shows them.
 
-    jobs: how many at a time (None: one for every two cores, at most four). fresh: do again what is there already.
-    as_text: the parameters' values come from a command line. progress: a bar and a line for each run on standard error.
+    jobs: how many at a time (None: one for every two cores, at most four). fresh: do again what is there
+        already.
+    as_text: the parameters' values come from a command line. progress: a bar and a line for each run on
+        standard error.
     A failed cell ends its notebook, not the others: look at `Run.finished` and `Run.error`.
     Raises InputError, before anything runs, for what `plan` refuses.
     """
     return run_jobs(plan(notebooks, parameters, out, as_text), Path(out), jobs, fresh, progress)
 
 
-def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool = False, progress: bool = True,
-             show: Show | None = None) -> list[Run]:
+def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool = False,
+             progress: bool = True, show: Show | None = None) -> list[Run]:
     """The runs of planned jobs on this machine, in their order; see `run` and, for `show`, `Batch`."""
     at_once = at_once or min(len(jobs), max(1, provenance.cores() // 2), 4)
     threads = max(1, provenance.cores() // at_once)
     batch = Batch(jobs, out, fresh, progress, show)
-    with ThreadPoolExecutor(at_once) as pool, batch:  # threads that wait: the work is done in the runs' own processes
+    # threads that wait: the work is done in the runs' own processes
+    with ThreadPoolExecutor(at_once) as pool, batch:
         batch.futures = [pool.submit(batch.do, job, threads) for job in batch.due]
         for future in as_completed(batch.futures):
             future.result()
@@ -42,7 +48,8 @@ def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool
 
 
 class Batch:
-    """What the runs under way share. As a context it closes the bar and, when it is left early, ends every process.
+    """What the runs under way share. As a context it closes the bar and, when it is left early, ends every
+    process.
 
     show: called whenever a run begins or ends, to bring a page up to date; None: `out/index.html`.
     """
@@ -54,7 +61,9 @@ class Batch:
         remove_leftovers(out)
         self.progress = progress
         self.show = show or (lambda runs, pending: write_page(out, pending))
-        self.runs = {} if fresh else {job.folder: Run(job, record, resumed=True) for job in jobs if (record := done_before(job))}
+        self.runs = {} if fresh else {
+            job.folder: Run(job, record, resumed=True) for job in jobs if (record := done_before(job))
+        }
         self.due = [job for job in jobs if job.folder not in self.runs]
         for job in self.due:
             check_place(job)
@@ -80,7 +89,8 @@ class Batch:
     def ended(self, run: Run) -> None:
         self.runs[run.job.folder] = run
         self.advance(run.job, run.job.cells)
-        self.say(f"{'finished' if run.finished else 'FAILED':<12} {run.job.name}  ({run.record['seconds']:.0f} s)")
+        self.say(f"{'finished' if run.finished else 'FAILED':<12} {run.job.name}  "
+                 f"({run.record['seconds']:.0f} s)")
         self.note(run.job, None)
 
     def note(self, job: Job, state: str | None) -> None:

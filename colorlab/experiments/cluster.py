@@ -1,19 +1,22 @@
-"""A sweep on a Dask cluster: every run a task, done by whichever worker is free, done elsewhere when a worker dies.
+"""A sweep on a Dask cluster: every run a task, done by whichever worker is free, done elsewhere when a worker
+dies.
 
-A cluster is a scheduler and workers, started by hand or by a queue. All of its machines need this environment and the same
+A cluster is a scheduler and workers, started by hand or by a queue. All of its machines need this environment
+and the same
 folders under the same paths: the notebook, the files that parameters name, and where the results go. By hand:
 
     dask scheduler --scheduler-file shared/dask.json                               # on one machine
-    dask worker    --scheduler-file shared/dask.json --nthreads 1                   # on each of the others, as often as you like
+    dask worker    --scheduler-file shared/dask.json --nthreads 1  # on each of the others, as often as you like
     CUDA_VISIBLE_DEVICES=1 dask worker --scheduler-file shared/dask.json --nthreads 1   # one for each GPU
     colorlab sweep NOTEBOOK -g seed=0,1,2 --cluster shared/dask.json
 
-`--nthreads` is how many notebooks a worker runs at a time; each gets its share of the worker's cores, or OMP_NUM_THREADS where
-the worker was started with that. (Dask itself sets it to 1 in workers that it watches over; set the number of cores before
-`dask worker` to have more.)
+`--nthreads` is how many notebooks a worker runs at a time; each gets its share of the worker's cores, or
+OMP_NUM_THREADS where the worker was started with that. (Dask itself sets it to 1 in workers that it watches
+over; set the number of cores before `dask worker` to have more.)
 
-**Slurm**, and PBS, LSF, SGE likewise, through Dask's own job queue (`pip install dask-jobqueue`): a script that runs for as
-long as the sweep, on the login node or in a small job of its own, asks the queue for workers.
+**Slurm**, and PBS, LSF, SGE likewise, through Dask's own job queue (`pip install dask-jobqueue`): a script
+that runs for as long as the sweep, on the login node or in a small job of its own, asks the queue for
+workers.
 
     from dask_jobqueue import SLURMCluster
     from colorlab import experiments
@@ -22,11 +25,11 @@ long as the sweep, on the login node or in a small job of its own, asks the queu
                            job_extra_directives=["--gres=gpu:1"],             # what #SBATCH would say
                            job_script_prologue=["export OMP_NUM_THREADS=8"],
                            worker_extra_args=["--nthreads", "1"])             # one notebook at a time in each job
-    workers.adapt(maximum_jobs=10)                                            # as many jobs as there are runs left, at most 10
+    workers.adapt(maximum_jobs=10)  # as many jobs as there are runs left, at most 10
     experiments.sweep("notebooks/10_ablations.ipynb", {"seed": [0, 1, 2]}, cluster=workers.scheduler_address)
 
-A job that the queue ends in the middle of a run costs that run's time and no more. A sweep that was itself ended goes on from
-the runs that are whole.
+A job that the queue ends in the middle of a run costs that run's time and no more. A sweep that was itself
+ended goes on from the runs that are whole.
 """
 
 import logging
@@ -46,7 +49,8 @@ from colorlab.experiments.runner import Run, done_before, execute, remove_leftov
 from colorlab.files.errors import InputError
 from colorlab.files.whole import read_json
 
-SEEN_WITHIN = 90  # seconds in which a folder made on one machine shows on another; network file systems keep old listings
+# seconds in which a folder made on one machine shows on another; network file systems keep old listings
+SEEN_WITHIN = 90
 
 
 def run_on_cluster(jobs: list[Job], out: Path, address: str, fresh: bool = False, progress: bool = True,
@@ -54,8 +58,8 @@ def run_on_cluster(jobs: list[Job], out: Path, address: str, fresh: bool = False
     """The runs of planned jobs on the cluster at `address`, in their order; see `colorlab.experiments.sweep`.
 
     address: "tcp://host:8786", "host:8786", or the file that `dask scheduler --scheduler-file` wrote.
-    Raises InputError when no scheduler answers, or when a worker has other code, versions or folders than this machine;
-    ConnectionError when the scheduler goes away. What had finished stays.
+    Raises InputError when no scheduler answers, or when a worker has other code, versions or folders than
+    this machine; ConnectionError when the scheduler goes away. What had finished stays.
     """
     client = connect(address)
     with client:  # leaving it gives up the runs that are still to come, and the workers end those under way
@@ -73,19 +77,22 @@ def connect(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
-        raise InputError("--cluster needs Dask, which is not installed here; pip install 'colorlab[cluster]'") from None
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong there is raised here, and told once
+        raise InputError(
+            "--cluster needs Dask, which is not installed here; pip install 'colorlab[cluster]'") from None
+    # what goes wrong there is raised here, and told once
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     if Path(address).is_file():
         told = read_json(Path(address))
         if not isinstance(told, dict) or not isinstance(told.get("address"), str):
-            raise InputError(f"{address} holds no scheduler's address; give the file that `dask scheduler --scheduler-file` wrote, or "
-                             "tcp://host:8786")
+            raise InputError(f"{address} holds no scheduler's address; give the file that `dask scheduler "
+                             "--scheduler-file` wrote, or tcp://host:8786")
     place = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
         return Client(**place, set_as_default=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise InputError(f"no Dask scheduler answers at {address} ({one_line(error)}); start one with `dask scheduler` and give "
-                         "the address that it prints, as in tcp://host:8786") from None
+        raise InputError(
+            f"no Dask scheduler answers at {address} ({one_line(error)}); start one with "
+            "`dask scheduler` and give the address that it prints, as in tcp://host:8786") from None
 
 
 def gather(client: Any, batch: Batch) -> None:
@@ -106,7 +113,10 @@ def gather(client: Any, batch: Batch) -> None:
                     batch.begun(job, f"  on {news['where']}")
 
     client.subscribe_topic(topic, hear)
-    futures = [client.submit(run_here, job, before(job), here, topic, key=f"{job.name}-{mark}", pure=False) for job in batch.due]
+    futures = [
+        client.submit(run_here, job, before(job), here, topic, key=f"{job.name}-{mark}", pure=False)
+        for job in batch.due
+    ]
     jobs = {future.key: job for future, job in zip(futures, batch.due)}
     for future in as_completed(futures, loop=client.loop):
         run = result(future, jobs[future.key])
@@ -116,36 +126,43 @@ def gather(client: Any, batch: Batch) -> None:
 
 
 def before(job: Job) -> str | None:
-    """When the run that lies there now was started: what tells a run made since from one that is to be replaced."""
+    """When the run that lies there now was started: what tells a run made since from one that is to be
+    replaced."""
     record = done_before(job)
     return record["started"] if record else None
 
 
 def result(future: Any, job: Job) -> Run:
-    """The run that a task left, once its folder can be seen from here; a failed run where workers died of it."""
+    """The run that a task left, once its folder can be seen from here; a failed run where workers died of
+    it."""
     try:
         record = future.result()
     except InputError:
         raise
     except CancelledError:
-        raise ConnectionError("the Dask scheduler has gone away; what had finished stays, and the same command goes on "
-                              "from there") from None
+        raise ConnectionError(
+            "the Dask scheduler has gone away; what had finished stays, and the same command "
+            "goes on from there") from None
     except Exception as error:  # whatever may go wrong in a worker of which we know nothing
         message = f"no worker could run it: {one_line(error)}"
-        return Run(job, {"status": "failed", "error": {"cell": "", "line": "", "message": message}, "seconds": 0.0})
+        return Run(
+            job, {"status": "failed", "error": {"cell": "", "line": "", "message": message}, "seconds": 0.0})
     end = time.monotonic() + SEEN_WITHIN
     while not (job.folder / "run.json").exists():
         if time.monotonic() > end:
-            raise InputError(f"a worker has finished {job.name}, but {job.folder} is not to be seen from here; give an --out "
-                             "on a disk that this machine and the workers share")
+            raise InputError(
+                f"a worker has finished {job.name}, but {job.folder} is not to be seen from here; "
+                "give an --out on a disk that this machine and the workers share")
         time.sleep(0.2)
     return Run(job, record)
 
 
 def run_here(job: Job, stale: str | None, here: dict[str, Any], topic: str) -> dict[str, Any]:
-    """In a worker: run the job and return its run.json; the one that is there, where a worker that died had just made it.
+    """In a worker: run the job and return its run.json; the one that is there, where a worker that died had
+    just made it.
 
-    stale: `before(job)` on the machine that asks; here: its versions and code; topic: where news of the run is sent.
+    stale: `before(job)` on the machine that asks; here: its versions and code; topic: where news of the run
+    is sent.
     """
     from distributed import get_worker
 
@@ -177,11 +194,15 @@ def check_same(job: Job, here: dict[str, Any], where: str) -> None:
     """Raise InputError where this worker would not compute what the machine that asks would."""
     missing = next((path for path in (job.file, job.folder.parent) if not path.exists()), None)
     if missing:
-        raise InputError(f"the worker on {where} does not see {missing}; the machines of a cluster need the same folders")
+        raise InputError(f"the worker on {where} does not see {missing}; the machines of a cluster need "
+                         "the same folders")
     differs = provenance.version_differences(here["versions"], provenance.versions(), ("here", f"on {where}"))
-    differs += ["colorlab's code, or it has just been changed"] if here["code"] != provenance.code_hash() else []
+    differs += ["colorlab's code, or it has just been changed"
+                ] if here["code"] != provenance.code_hash() else []
     if differs:
-        raise InputError(f"the worker on {where} would compute something else: {'; '.join(differs)}; start the workers in this "
-                         "machine's environment, and change no code while a sweep runs")
-    if job.fingerprint != provenance.fingerprint(load_notebook(job.file), job.parameters, job.notebook.parent, here["code"]):
-        raise InputError(f"{job.notebook.name}, or a file among its parameters, is another on {where} or has just been changed")
+        raise InputError(f"the worker on {where} would compute something else: {'; '.join(differs)}; start "
+                         "the workers in this machine's environment, and change no code while a sweep runs")
+    if job.fingerprint != provenance.fingerprint(load_notebook(job.file), job.parameters, job.notebook.parent,
+                                                 here["code"]):
+        raise InputError(f"{job.notebook.name}, or a file among its parameters, is another on {where} or "
+                         "has just been changed")

@@ -1,8 +1,10 @@
-"""What a film costs a method, frame after frame: time, what it holds of the past, and on a GPU the most memory there was.
+"""What a film costs a method, frame after frame: time, what it holds of the past, and on a GPU the most
+memory there was.
 
-ColorMNet's Tables 1 and 3 print the maximum GPU memory and the average running time of 300 frames of 960 x 536. On a GPU that is what
-`film_cost` measures. A CPU has no such memory: there `peak` is None, and `held` is what the method's state keeps, without the network and
-without what a frame's computation takes and gives back.
+ColorMNet's Tables 1 and 3 print the maximum GPU memory and the average running time of 300 frames of 960 x
+536. On a GPU that is what `film_cost` measures. A CPU has no such memory: there `peak` is None, and `held` is
+what the method's state keeps, without the network and without what a frame's computation takes and gives
+back.
 """
 
 from __future__ import annotations
@@ -40,9 +42,9 @@ class FilmCost(NamedTuple):
 def film_cost(model: nn.Module, frames: Tensor, count: int) -> FilmCost:
     """Colour `count` frames one at a time, the first of them given in colour.
 
-    model: its state says `nbytes`; frames: Lab (F, 3, H, W), shown there and back again where more are wanted. They go to the model's
-    device one at a time, so that the film itself takes none of its memory. Two frames are coloured beforehand: what is set up at a first use
-    counts for nobody.
+    model: its state says `nbytes`; frames: Lab (F, 3, H, W), shown there and back again where more are
+    wanted. They go to the model's device one at a time, so that the film itself takes none of its memory. Two
+    frames are coloured beforehand: what is set up at a first use counts for nobody.
     """
     device = device_of(model)
     _colored(model, frames, min(2, count), device)
@@ -53,7 +55,8 @@ def film_cost(model: nn.Module, frames: Tensor, count: int) -> FilmCost:
     return FilmCost(seconds, held, peak, state)
 
 
-def _colored(model: nn.Module, frames: Tensor, count: int, device: torch.device) -> tuple[list[float], list[float], object]:
+def _colored(model: nn.Module, frames: Tensor, count: int,
+             device: torch.device) -> tuple[list[float], list[float], object]:
     """Seconds and MB held, for each frame, and the last state."""
     turning = [*range(len(frames)), *range(len(frames) - 2, 0, -1)]
     state, seconds, held = model.start([(0, frames[:1].to(device))]), [], []

@@ -16,12 +16,14 @@ class Job:
     """One notebook with one set of parameters, checked and ready to run anywhere that shares these paths."""
 
     notebook: Path
-    folder: Path                 # where the run will stand
-    fingerprint: str             # of all that decides the result
-    cells: int                   # code cells, to tell how far a run has come
+    folder: Path                                              # where the run will stand
+    fingerprint: str                                          # of all that decides the result
+    cells: int                                                # code cells, to tell how far a run has come
     parameters: dict[str, Any] = field(default_factory=dict)  # those that were given
-    source: Path | None = None              # a file with other cells to run in the notebook's place, in its working directory
-    variables: dict[str, str] | None = None  # those of provenance.VARIABLES that the run shall see; None: as they are here
+    # a file with other cells to run in the notebook's place, in its working directory
+    source: Path | None = None
+    # those of provenance.VARIABLES that the run shall see; None: as they are here
+    variables: dict[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -35,25 +37,33 @@ class Job:
 
 def plan(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = None, out: str | Path = "runs",
          as_text: bool = False) -> list[Job]:
-    """The jobs for these notebooks (a folder stands for all in it), every parameter checked before anything runs.
+    """The jobs for these notebooks (a folder stands for all in it), every parameter checked before anything
+    runs.
 
-    parameters: for each of the notebooks. as_text: values are strings from a command line, to be read by type.
-    Raises InputError for a missing notebook, an unknown or mistyped parameter, and two notebooks of one name.
+    parameters: for each of the notebooks. as_text: values are strings from a command line, to be read by
+    type. Raises InputError for a missing notebook, an unknown or mistyped parameter, and two notebooks of one
+    name.
     """
     code = provenance.code_hash()
-    jobs = [make_job(path, check_values(parameters or {}, path, as_text), out, code) for path in find_notebooks(notebooks)]
+    jobs = [
+        make_job(path, check_values(parameters or {}, path, as_text), out, code)
+        for path in find_notebooks(notebooks)
+    ]
     for name in {job.name for job in jobs if sum(other.folder == job.folder for other in jobs) > 1}:
-        raise InputError(f"two of the notebooks would both run into {Path(out) / name}; give them different --out folders")
+        raise InputError(f"two of the notebooks would both run into {Path(out) / name}; give them "
+                         "different --out folders")
     return jobs
 
 
 def make_job(notebook: Path, given: dict[str, Any], out: str | Path, code: str, source: Path | None = None,
              variables: dict[str, str] | None = None) -> Job:
-    """The job of one notebook with parameters that have been checked. code: `provenance.code_hash()`, taken once for many."""
+    """The job of one notebook with parameters that have been checked. code: `provenance.code_hash()`, taken
+    once for many."""
     cells = load_notebook(source or notebook)
     mark = provenance.fingerprint(cells, given, notebook.parent, code)
     to_run = sum(cell.kind == "code" and bool(cell.source.strip()) for cell in cells) + bool(given)
-    return Job(notebook, Path(out).absolute() / folder_name(notebook, given), mark, to_run, given, source, variables)
+    return Job(notebook,
+               Path(out).absolute() / folder_name(notebook, given), mark, to_run, given, source, variables)
 
 
 def find_notebooks(paths: Iterable[str | Path]) -> list[Path]:
@@ -66,13 +76,15 @@ def find_notebooks(paths: Iterable[str | Path]) -> list[Path]:
         if not inside:
             raise InputError(f"no notebooks (.ipynb) in {path}")
         if not path.exists() and checkout() is None and "*" not in path.name:
-            raise InputError(f"{path} is not there; notebooks come with a clone of the project, not with the installed package: give their path")
+            raise InputError(f"{path} is not there; notebooks come with a clone of the project, not with the "
+                             "installed package: give their path")
         found += [notebook.absolute() for notebook in inside]
     return list(dict.fromkeys(found))
 
 
 def folder_name(notebook: Path, parameters: dict[str, Any]) -> str:
-    """`02_warping`, or `02_warping--temperature=0.1`; a hash is added where the values do not fit into a file's name."""
+    """`02_warping`, or `02_warping--temperature=0.1`; a hash is added where the values do not fit into a
+    file's name."""
     if not parameters:
         return notebook.stem
     stated = ",".join(f"{name}={value}" for name, value in parameters.items())

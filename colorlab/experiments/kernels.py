@@ -1,7 +1,9 @@
-"""Kernels that do not hear one another, and papermill's engine with a second try for a kernel that fails to start.
+"""Kernels that do not hear one another, and papermill's engine with a second try for a kernel that fails to
+start.
 
-Over TCP, kernels started side by side now and then pick one another's ports; over IPC with the default socket name they
-share sockets within a working directory. Here each kernel has a private folder for its sockets and its key.
+Over TCP, kernels started side by side now and then pick one another's ports; over IPC with the default socket
+name they share sockets within a working directory. Here each kernel has a private folder for its sockets and
+its key.
 """
 
 import os
@@ -15,17 +17,20 @@ from traitlets import default
 
 ENGINE = "colorlab"
 START_ATTEMPTS = 3
-LONGEST_SOCKET_PATH = 90  # the system's limit is 104 on macOS and 108 on Linux; the rest of the name needs some
+# the system's limit is 104 on macOS and 108 on Linux; the rest of the name needs some
+LONGEST_SOCKET_PATH = 90
 
 
 class PrivateKernel(AsyncKernelManager):
-    """A Python kernel of this very environment, whatever kernels the user has installed under the notebook's kernel name."""
+    """A Python kernel of this very environment, whatever kernels the user has installed under the notebook's
+    kernel name."""
 
     @property
     def kernel_spec(self) -> KernelSpec:
         if self._kernel_spec is None:
             launch = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            self._kernel_spec = KernelSpec(argv=launch, display_name="Python 3 (ipykernel)", language="python")
+            self._kernel_spec = KernelSpec(argv=launch, display_name="Python 3 (ipykernel)",
+                                           language="python")
         return self._kernel_spec
 
     @default("transport")
@@ -34,13 +39,17 @@ class PrivateKernel(AsyncKernelManager):
 
     @default("connection_file")
     def _private_connection_file(self) -> str:
-        short = "/tmp" if len(tempfile.gettempdir()) > LONGEST_SOCKET_PATH - 40 and os.path.isdir("/tmp") else None
-        self._folder = tempfile.TemporaryDirectory(prefix="colorlab-", dir=short)  # readable by its owner only
-        return os.path.join(self._folder.name, "kernel.json")  # the sockets stand beside it: kernel-ipc-1, -2, ...
+        short = "/tmp" if len(
+            tempfile.gettempdir()) > LONGEST_SOCKET_PATH - 40 and os.path.isdir("/tmp") else None
+        # readable by its owner only
+        self._folder = tempfile.TemporaryDirectory(prefix="colorlab-", dir=short)
+        # the sockets stand beside it: kernel-ipc-1, -2, ...
+        return os.path.join(self._folder.name, "kernel.json")
 
 
 class SecondTryEngine(NBClientEngine):
-    """papermill's own engine; a kernel that dies before the first cell is started again, and nothing else is."""
+    """papermill's own engine; a kernel that dies before the first cell is started again, and nothing else
+    is."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):

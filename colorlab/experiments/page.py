@@ -1,4 +1,5 @@
-"""`index.html`: every run of a folder with its state, time, numbers, pictures and links. It needs no network and no server."""
+"""`index.html`: every run of a folder with its state, time, numbers, pictures and links. It needs no network
+and no server."""
 
 import html
 import math
@@ -28,9 +29,13 @@ def write_page(out: Path, pending: dict[str, str]) -> None:
     pending: names of runs that are "waiting" or "running".
     """
     found = [(path.parent.name, read_run(path)) for path in sorted(out.glob("[!.]*/run.json"))]
-    runs = [(name, record) for name, record in found if record is not None]  # others keep their own run.json, as `colorlab train` does
+    # others keep their own run.json, as `colorlab train` does
+    runs = [(name, record) for name, record in found if record is not None]
     cards = [card(out / name, name, record) for name, record in runs if name not in pending]
-    cards += [f'<article><h2>{html.escape(name)}</h2><p class="{state}">{state}</p></article>' for name, state in pending.items()]
+    cards += [
+        f'<article><h2>{html.escape(name)}</h2><p class="{state}">{state}</p></article>'
+        for name, state in pending.items()
+    ]
     counts = summary([record for name, record in runs if name not in pending], pending)
     write_text(out / "index.html", whole_page("Runs", counts, "\n".join(cards), bool(pending)))
 
@@ -38,9 +43,10 @@ def write_page(out: Path, pending: dict[str, str]) -> None:
 def whole_page(title: str, summary: str, body: str, pending: bool, style: str = "") -> str:
     """A page of HTML; while something is `pending` it loads itself again every five seconds."""
     refresh = '<meta http-equiv="refresh" content="5">' if pending else ""
-    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}<title>{html.escape(title)}</title>'
-            f"<style>{STYLE}{style}</style></head>\n<body><h1>{html.escape(title)}</h1>"
-            f'<p class="summary">{summary}</p>\n{body}\n</body></html>\n')
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}<title>{html.escape(title)}</title>'
+        f"<style>{STYLE}{style}</style></head>\n<body><h1>{html.escape(title)}</h1>"
+        f'<p class="summary">{summary}</p>\n{body}\n</body></html>\n')
 
 
 def summary(records: list[dict[str, Any]], pending: dict[str, str]) -> str:
@@ -52,19 +58,22 @@ def summary(records: list[dict[str, Any]], pending: dict[str, str]) -> str:
 def card(folder: Path, name: str, record: dict[str, Any]) -> str:
     """One run: what it was, how it went, what it measured, what it drew."""
     stem, here = Path(record["notebook"]).stem, quote(name)
-    title = f'<a href="{here}/{quote(stem)}.html">{html.escape(name)}</a>' if (folder / f"{stem}.html").exists() else html.escape(name)
+    title = f'<a href="{here}/{quote(stem)}.html">{html.escape(name)}</a>' if (
+        folder / f"{stem}.html").exists() else html.escape(name)
     memory = f", {record['peak_memory_mb']:,.0f} MB at most" if record["peak_memory_mb"] else ""
     facts = f"{record['seconds']:.0f} s{memory}, {record['device'] or 'no device noted'}, {record['started'].replace('T', ' ')}"
-    links = " · ".join(f'<a href="{here}/{quote(file)}">{label}</a>' for file, label in (
-        (f"{stem}.ipynb", "notebook"), ("run.json", "run.json"), ("metrics.json", "metrics.json"), ("log.txt", "log"))
-        if (folder / file).exists())
+    links = " · ".join(f'<a href="{here}/{quote(file)}">{label}</a>'
+                       for file, label in ((f"{stem}.ipynb", "notebook"), ("run.json", "run.json"),
+                                           ("metrics.json", "metrics.json"), ("log.txt", "log"))
+                       if (folder / file).exists())
     pictures = "".join(f'<a href="{here}/{quote(stem)}.html"><img src="{here}/{picture.name}" alt=""></a>'
                        for picture in sorted(folder.glob("picture-*.png")))
     error = record["error"]
     failed = f"<pre>{html.escape(' '.join(filter(None, (error['cell'], error['line'], error['message']))))}</pre>" if error else ""
-    return (f'<article><h2>{title} <span class="{html.escape(record["status"])}">{html.escape(record["status"])}</span></h2>'
-            f'<p class="facts">{html.escape(facts)} · {links}</p>'
-            f"{parameters(record['given'])}{failed}{metrics(folder / 'metrics.json')}{pictures}</article>")
+    return (
+        f'<article><h2>{title} <span class="{html.escape(record["status"])}">{html.escape(record["status"])}</span></h2>'
+        f'<p class="facts">{html.escape(facts)} · {links}</p>'
+        f"{parameters(record['given'])}{failed}{metrics(folder / 'metrics.json')}{pictures}</article>")
 
 
 def parameters(given: dict[str, Any]) -> str:

@@ -1,4 +1,5 @@
-"""What a result depends on: the notebook's sources, the package's code, the course weights, the versions of everything."""
+"""What a result depends on: the notebook's sources, the package's code, the course weights, the versions of
+everything."""
 
 import hashlib
 import json
@@ -15,7 +16,8 @@ from colorlab.experiments.parameters import Cell
 from colorlab.files.places import PACKAGE, checkpoints_folder
 
 # Variables that change numbers; a run that is to be repeated needs them as they were.
-VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES")
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG",
+             "CUDA_VISIBLE_DEVICES")
 
 
 def notebook_hash(cells: list[Cell]) -> str:
@@ -24,19 +26,25 @@ def notebook_hash(cells: list[Cell]) -> str:
 
 
 def code_hash() -> str:
-    """Hash of the package's sources and of the course weights that it takes, wherever COLORLAB_CHECKPOINTS has them."""
+    """Hash of the package's sources and of the course weights that it takes, wherever COLORLAB_CHECKPOINTS
+    has them."""
     weights = checkpoints_folder()
     files = sorted(PACKAGE.rglob("*.py")) + (sorted(weights.iterdir()) if weights.is_dir() else [])
-    return digest([[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files if file.is_file()])
+    return digest([[file.name, hashlib.sha256(file.read_bytes()).hexdigest()]
+                   for file in files
+                   if file.is_file()])
 
 
 def fingerprint(cells: list[Cell], parameters: dict[str, Any], folder: Path, code: str) -> str:
     """Hash of all that decides a run's result; two runs with one fingerprint need not both be done.
 
-    folder: the notebook's, against which paths among the parameters are read: a film that was replaced under its old name is
-    another input. code: `code_hash()`, taken once for many runs.
+    folder: the notebook's, against which paths among the parameters are read: a film that was replaced under
+    its old name is another input. code: `code_hash()`, taken once for many runs.
     """
-    return digest([notebook_hash(cells), parameters, sorted(inputs(parameters, folder).items()), code, versions()])
+    return digest(
+        [notebook_hash(cells), parameters,
+         sorted(inputs(parameters, folder).items()), code,
+         versions()])
 
 
 def inputs(parameters: dict[str, Any], folder: Path) -> dict[str, list[int]]:
@@ -57,7 +65,8 @@ def digest(content: Any) -> str:
 
 
 def requirements() -> list[str]:
-    """What colorlab needs, as its metadata states it ("torch>=2.4"), without the extras; empty where it is not installed."""
+    """What colorlab needs, as its metadata states it ("torch>=2.4"), without the extras; empty where it is
+    not installed."""
     try:
         stated = metadata.requires("colorlab") or []
     except metadata.PackageNotFoundError:
@@ -76,21 +85,27 @@ def versions() -> dict[str, str]:
     return found
 
 
-def version_differences(one: dict[str, str], other: dict[str, str], words: tuple[str, str] = ("then", "now")) -> list[str]:
+def version_differences(one: dict[str, str], other: dict[str, str],
+                        words: tuple[str, str] = ("then", "now")) -> list[str]:
     """`torch 2.4.0 then, 2.5.1 now` for each package that is not the same in both."""
     return [f"{name} {one.get(name, 'not known')} {words[0]}, {other.get(name, 'not known')} {words[1]}"
             for name in {**one, **other} if one.get(name) != other.get(name)]
 
 
 def git_state() -> dict[str, Any] | None:
-    """The commit of the checkout the package is in and whether anything differs from it; None outside a checkout."""
+    """The commit of the checkout the package is in and whether anything differs from it; None outside a
+    checkout."""
     if not shutil.which("git") or not (PACKAGE.parent / ".git").exists():
         return None
 
     def ask(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(PACKAGE.parent), *words], capture_output=True, text=True).stdout.strip()
+        return subprocess.run(["git", "-C", str(PACKAGE.parent), *words], capture_output=True,
+                              text=True).stdout.strip()
 
-    return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain", "--untracked-files=no"))}
+    return {
+        "commit": ask("rev-parse", "HEAD"),
+        "changed": bool(ask("status", "--porcelain", "--untracked-files=no"))
+    }
 
 
 def machine() -> dict[str, Any]:

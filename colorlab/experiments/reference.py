@@ -1,4 +1,5 @@
-"""Notebooks executed in place, clean enough to commit: what a reader on the web sees and what nbval compares with."""
+"""Notebooks executed in place, clean enough to commit: what a reader on the web sees and what nbval compares
+with."""
 
 import json
 import tempfile
@@ -18,8 +19,8 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 def refresh(notebooks: Iterable[str | Path], jobs: int | None = None, progress: bool = True) -> list[Path]:
     """Execute notebooks with their default parameters and put the outputs into the notebooks themselves.
 
-    All are written or, when a cell of any fails or draws what cannot be compared, none. Cell ids and tags stay; times,
-    versions and the state of widgets, which would differ each time, go. Returns the paths.
+    All are written or, when a cell of any fails or draws what cannot be compared, none. Cell ids and tags
+    stay; times, versions and the state of widgets, which would differ each time, go. Returns the paths.
     Raises InputError naming the notebook and what is wrong.
     """
     paths, clean = find_notebooks(notebooks), []
@@ -37,7 +38,9 @@ def refresh(notebooks: Iterable[str | Path], jobs: int | None = None, progress: 
 def cleaned(notebook: dict[str, Any], name: str) -> dict[str, Any]:
     """The notebook's JSON without what differs from run to run. name: the file's, for the error."""
     for cell in notebook["cells"]:
-        cell["metadata"] = {key: value for key, value in cell["metadata"].items() if key in KEPT and value != []}
+        cell["metadata"] = {
+            key: value for key, value in cell["metadata"].items() if key in KEPT and value != []
+        }
         if "outputs" in cell:
             cell["outputs"] = joined(cell["outputs"])
         for output in cell.get("outputs", ()):
@@ -60,7 +63,9 @@ def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def clean_output(output: dict[str, Any], place: str) -> None:
     data = output.get("data", {})
     if "image/svg+xml" in data or "application/pdf" in data:
-        raise InputError(f"{place} draws SVG or PDF, whose random ids no test can compare; let it draw PNG or JPEG")
-    # Without its state a widget's view is an error message; its picture or its text, which stand beside it, are not.
+        raise InputError(
+            f"{place} draws SVG or PDF, whose random ids no test can compare; let it draw PNG or JPEG")
+    # Without its state a widget's view is an error message; its picture or its text, which stand beside it,
+    # are not.
     data.pop(WIDGET_VIEW, None)
     output.get("metadata", {}).pop(WIDGET_VIEW, None)

@@ -1,4 +1,5 @@
-"""A run once more from its run.json: what has changed since, the same cells again, and whether the numbers are the same."""
+"""A run once more from its run.json: what has changed since, the same cells again, and whether the numbers
+are the same."""
 
 import contextlib
 import json
@@ -33,17 +34,20 @@ class Repetition(NamedTuple):
         return run_jobs([self.job], self.job.folder.parent, at_once=1, fresh=True, progress=progress)[0]
 
     def changed_numbers(self, run: Run) -> list[str]:
-        """`psnr: 31.2 then, 31.3 now` for all that came out differently; times and memory, which do, are left out."""
+        """`psnr: 31.2 then, 31.3 now` for all that came out differently; times and memory, which do, are left
+        out."""
         return compare(self.recorded, run.metrics)
 
 
 @contextlib.contextmanager
 def repetition(run_json: str | Path, out: str | Path | None = None) -> Iterator[Repetition]:
-    """The repetition of the run whose run.json (or folder) this is, ready to be looked at and to be done inside the block.
+    """The repetition of the run whose run.json (or folder) this is, ready to be looked at and to be done
+    inside the block.
 
-    out: where its folder goes (None: `repeats` beside the run's). It runs the cells that ran then, kept in the run's folder,
-    where the notebook has been changed since, with the same parameters, thread counts, hash seed and working directory.
-    Raises InputError for what is no record of a run, and when out is the place of the run itself.
+    out: where its folder goes (None: `repeats` beside the run's). It runs the cells that ran then, kept in
+    the run's folder, where the notebook has been changed since, with the same parameters, thread counts, hash
+    seed and working directory. Raises InputError for what is no record of a run, and when out is the place of
+    the run itself.
     """
     file = Path(run_json, "run.json") if Path(run_json).is_dir() else Path(run_json)
     then, folder = read_record(file), file.absolute().parent
@@ -52,9 +56,11 @@ def repetition(run_json: str | Path, out: str | Path | None = None) -> Iterator[
     with tempfile.TemporaryDirectory() as temporary:
         source = kept_source(then, folder, Path(temporary))
         if source is None and not notebook.is_file():
-            raise InputError(f"{notebook} is gone, and {folder} holds no copy as it ran; there is nothing to repeat")
+            raise InputError(
+                f"{notebook} is gone, and {folder} holds no copy as it ran; there is nothing to repeat")
         if not notebook.parent.is_dir():
-            raise InputError(f"{notebook.parent}, where the run worked, is gone; put the notebook there again")
+            raise InputError(
+                f"{notebook.parent}, where the run worked, is gone; put the notebook there again")
         given = check_values(then["given"], source or notebook)
         job = make_job(notebook, given, out, provenance.code_hash(), source, variables(then["environment"]))
         if job.folder == folder:
@@ -66,15 +72,21 @@ def read_record(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise InputError(f"{file} is not there; give the run.json of a run, or the run's folder")
     if (record := read_json(file)) is None:
-        raise InputError(f"{file} cannot be read as the record of a run: it is damaged or no JSON; give a run.json")
+        raise InputError(
+            f"{file} cannot be read as the record of a run: it is damaged or no JSON; give a run.json")
     if problem := problem_of(record):
         raise InputError(f"{file} is no record of a run ({problem}); give a run.json")
     return record
 
 
 def variables(environment: dict[str, Any]) -> dict[str, str]:
-    """Of a record's variables those that may change numbers, and no other: a record may come from anyone, and others could run code."""
-    return {name: environment[name] for name in provenance.VARIABLES if isinstance(environment.get(name), str) and "\0" not in environment[name]}
+    """Of a record's variables those that may change numbers, and no other: a record may come from anyone, and
+    others could run code."""
+    return {
+        name: environment[name]
+        for name in provenance.VARIABLES
+        if isinstance(environment.get(name), str) and "\0" not in environment[name]
+    }
 
 
 def kept_source(then: dict[str, Any], folder: Path, temporary: Path) -> Path | None:
@@ -93,7 +105,8 @@ def kept_source(then: dict[str, Any], folder: Path, temporary: Path) -> Path | N
 
 
 def restored(book: dict[str, Any], source: Path, notebook_hash: str) -> Path | None:
-    """An executed notebook written to `source` without what execution added; None where it is not what ran."""
+    """An executed notebook written to `source` without what execution added; None where it is not what
+    ran."""
     book["cells"] = [cell for cell in book["cells"] if INJECTED not in cell["metadata"].get("tags", ())]
     for cell in book["cells"]:
         cell["metadata"] = {name: value for name, value in cell["metadata"].items() if name == "tags"}
@@ -137,7 +150,8 @@ def cuda_device() -> str:
 
 
 def compare(then: Any, now: Any) -> list[str]:
-    """What differs between two sets of recorded values, a line for each name; names in MEASURED are passed over."""
+    """What differs between two sets of recorded values, a line for each name; names in MEASURED are passed
+    over."""
     before, after = dict(leaves(then)), dict(leaves(now))
     changed: dict[str, list[str]] = {}
     for path in {**before, **after}:
@@ -145,7 +159,9 @@ def compare(then: Any, now: Any) -> list[str]:
         same = one == other or all(isinstance(value, float) and math.isnan(value) for value in (one, other))
         if not same and not any(word in path.lower() for word in MEASURED):
             changed.setdefault(path.partition("[")[0], []).append(f"{path}: {one} then, {other} now")
-    return [lines[0] + (f" ({len(lines)} values differ)" if len(lines) > 1 else "") for lines in changed.values()]
+    return [
+        lines[0] + (f" ({len(lines)} values differ)" if len(lines) > 1 else "") for lines in changed.values()
+    ]
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -47,7 +47,8 @@ class Run:
         found = self.record["error"]
         if not found:
             return ""
-        place = f", cell {found['cell']}" + (f" `{found['line']}`" if found["line"] else "") if found["cell"] else ""
+        place = f", cell {found['cell']}" + (
+            f" `{found['line']}`" if found["line"] else "") if found["cell"] else ""
         return f"{self.job.notebook.name}{place}: {found['message']}"
 
     @property
@@ -57,32 +58,39 @@ class Run:
 
 
 def done_before(job: Job) -> dict[str, Any] | None:
-    """The run.json of a finished run with the same notebook, parameters, code and versions, if there is one."""
+    """The run.json of a finished run with the same notebook, parameters, code and versions, if there is
+    one."""
     record = read_run(job.folder / "run.json")
-    return record if record and record["status"] == "finished" and record["fingerprint"] == job.fingerprint else None
+    return record if record and record["status"] == "finished" and record[
+        "fingerprint"] == job.fingerprint else None
 
 
 def check_place(job: Job) -> None:
-    """Raise InputError where a run would take the place of something that is no run, such as a network in training."""
+    """Raise InputError where a run would take the place of something that is no run, such as a network in
+    training."""
     folder = job.folder
     if not folder.exists() or (folder.is_dir() and (read_run(folder / "run.json") or not any(folder.iterdir())
                                                     or (folder / job.notebook.name).is_file())):
         return
-    raise InputError(f"{folder} holds something that is no run of a notebook; give another --out, or move it away")
+    raise InputError(f"{folder} holds something that is no run of a notebook; give another --out, or "
+                     "move it away")
 
 
 def execute(job: Job, threads: int | None = None, progress: Callable[[int], None] = lambda cells: None,
             workers: set[subprocess.Popen] | None = None) -> Run:
     """Run one job in its own process and put its folder in place, finished or failed.
 
-    threads: how many the run may use (None: as the environment says). progress: told the code cells started so far.
-    workers: holds the process while it lives; to end it, close its stdin. Raises Ended then, and leaves no folder.
+    threads: how many the run may use (None: as the environment says). progress: told the code cells started
+        so far.
+    workers: holds the process while it lives; to end it, close its stdin. Raises Ended then, and leaves no
+    folder.
     """
     began, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
     with partial_folder(job.folder) as partial:
         error = in_worker(job, partial, threads, progress, set() if workers is None else workers)
         usage_file = partial / "usage.json"
-        usage = json.loads(usage_file.read_text()) if usage_file.exists() else {"device": None, "peak_memory_mb": None}
+        usage = json.loads(
+            usage_file.read_text()) if usage_file.exists() else {"device": None, "peak_memory_mb": None}
         usage_file.unlink(missing_ok=True)
         if not error or not (partial / "log.txt").stat().st_size:
             (partial / "log.txt").unlink()  # of a finished run it holds how its kernel was shut down
@@ -90,16 +98,27 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
             write_json(partial / "metrics.json", {}, indent=2)
         defaults = {name: parameter.default for name, parameter in read_parameters(job.file).items()}
         record = {
-            "status": "failed" if error else "finished", "error": error,
-            "notebook": str(job.notebook), "notebook_hash": provenance.notebook_hash(load_notebook(job.file)),
-            "parameters": defaults | job.parameters, "given": job.parameters,
+            "status": "failed" if error else "finished",
+            "error": error,
+            "notebook": str(job.notebook),
+            "notebook_hash": provenance.notebook_hash(load_notebook(job.file)),
+            "parameters": defaults | job.parameters,
+            "given": job.parameters,
             "seed": (defaults | job.parameters).get("seed"),
             "inputs": provenance.inputs(defaults | job.parameters, job.notebook.parent),
-            "started": began.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - clock, 2), **usage,
-            "machine": provenance.machine(), "versions": provenance.versions(), "git": provenance.git_state(),
-            "environment": {name: value for name, value in environment(threads, job.variables).items()
-                            if name in provenance.VARIABLES},
-            "code_hash": provenance.code_hash(), "fingerprint": job.fingerprint,
+            "started": began.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - clock, 2),
+            **usage,
+            "machine": provenance.machine(),
+            "versions": provenance.versions(),
+            "git": provenance.git_state(),
+            "environment": {
+                name: value
+                for name, value in environment(threads, job.variables).items()
+                if name in provenance.VARIABLES
+            },
+            "code_hash": provenance.code_hash(),
+            "fingerprint": job.fingerprint,
         }
         write_json(partial / "run.json", record, indent=2)
     return Run(job, record)
@@ -107,7 +126,8 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
 
 @contextlib.contextmanager
 def partial_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `folder` when the block ends well and vanishes when it does not."""
+    """A folder to fill, which takes the place of `folder` when the block ends well and vanishes when it does
+    not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}-{platform.node()}-{os.getpid()}-", dir=folder.parent))
     partial.chmod(0o755)  # mkdtemp hides it from others, who may want to see the results
@@ -134,11 +154,15 @@ def remove_leftovers(out: Path) -> None:
 def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[int], None],
               workers: set[subprocess.Popen]) -> dict[str, Any] | None:
     """Have a process of its own run the job into `partial`; None when all passed, else what failed."""
-    task = {"notebook": str(job.file), "parameters": job.parameters, "folder": str(partial), "cwd": str(job.notebook.parent)}
+    task = {
+        "notebook": str(job.file), "parameters": job.parameters, "folder": str(partial),
+        "cwd": str(job.notebook.parent)
+    }
     outcome: dict[str, Any] = {}
     with subprocess.Popen([sys.executable, "-m", "colorlab.experiments.worker"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True, env=environment(threads, job.variables),
-                          start_new_session=True) as worker:  # so that Ctrl-C reaches us first and we end it in order
+                          # so that Ctrl-C reaches us first and we end it in order
+                          start_new_session=True) as worker:
         workers.add(worker)
         try:
             worker.stdin.write(json.dumps(task) + "\n")
@@ -154,16 +178,21 @@ def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[
             worker.stdin.close()
     if worker.returncode == 0:
         return outcome["error"]
-    log = (partial / "log.txt").read_text(errors="replace").strip().splitlines() if (partial / "log.txt").exists() else []
+    log = (partial / "log.txt").read_text(
+        errors="replace").strip().splitlines() if (partial / "log.txt").exists() else []
     (partial / "log.txt").touch()
     killed = f"was killed by signal {-worker.returncode}" if worker.returncode < 0 else "ended early"
-    return {"cell": "", "line": "", "message": f"the run's process {killed}" + (f": {log[-1][:200]}" if log else "")}
+    return {
+        "cell": "", "line": "",
+        "message": f"the run's process {killed}" + (f": {log[-1][:200]}" if log else "")
+    }
 
 
 def environment(threads: int | None, variables: dict[str, str] | None = None) -> dict[str, str]:
     """The variables a run sees: this very package first, one hash seed, and its share of the cores.
 
-    variables: those of provenance.VARIABLES to see in place of what is set here and of `threads`, no more and no fewer.
+    variables: those of provenance.VARIABLES to see in place of what is set here and of `threads`, no more and
+    no fewer.
     """
     paths = [str(provenance.PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     chosen = {"PYTHONHASHSEED": "0"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
@@ -174,10 +203,17 @@ def environment(threads: int | None, variables: dict[str, str] | None = None) ->
 
 
 def homes() -> dict[str, str]:
-    """Where Jupyter, IPython and matplotlib may write, where the home folder cannot be written; and colorlab's own folders, as seen from here."""
-    own = {name: str(Path(os.environ[name]).absolute()) for name in ("COLORLAB_CHECKPOINTS", "COLORLAB_CACHE") if os.environ.get(name)}
+    """Where Jupyter, IPython and matplotlib may write, where the home folder cannot be written; and
+    colorlab's own folders, as seen from here."""
+    own = {
+        name: str(Path(os.environ[name]).absolute())
+        for name in ("COLORLAB_CHECKPOINTS", "COLORLAB_CACHE")
+        if os.environ.get(name)
+    }
     if can_write(home()):
         return own
     places = {"IPYTHONDIR": "ipython", "JUPYTER_CONFIG_DIR": "jupyter", "JUPYTER_DATA_DIR": "jupyter-data",
               "JUPYTER_RUNTIME_DIR": "jupyter-runtime", "MPLCONFIGDIR": "matplotlib"}
-    return own | {name: str(private_folder(place)) for name, place in places.items() if name not in os.environ}
+    return own | {
+        name: str(private_folder(place)) for name, place in places.items() if name not in os.environ
+    }

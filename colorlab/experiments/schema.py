@@ -1,4 +1,5 @@
-"""What a run's record must hold before anything is made of it: other programs, and `colorlab train`, leave a run.json too."""
+"""What a run's record must hold before anything is made of it: other programs, and `colorlab train`, leave a
+run.json too."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,23 @@ NUMBER, TEXT, NAMED = (int, float), (str,), (dict,)
 NOTHING = type(None)
 # name -> the types that it may have; a record may hold more
 RECORD: dict[str, tuple[type, ...]] = {
-    "status": TEXT, "error": (dict, NOTHING), "notebook": TEXT, "notebook_hash": TEXT, "parameters": NAMED, "given": NAMED, "inputs": NAMED,
-    "started": TEXT, "seconds": NUMBER, "device": (str, NOTHING), "peak_memory_mb": (*NUMBER, NOTHING), "versions": NAMED, "machine": NAMED,
-    "environment": NAMED, "git": (dict, NOTHING), "code_hash": TEXT, "fingerprint": TEXT,
+    "status": TEXT,
+    "error": (dict, NOTHING),
+    "notebook": TEXT,
+    "notebook_hash": TEXT,
+    "parameters": NAMED,
+    "given": NAMED,
+    "inputs": NAMED,
+    "started": TEXT,
+    "seconds": NUMBER,
+    "device": (str, NOTHING),
+    "peak_memory_mb": (*NUMBER, NOTHING),
+    "versions": NAMED,
+    "machine": NAMED,
+    "environment": NAMED,
+    "git": (dict, NOTHING),
+    "code_hash": TEXT,
+    "fingerprint": TEXT,
 }
 STATES = ("finished", "failed")
 LARGEST = 1e15  # a number of seconds or megabytes beyond this is none
@@ -38,7 +53,8 @@ def problem_of(record: Any) -> str | None:
 
 def _problem_inside(record: dict[str, Any]) -> str | None:
     error, git = record["error"], record["git"]
-    if error is not None and not all(isinstance(error.get(name), str) for name in ("cell", "line", "message")):
+    if error is not None and not all(
+            isinstance(error.get(name), str) for name in ("cell", "line", "message")):
         return "its error is not one of a cell"
     if git is not None and not (isinstance(git.get("commit"), str) and "changed" in git):
         return "its git is not a commit"

@@ -1,4 +1,5 @@
-"""One notebook with every combination of some parameters' values: what is asked for, and the runs that answer it."""
+"""One notebook with every combination of some parameters' values: what is asked for, and the runs that answer
+it."""
 
 import itertools
 from pathlib import Path
@@ -17,14 +18,17 @@ CLOSING = {"[": "]", "(": ")", "{": "}", "'": "'", '"': '"'}
 
 
 def sweep(notebook: str | Path, grid: dict[str, Sequence[Any]], parameters: dict[str, Any] | None = None,
-          out: str | Path | None = None, jobs: int | None = None, cluster: str | None = None, fresh: bool = False,
-          as_text: bool = False, progress: bool = True) -> list[Run]:
+          out: str | Path | None = None, jobs: int | None = None, cluster: str | None = None,
+          fresh: bool = False, as_text: bool = False, progress: bool = True) -> list[Run]:
     """Run a notebook once for each combination of the grid's values; one table holds them all.
 
-    grid: for each name the values it takes; the last name changes fastest. parameters: further ones, the same for every run.
-    out: `out/table.csv` and `out/index.html` are there from the start and grow with each run (None: runs/sweep-NOTEBOOK).
-    jobs: how many at a time on this machine. cluster: the address of a Dask scheduler, or the file in which it left its
-    address, to run there instead; see `colorlab.experiments.cluster`. fresh, as_text, progress: as for `run`.
+    grid: for each name the values it takes; the last name changes fastest. parameters: further ones, the same
+        for every run.
+    out: `out/table.csv` and `out/index.html` are there from the start and grow with each run (None:
+        runs/sweep-NOTEBOOK).
+    jobs: how many at a time on this machine. cluster: the address of a Dask scheduler, or the file in which
+    it left its address, to run there instead; see `colorlab.experiments.cluster`. fresh, as_text, progress:
+    as for `run`.
 
     Combinations that are there already are not run again. Returns the runs in the grid's order.
     Raises InputError, before anything runs, for a value or a name that the notebook does not take.
@@ -46,9 +50,14 @@ def plan_sweep(notebook: str | Path, grid: dict[str, Sequence[Any]], parameters:
     if both := sorted(grid.keys() & (parameters or {}).keys()):
         raise InputError(f"{both[0]} is given both one value and several; leave one of them away")
     fixed = check_values(parameters or {}, path, as_text)
-    axes = [[(name, value) for value in read_axis(name, values, path, as_text)] for name, values in grid.items()]
+    axes = [[(name, value)
+             for value in read_axis(name, values, path, as_text)]
+            for name, values in grid.items()]
     code, out = provenance.code_hash(), Path("runs", f"sweep-{path.stem}") if out is None else out
-    return [make_job(path, check_values(fixed | dict(combination), path), out, code) for combination in itertools.product(*axes)]
+    return [
+        make_job(path, check_values(fixed | dict(combination), path), out, code)
+        for combination in itertools.product(*axes)
+    ]
 
 
 def one_notebook(notebook: str | Path) -> Path:
@@ -77,13 +86,15 @@ def read_grid(texts: Iterable[str]) -> dict[str, list[str]]:
         if not equals or not name.strip():
             raise InputError(f"-g {text} names no parameter; write -g name=a,b,c")
         if name.strip() in grid:
-            raise InputError(f"-g {name.strip()} is given twice; put all its values behind one: -g {name.strip()}=a,b,c")
+            raise InputError(f"-g {name.strip()} is given twice; put all its values behind one: -g "
+                             f"{name.strip()}=a,b,c")
         grid[name.strip()] = split_values(values, text)
     return grid
 
 
 def split_values(text: str, given: str) -> list[str]:
-    """`a,'b,c',[1,2]` -> a | b,c | [1,2]: a value that begins with a quote or a bracket goes on to its partner.
+    """`a,'b,c',[1,2]` -> a | b,c | [1,2]: a value that begins with a quote or a bracket goes on to its
+    partner.
 
     given: the whole of what was typed, for the error.
     """
@@ -100,5 +111,8 @@ def split_values(text: str, given: str) -> list[str]:
     items = [item.strip() for item in items]
     if open_ or "" in items:
         wrong = f"ends before its {open_[-1]}" if open_ else "holds an empty value"
-        raise InputError(f"-g {given} {wrong}; write -g name=a,b,c, with quotes around a value that is empty or holds a comma")
-    return [item[1:-1] if item[0] in "'\"" and item[-1] == item[0] and len(item) > 1 else item for item in items]
+        raise InputError(f"-g {given} {wrong}; write -g name=a,b,c, with quotes around a value that is "
+                         "empty or holds a comma")
+    return [
+        item[1:-1] if item[0] in "'\"" and item[-1] == item[0] and len(item) > 1 else item for item in items
+    ]

@@ -1,4 +1,5 @@
-"""The table of a sweep, as `table.csv` for a program and `index.html` for a person; both grow while the sweep runs."""
+"""The table of a sweep, as `table.csv` for a program and `index.html` for a person; both grow while the sweep
+runs."""
 
 import csv
 import html
@@ -18,7 +19,8 @@ body { max-width: none; } .wide { overflow-x: auto; } th { text-align: left; pad
 th, td { vertical-align: top; white-space: nowrap; } td.long { white-space: normal; min-width: 20rem; color: var(--bad); }
 td img { max-height: 90px; margin: 0 .3rem 0 0; }
 """
-# A click on a column's head sorts by it, another one the other way round; the page finds the choice again when it loads anew.
+# A click on a column's head sorts by it, another one the other way round; the page finds the choice again
+# when it loads anew.
 SORT = """<script>
 const table = document.querySelector("table"), rows = [...table.tBodies[0].rows], heads = [...table.tHead.rows[0].cells];
 const text = row => row.cells[column].innerText, key = row => text(row) && !isNaN(text(row)) ? Number(text(row)) : text(row);
@@ -35,9 +37,9 @@ class Row(NamedTuple):
     """One combination. Columns that a run does not have yet are absent."""
 
     job: Job
-    state: str                  # "waiting", "running", "finished", "failed"; "not run" where the sweep was stopped before it
-    recorded: dict[str, Any]    # what the notebook recorded, flat
-    cost: dict[str, Any]        # seconds, memory, device
+    state: str  # "waiting", "running", "finished", "failed"; "not run" where the sweep was stopped before it
+    recorded: dict[str, Any]  # what the notebook recorded, flat
+    cost: dict[str, Any]      # seconds, memory, device
     error: str = ""
 
 
@@ -49,7 +51,8 @@ class Table:
         self.rows: dict[Path, tuple[Run, Row]] = {}
 
     def write(self, runs: dict[Path, Run], pending: dict[str, str]) -> None:
-        """Write both files. runs: those that ended, by folder; pending: names of runs that are "waiting" or "running"."""
+        """Write both files. runs: those that ended, by folder; pending: names of runs that are "waiting" or
+        "running"."""
         rows = [self.row(job, runs.get(job.folder), pending.get(job.name)) for job in self.jobs]
         write_text(self.out / "table.csv", as_csv(rows, self.swept))
         write_text(self.out / "index.html", as_page(rows, self.swept, self.out, bool(pending)))
@@ -58,13 +61,17 @@ class Table:
         if run is None:
             return Row(job, state or "not run", {}, {})
         if self.rows.get(job.folder, (None,))[0] is not run:
-            cost = {name: run.record.get(name) for name in ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "device")}
+            cost = {
+                name: run.record.get(name)
+                for name in ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "device")
+            }
             self.rows[job.folder] = run, Row(job, run.record["status"], flat(run.metrics), cost, run.error)
         return self.rows[job.folder][1]
 
 
 def flat(recorded: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """`{"copy": {"psnr": 30.5}}` as `{"copy.psnr": 30.5}`; lists, which no cell of a table holds, stay in metrics.json."""
+    """`{"copy": {"psnr": 30.5}}` as `{"copy.psnr": 30.5}`; lists, which no cell of a table holds, stay in
+    metrics.json."""
     found: dict[str, Any] = {}
     for name, value in recorded.items():
         if isinstance(value, dict):
@@ -75,7 +82,8 @@ def flat(recorded: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def columns(rows: list[Row], swept: list[str]) -> tuple[list[str], list[str], list[str]]:
-    """The names of all parameters (those that vary first), of all that was recorded, and of what the runs took."""
+    """The names of all parameters (those that vary first), of all that was recorded, and of what the runs
+    took."""
     names = [*swept, *(name for name in rows[0].job.parameters if name not in swept)]
     recorded = list(dict.fromkeys(name for row in rows for name in row.recorded))
     cost = [name for name in dict.fromkeys(name for row in rows for name in row.cost)
@@ -84,13 +92,19 @@ def columns(rows: list[Row], swept: list[str]) -> tuple[list[str], list[str], li
 
 
 def as_csv(rows: list[Row], swept: list[str]) -> str:
-    """One line for each combination, in the grid's order; what a notebook recorded under another column's name has a mark."""
+    """One line for each combination, in the grid's order; what a notebook recorded under another column's
+    name has a mark."""
     names, recorded, cost = columns(rows, swept)
     taken = {"run", "state", "error", *names, *cost}
-    lines = [["run", "state", *names, *(f"recorded.{name}" if name in taken else name for name in recorded), *cost, "error"]]
+    lines = [[
+        "run", "state", *names, *(f"recorded.{name}" if name in taken else name for name in recorded), *cost,
+        "error"
+    ]]
     for row in rows:
-        lines.append([row.job.name, row.state, *(plain(row.job.parameters[name]) for name in names),
-                      *(row.recorded.get(name) for name in recorded), *(row.cost.get(name) for name in cost), row.error])
+        lines.append([
+            row.job.name, row.state, *(plain(row.job.parameters[name]) for name in names),
+            *(row.recorded.get(name) for name in recorded), *(row.cost.get(name) for name in cost), row.error
+        ])
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
@@ -101,18 +115,23 @@ def plain(value: Any) -> Any:
 
 
 def as_page(rows: list[Row], swept: list[str], out: Path, pending: bool) -> str:
-    """The same with pictures and links, to be sorted by a click; parameters that do not vary stand above it."""
+    """The same with pictures and links, to be sorted by a click; parameters that do not vary stand above
+    it."""
     names, recorded, cost = columns(rows, swept)
-    fixed = [f"<code>{html.escape(f'{name}={rows[0].job.parameters[name]!r}')}</code>" for name in names if name not in swept]
+    fixed = [
+        f"<code>{html.escape(f'{name}={rows[0].job.parameters[name]!r}')}</code>" for name in names
+        if name not in swept
+    ]
     states = [row.state for row in rows]
     summary = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
     shown_columns = [*swept, *recorded, *cost]
     head = "".join(f"<th>{html.escape(name)}</th>" for name in ("run", *shown_columns, "pictures"))
     body = "\n".join(f"<tr>{cells(row, swept, recorded, cost, out)}</tr>" for row in rows)
     title = f"{rows[0].job.notebook.stem}: {' × '.join(swept)}"
-    return whole_page(title, f'{summary} · <a href="table.csv">table.csv</a> {" ".join(fixed)}',
-                      f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{SORT}',
-                      pending, STYLE)
+    return whole_page(
+        title, f'{summary} · <a href="table.csv">table.csv</a> {" ".join(fixed)}', '<div '
+        f'class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>{SORT}',
+        pending, STYLE)
 
 
 def cells(row: Row, swept: list[str], recorded: list[str], cost: list[str], out: Path) -> str:
@@ -120,12 +139,14 @@ def cells(row: Row, swept: list[str], recorded: list[str], cost: list[str], out:
     folder, stem, here = row.job.folder, row.job.notebook.stem, quote(row.job.name)
     made = (folder / f"{stem}.html").exists() and row.state in ("finished", "failed")
     first = f'<a href="{here}/{quote(stem)}.html">{row.state}</a>' if made else row.state
-    files = "".join(f' <a href="{here}/{file}">{label}</a>' for file, label in (("run.json", "record"), ("log.txt", "log"))
+    files = "".join(f' <a href="{here}/{file}">{label}</a>' for file, label in (("run.json", "record"),
+                                                                                ("log.txt", "log"))
                     if made and (folder / file).exists())
     values = [plain(row.job.parameters[name]) for name in swept]
     values += [row.recorded.get(name, "") for name in recorded] + [row.cost.get(name, "") for name in cost]
     pictures = "".join(f'<a href="{here}/{quote(stem)}.html"><img src="{here}/{picture.name}" alt=""></a>'
                        for picture in sorted(folder.glob("picture-*.png")) if made)
     last = f'<td class="long">{html.escape(row.error)}</td>' if row.error else f"<td>{pictures}</td>"
-    return (f'<td class="{row.state.replace(" ", "-")}">{first}{files}</td>'
-            + "".join(f"<td>{html.escape(shown('' if value is None else value))}</td>" for value in values) + last)
+    return (f'<td class="{row.state.replace(" ", "-")}">{first}{files}</td>' +
+            "".join(f"<td>{html.escape(shown('' if value is None else value))}</td>" for value in values) +
+            last)

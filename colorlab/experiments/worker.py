@@ -1,8 +1,9 @@
 """The process in which one notebook runs: `python -m colorlab.experiments.worker`.
 
-papermill changes the working directory, and a kernel inherits environment variables: both belong to a whole process, so
-each run has its own. The task comes as one line of JSON on standard input, the progress and the outcome leave as lines of
-JSON on standard output; what a library prints goes to `log.txt` in the run's folder. Standard input stays open for as long
+papermill changes the working directory, and a kernel inherits environment variables: both belong to a whole
+process, so each run has its own. The task comes as one line of JSON on standard input, the progress and the
+outcome leave as lines of JSON on standard output; what a library prints goes to `log.txt` in the run's
+folder. Standard input stays open for as long
 as the parent lives: when it closes, this process ends, and its kernel with it.
 """
 
@@ -51,11 +52,13 @@ def end_with_parent() -> None:
 
 def run_notebook(notebook: Path, executed: Path, parameters: dict[str, Any], cwd: Path,
                  progress: Callable[[int], None]) -> dict[str, Any] | None:
-    """Run `notebook` in the folder `cwd` into the file `executed`; None when every cell passed, else what failed and where.
+    """Run `notebook` in the folder `cwd` into the file `executed`; None when every cell passed, else what
+    failed and where.
 
     progress: told the number of code cells that have been started.
     """
-    sys.modules["rfc3987_syntax"] = None  # jsonschema's check of web addresses: three seconds to import, never asked here
+    # jsonschema's check of web addresses: three seconds to import, never asked here
+    sys.modules["rfc3987_syntax"] = None
     import papermill
     from nbclient.exceptions import DeadKernelError
 
@@ -70,25 +73,36 @@ def run_notebook(notebook: Path, executed: Path, parameters: dict[str, Any], cwd
             progress(len(started))
 
     try:
-        papermill.execute_notebook(
-            literal_path(notebook), literal_path(executed), parameters, engine_name=kernels.ENGINE, kernel_name="python3",
-            language="python", progress_bar=False, cwd=cwd, on_cell_start=on_cell_start, store_widget_state=False,
-            kernel_manager_class=kernels.PrivateKernel, extra_arguments=["--ext=colorlab.experiments.usage"])
+        papermill.execute_notebook(literal_path(notebook), literal_path(executed), parameters,
+                                   engine_name=kernels.ENGINE, kernel_name="python3", language="python",
+                                   progress_bar=False, cwd=cwd, on_cell_start=on_cell_start,
+                                   store_widget_state=False, kernel_manager_class=kernels.PrivateKernel,
+                                   extra_arguments=["--ext=colorlab.experiments.usage"])
     except papermill.PapermillExecutionError as error:
         return failure(f"In [{error.exec_count}]", error.source, f"{error.ename}: {error.evalue}".strip(": "))
     except DeadKernelError:
-        return failure(f"number {len(started)}", started[-1].source, "the kernel died (out of memory, or a library crashed)")
+        return failure(f"number {len(started)}", started[-1].source,
+                       "the kernel died (out of memory, or a library crashed)")
     except RuntimeError as error:
         if started:
             raise
-        return failure("", "", f"the kernel did not start ({one_line(error)}); `colorlab doctor` and log.txt may say why")
+        return failure(
+            "", "",
+            f"the kernel did not start ({one_line(error)}); `colorlab doctor` and log.txt may say why")
 
 
 def failure(cell: str, source: str, message: str) -> dict[str, Any]:
     """cell: how the notebook numbers it; its first line that is code helps to find it."""
-    lines = [line.strip() for line in source.splitlines() if line.strip() and not line.strip().startswith(("#", "%"))]
+    lines = [
+        line.strip()
+        for line in source.splitlines()
+        if line.strip() and not line.strip().startswith(("#", "%"))
+    ]
     first = next(iter(lines), "")
-    return {"cell": cell, "line": first if len(first) <= 60 else first[:57] + "...", "message": one_line(Exception(message))}
+    return {
+        "cell": cell, "line": first if len(first) <= 60 else first[:57] + "...",
+        "message": one_line(Exception(message))
+    }
 
 
 def literal_path(path: Path) -> str:
@@ -109,8 +123,14 @@ def write_pictures(executed: Path) -> None:
     from PIL import Image
 
     cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
-    figures = [data[kind] for cell in cells for output in cell.get("outputs", ()) for data in [output.get("data", {})]
-               for kind in ("image/png", "image/jpeg") if kind in data]
+    figures = [
+        data[kind]
+        for cell in cells
+        for output in cell.get("outputs", ())
+        for data in [output.get("data", {})]
+        for kind in ("image/png", "image/jpeg")
+        if kind in data
+    ]
     count = min(PICTURES, len(figures))
     for number in range(count):
         chosen = figures[round((number + 1) * len(figures) / count) - 1]  # the last one is always among them

@@ -1,4 +1,5 @@
-"""The one error, and the one warning, that a person is meant to read: a line that says what is wrong and what to do about it."""
+"""The one error, and the one warning, that a person is meant to read: a line that says what is wrong and what
+to do about it."""
 
 
 class InputError(ValueError):
@@ -6,4 +7,5 @@ class InputError(ValueError):
 
 
 class InputWarning(UserWarning):
-    """Something given by the user is used otherwise than they may expect; the command line prints it as one line and goes on."""
+    """Something given by the user is used otherwise than they may expect; the command line prints it as one
+    line and goes on."""

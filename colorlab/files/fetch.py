@@ -1,4 +1,5 @@
-"""Fetching one large file: it goes on where it was broken off, is checked, and appears whole or not at all."""
+"""Fetching one large file: it goes on where it was broken off, is checked, and appears whole or not at
+all."""
 
 from __future__ import annotations
 
@@ -27,12 +28,16 @@ class Fetched(NamedTuple):
     unverified: tuple[str, ...]  # what could not be checked, and why
 
 
-def fetch(url: str, path: Path, sha256: str | None = None, progress: Callable[[int, int | None], None] = lambda done, total: None) -> Fetched:
-    """Fetch `url` to `path`. What a broken attempt left in path.part is gone on from, if the server still has the same file.
+def fetch(url: str, path: Path, sha256: str | None = None,
+          progress: Callable[[int, int | None], None] = lambda done, total: None) -> Fetched:
+    """Fetch `url` to `path`. What a broken attempt left in path.part is gone on from, if the server still has
+    the same file.
 
-    sha256: the expected digest, or its first digits; where None, the digits that a name like "vgg19-dcbb9e9d.pth" carries are taken.
+    sha256: the expected digest, or its first digits; where None, the digits that a name like
+        "vgg19-dcbb9e9d.pth" carries are taken.
     progress: called with the bytes so far and all bytes (None where the server does not say).
-    Raises InputError, in one line, for an address or a network that fails and for a file that is not what it should be.
+    Raises InputError, in one line, for an address or a network that fails and for a file that is not what it
+    should be.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise InputError(f"{url} is no address that can be fetched; give one that begins with https://")
@@ -41,17 +46,21 @@ def fetch(url: str, path: Path, sha256: str | None = None, progress: Callable[[i
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         total = _download(url, part, mark, progress)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, OSError) as error:
-        had = f"; {part.stat().st_size:,} bytes are kept and the same command goes on from there" if part.is_file() else ""
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError,
+            OSError) as error:
+        had = f"; {part.stat().st_size:,} bytes are kept and the same command goes on from there" if part.is_file(
+        ) else ""
         raise InputError(f"{url} could not be fetched ({error}){had}") from error
     found, size = _digest(part), part.stat().st_size
     if total is not None and size < total:
-        raise InputError(f"{url} broke off after {size:,} of {total:,} bytes; the same command goes on from there")
+        raise InputError(
+            f"{url} broke off after {size:,} of {total:,} bytes; the same command goes on from there")
     if not found.startswith(sha256) or (total is not None and size != total):
         part.unlink()
         mark.unlink(missing_ok=True)
-        raise InputError(f"{url} is not the file that was expected: SHA-256 {found[:16]}..., not {sha256[:16] or 'its length'}; nothing was "
-                         "kept. Fetch again; if it comes the same, the file behind the address was exchanged")
+        raise InputError(f"{url} is not the file that was expected: SHA-256 {found[:16]}..., not "
+                         f"{sha256[:16] or 'its length'}; nothing was kept. Fetch again; if it comes the "
+                         "same, the file behind the address was exchanged")
     os.replace(part, path)
     mark.unlink(missing_ok=True)
     return Fetched(path, size, found, *_checked(sha256, total))
@@ -91,7 +100,8 @@ def _download(url: str, part: Path, mark: Path, progress: Callable[[int, int | N
         raise
     with answer:
         going_on = answer.status == 206
-        total = _size_after_slash(answer.headers) if going_on else _number(answer.headers.get("Content-Length"))
+        total = _size_after_slash(answer.headers) if going_on else _number(
+            answer.headers.get("Content-Length"))
         have = have if going_on else 0
         mark.write_text(_version(answer.headers))
         with open(part, "ab" if going_on else "wb") as file:

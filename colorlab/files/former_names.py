@@ -1,6 +1,8 @@
-"""Modules that were once elsewhere stay importable under their former names: notebooks and scripts of other people say them.
+"""Modules that were once elsewhere stay importable under their former names: notebooks and scripts of other
+people say them.
 
-`import colorlab.data` gives the very module `colorlab.clips`. Nothing in the package itself uses a former name.
+`import colorlab.data` gives the very module `colorlab.clips`. Nothing in the package itself uses a former
+name.
 """
 
 from __future__ import annotations
@@ -13,19 +15,37 @@ from types import ModuleType
 
 # former name, below `colorlab` -> where it is; what lies below a former name is found below the new one
 MOVED = {
-    "ablations": "experiments.ablations", "baselines": "methods.baselines", "coloring": "film.colorize", "compare": "experiments.compare",
-    "confidence": "film.confidence", "data": "clips", "datasets": "clips.datasets", "doctor": "teaching.doctor", "errors": "files.errors",
-    "exercises": "teaching.exercises", "explore": "teaching.explore", "film_cost": "experiments.film_cost", "flow": "modules.flow",
-    "guidance": "film.references", "labs": "teaching.labs", "losses": "train.losses", "plots": "teaching.plots",
-    "restoring": "film.restore", "scenes": "film.cuts", "sheets": "film.contact_sheets", "video": "files.video",
-    "weights": "methods.weights", "modules.streamed_correlation": "modules.fast.streamed_correlation",
+    "ablations": "experiments.ablations",
+    "baselines": "methods.baselines",
+    "coloring": "film.colorize",
+    "compare": "experiments.compare",
+    "confidence": "film.confidence",
+    "data": "clips",
+    "datasets": "clips.datasets",
+    "doctor": "teaching.doctor",
+    "errors": "files.errors",
+    "exercises": "teaching.exercises",
+    "explore": "teaching.explore",
+    "film_cost": "experiments.film_cost",
+    "flow": "modules.flow",
+    "guidance": "film.references",
+    "labs": "teaching.labs",
+    "losses": "train.losses",
+    "plots": "teaching.plots",
+    "restoring": "film.restore",
+    "scenes": "film.cuts",
+    "sheets": "film.contact_sheets",
+    "video": "files.video",
+    "weights": "methods.weights",
+    "modules.streamed_correlation": "modules.fast.streamed_correlation",
 }
 
 
 class FormerNames(MetaPathFinder, Loader):
     """Finds `colorlab.FORMER...` by importing what it has become."""
 
-    def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: object = None,
+                  target: ModuleType | None = None) -> ModuleSpec | None:
         package, _, rest = name.partition(".")
         for former, now in MOVED.items():
             if package == "colorlab" and (rest == former or rest.startswith(f"{former}.")):
@@ -42,4 +62,5 @@ class FormerNames(MetaPathFinder, Loader):
         module.__spec__ = module.__spec__.loader_state
 
 
-sys.meta_path.insert(0, FormerNames())  # before the path: below a former package, files would be found and read a second time
+# before the path: below a former package, files would be found and read a second time
+sys.meta_path.insert(0, FormerNames())

@@ -11,9 +11,11 @@ from colorlab.files.errors import InputError
 
 @contextmanager
 def alone(lock: Path, folder: Path, mend: str) -> Iterator[None]:
-    """Hold `folder` against another process by the file `lock`, which may stay. A killed process lets go of it.
+    """Hold `folder` against another process by the file `lock`, which may stay. A killed process lets go of
+    it.
 
-    mend: what to do where another has it, for the InputError. Windows, which has no such locks, holds nothing.
+    mend: what to do where another has it, for the InputError. Windows, which has no such locks, holds
+    nothing.
     """
     try:
         import fcntl

@@ -1,4 +1,5 @@
-"""Where the project's own files are: beside the package in a checkout, inside it where it was installed from a wheel."""
+"""Where the project's own files are: beside the package in a checkout, inside it where it was installed from
+a wheel."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def checkout() -> Path | None:
 
 
 def checkpoints_folder() -> Path:
-    """Where the course weights are: COLORLAB_CHECKPOINTS where that is set; a checkout's data/checkpoints; else the package's own."""
+    """Where the course weights are: COLORLAB_CHECKPOINTS where that is set; a checkout's data/checkpoints;
+    else the package's own."""
     if chosen := os.environ.get("COLORLAB_CHECKPOINTS"):
         return Path(chosen).absolute()
     return INSTALLED_CHECKPOINTS if checkout() is None else PACKAGE.parent / "data" / "checkpoints"
@@ -45,7 +47,8 @@ def home() -> Path:
 
 def private_folder(name: str) -> Path:
     """A folder of this user alone among the temporary files, made if need be, for what can be made again."""
-    folder = Path(tempfile.gettempdir(), f"colorlab-{name}-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+    folder = Path(tempfile.gettempdir(),
+                  f"colorlab-{name}-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
         raise InputError(f"{folder} is another user's; remove it, or set TMPDIR to a folder of your own")

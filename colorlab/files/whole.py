@@ -1,7 +1,9 @@
-"""Output that appears whole under its name or not at all: the one place where files and folders are written for good.
+"""Output that appears whole under its name or not at all: the one place where files and folders are written
+for good.
 
-What is in the making has a name of its own beside the output, `.STEM.MACHINE-PROCESS-NUMBER.part.SUFFIX`. It is on the disk before it gets
-the output's name. What a killed process left under such a name is removed when the next one writes into the same folder.
+What is in the making has a name of its own beside the output, `.STEM.MACHINE-PROCESS-NUMBER.part.SUFFIX`. It
+is on the disk before it gets the output's name. What a killed process left under such a name is removed when
+the next one writes into the same folder.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from pathlib import Path
 from colorlab.files.errors import InputError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Libraries that write through C++ say it in words of their own: torch's zip writer, Pillow's encoders, numpy, safetensors.
-NO_ROOM_WORDS = ("PytorchStreamWriter", "unexpected pos", "encoder error", "requested and", "No space left", "os error 28")
+# Libraries that write through C++ say it in words of their own: torch's zip writer, Pillow's encoders, numpy,
+# safetensors.
+NO_ROOM_WORDS = ("PytorchStreamWriter", "unexpected pos", "encoder error", "requested and", "No space left",
+                 "os error 28")
 LEFT = re.compile(r"\..*\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part(\.[^.]*)?")
 _in_the_making: set[Path] = set()  # by this process
 _looked_through: set[Path] = set()  # folders that were searched for leftovers
@@ -32,10 +36,12 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Lend a temporary name beside `path`; what is written there (a file or a folder) gets its name at the end.
+    """Lend a temporary name beside `path`; what is written there (a file or a folder) gets its name at the
+    end.
 
-    When the body fails or is interrupted, what it wrote is removed and `path` stays as it was. The temporary name begins
-    with a dot and keeps the suffix. Raises InputError when `path` cannot be written, or when the disk has no room.
+    When the body fails or is interrupted, what it wrote is removed and `path` stays as it was. The temporary
+    name begins with a dot and keeps the suffix. Raises InputError when `path` cannot be written, or when the
+    disk has no room.
     """
     path = Path(path)
     path = path.resolve() if path.is_symlink() else path  # a link stays one, and leads to what is new
@@ -57,7 +63,8 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch(path: Path) -> Iterator[Path]:
-    """Lend a folder beside `path` for what is needed on the way to it; it is removed at the end, or by the next process where this one is killed."""
+    """Lend a folder beside `path` for what is needed on the way to it; it is removed at the end, or by the
+    next process where this one is killed."""
     remove_leftovers(path.parent)
     folder = _temporary(path)
     try:
@@ -89,14 +96,16 @@ def read_json(path: Path) -> object:
 
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
-    """Within, a full disk is one line (InputError) that names what was to be written, whoever finds it full."""
+    """Within, a full disk is one line (InputError) that names what was to be written, whoever finds it
+    full."""
     try:
         yield
     except (OSError, RuntimeError) as error:
-        if not (getattr(error, "errno", None) in NO_ROOM or any(word in str(error) for word in NO_ROOM_WORDS)):
+        if not (getattr(error, "errno", None) in NO_ROOM or any(word in str(error)
+                                                                for word in NO_ROOM_WORDS)):
             raise
-        raise InputError(f"cannot write {path}: no room is left on its disk (or in its quota); make room, then give the same command "
-                         "again") from error
+        raise InputError(f"cannot write {path}: no room is left on its disk (or in its quota); make room, "
+                         "then give the same command again") from error
 
 
 def to_disk(path: Path) -> None:
@@ -108,7 +117,8 @@ def to_disk(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes of this machine left in the making in a folder; a process looks through each folder once."""
+    """Remove what killed processes of this machine left in the making in a folder; a process looks through
+    each folder once."""
     place = folder.absolute()
     with _one_at_a_time:
         if place in _looked_through:
@@ -126,13 +136,15 @@ def check_writable(path: Path) -> None:
     if path.is_dir() and any(path.iterdir()):
         raise InputError(f"cannot write {path}: that folder is not empty; give a new name or empty it first")
     if path.exists() and not (path.is_dir() or path.is_file()):
-        raise InputError(f"cannot write {path}: it is a device or a pipe, which nothing can be put in place of; give the name of a file")
+        raise InputError(f"cannot write {path}: it is a device or a pipe, which nothing can be put in "
+                         "place of; give the name of a file")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"cannot write {path}: no permission to write in {path.parent}")
 
 
 def lives(process: int) -> bool:
-    """Whether a process of this id is at work; one that is dead and only waits to be asked for its exit code is not."""
+    """Whether a process of this id is at work; one that is dead and only waits to be asked for its exit code
+    is not."""
     import psutil
 
     try:
@@ -157,7 +169,8 @@ def _put(temporary: Path, path: Path) -> None:
 
 def _temporary(path: Path) -> Path:
     """A name beside `path`, not longer than names may be."""
-    temporary = path.with_name(f".{path.stem[:40]}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
+    temporary = path.with_name(
+        f".{path.stem[:40]}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
     _in_the_making.add(temporary.absolute())
     return temporary
 

@@ -1,7 +1,7 @@
 """What a film is and what it needs, before hours of colouring: the report of `colorlab colorize --check`.
 
-Nothing is coloured but a few frames for the estimate of time. The film is gone through twice: once by FFmpeg's `idet`, which looks for
-combs (its first frames), and once for cuts, black bars and unsteadiness.
+Nothing is coloured but a few frames for the estimate of time. The film is gone through twice: once by
+FFmpeg's `idet`, which looks for combs (its first frames), and once for cuts, black bars and unsteadiness.
 """
 
 from __future__ import annotations
@@ -32,16 +32,20 @@ TIMED_AT = 128       # short side at which the networks are timed where none is 
 SMALL = 256          # pixels of width at which frames' motion is measured
 PRIMARIES = {1: "BT.709", 5: "BT.470BG", 6: "SMPTE 170M", 9: "BT.2020", 12: "Display P3"}
 TRANSFERS = {1: "", 6: "", 14: "", 15: "", 13: "sRGB curve", 16: "HDR (PQ)", 18: "HDR (HLG)"}
-MATRICES = {0: "RGB", 1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020", 10: "BT.2020 constant luminance"}
+MATRICES = {
+    0: "RGB", 1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020",
+    10: "BT.2020 constant luminance"
+}
 
 
 @dataclass
 class Look:
     """What is gathered from one frame after the other."""
 
-    rows: np.ndarray | None = None                      # (H,) the lightest that each row's mean ever was
-    columns: np.ndarray | None = None                   # (W,)
-    shifts: list[tuple[float, float]] = field(default_factory=list)  # (dy, dx) of each frame against the one before, as shares of the width
+    rows: np.ndarray | None = None     # (H,) the lightest that each row's mean ever was
+    columns: np.ndarray | None = None  # (W,)
+    # (dy, dx) of each frame against the one before, as shares of the width
+    shifts: list[tuple[float, float]] = field(default_factory=list)
     before: np.ndarray | None = None
     count: int = 0
 
@@ -59,20 +63,23 @@ class Look:
         self.before, self.count = small, self.count + 1
 
     def bars(self) -> tuple[int, int, int, int]:
-        """Pixels that stay black at the top, bottom, left and right; none where an edge is thinner than a bar."""
+        """Pixels that stay black at the top, bottom, left and right; none where an edge is thinner than a
+        bar."""
         edges = [_run(side) for line in (self.rows, self.columns) for side in (line, line[::-1])]
         sides = (len(self.rows), len(self.rows), len(self.columns), len(self.columns))
         return tuple(edge if BAR * side <= edge < side / 2 else 0 for edge, side in zip(edges, sides))
 
     def unsteadiness(self) -> float:
-        """By how much of the width the picture jumps from frame to frame, in the middle case; a steady pan counts nothing."""
+        """By how much of the width the picture jumps from frame to frame, in the middle case; a steady pan
+        counts nothing."""
         if len(self.shifts) < 3:
             return 0.0
         return float(np.median(np.abs(np.diff(np.array(self.shifts), axis=0)).max(1)))
 
 
 def shift(before: np.ndarray, after: np.ndarray) -> tuple[float, float] | None:
-    """(dy, dx) by which a picture moved as a whole, to a fraction of a pixel, by phase correlation; None where there is nothing to go by."""
+    """(dy, dx) by which a picture moved as a whole, to a fraction of a pixel, by phase correlation; None
+    where there is nothing to go by."""
     window = np.hanning(before.shape[0])[:, None] * np.hanning(before.shape[1])
     spectra = [np.fft.rfft2((picture - picture.mean()) * window) for picture in (before, after)]
     cross = spectra[1] * spectra[0].conj()
@@ -81,11 +88,13 @@ def shift(before: np.ndarray, after: np.ndarray) -> tuple[float, float] | None:
         return None
     peaks = np.fft.irfft2(cross / np.maximum(size, 1e-3 * size.max()), s=before.shape)
     y, x = np.unravel_index(int(peaks.argmax()), peaks.shape)
-    return tuple(_between(peaks.take(other, axis=1 - axis), at) for axis, (at, other) in enumerate(((y, x), (x, y))))
+    return tuple(
+        _between(peaks.take(other, axis=1 - axis), at) for axis, (at, other) in enumerate(((y, x), (x, y))))
 
 
 def _between(line: np.ndarray, at: int) -> float:
-    """The place of a peak in a circular line, by the parabola through its neighbours; beyond the middle it counts backwards."""
+    """The place of a peak in a circular line, by the parabola through its neighbours; beyond the middle it
+    counts backwards."""
     low, peak, high = line[at - 1], line[at], line[(at + 1) % len(line)]
     bend = low - 2 * peak + high
     place = at + (0.5 * (low - high) / bend if bend else 0.0)
@@ -99,15 +108,20 @@ def _run(line: np.ndarray) -> int:
 
 
 def combs(film: Film) -> tuple[float, float]:
-    """(how many of the first frames look combed, how many repeat a field of the one before), as shares: telecine repeats two in five."""
+    """(how many of the first frames look combed, how many repeat a field of the one before), as shares:
+    telecine repeats two in five."""
     from colorlab.files.video.fields import Filtered
 
     chain, last, count = Filtered(("idet", "")), {}, 0
     for frame in chain_end(islice(film.stored_frames(), COMBED_AMONG)):
         for seen in chain.push(frame):
             last, count = seen.metadata, count + 1
-    told = {name: float(last.get(f"lavfi.idet.{name}", 0)) for name in ("single.tff", "single.bff", "repeated.top", "repeated.bottom")}
-    return (told["single.tff"] + told["single.bff"]) / max(1, count), (told["repeated.top"] + told["repeated.bottom"]) / max(1, count)
+    told = {
+        name: float(last.get(f"lavfi.idet.{name}", 0))
+        for name in ("single.tff", "single.bff", "repeated.top", "repeated.bottom")
+    }
+    return (told["single.tff"] + told["single.bff"]) / max(
+        1, count), (told["repeated.top"] + told["repeated.bottom"]) / max(1, count)
 
 
 def fields_line(film: Film | Folder) -> tuple[str, list[str]]:
@@ -120,16 +134,23 @@ def fields_line(film: Film | Folder) -> tuple[str, list[str]]:
     flags = NAMES[film.flagged]
     if repeated > 0.15:
         return f"telecined: {flags} by its flags, a field repeated in {100 * repeated:.0f} % of the frames", [
-            "undo the telecine, or every fourth colour is a mixture: ffmpeg -i IN -vf fieldmatch,decimate -c:v ffv1 -c:a copy OUT.mkv"]
+            "undo the telecine, or every fourth colour is a mixture: ffmpeg -i IN -vf "
+            "fieldmatch,decimate -c:v ffv1 -c:a copy OUT.mkv"]
     if film.flagged:
-        return f"interlaced, {flags}", ["nothing: it is coloured field by field and stays interlaced; --deinterlace makes whole pictures of it"]
+        return f"interlaced, {flags}", [
+            "nothing: it is coloured field by field and stays interlaced; --deinterlace "
+            "makes whole pictures of it"
+        ]
     if combed > 0.5:
-        return f"combed in {100 * combed:.0f} % of the frames, though its flags say progressive", ["give --deinterlace"]
+        return f"combed in {100 * combed:.0f} % of the frames, though its flags say progressive", [
+            "give --deinterlace"
+        ]
     return "progressive", []
 
 
 def chain_end(frames: Iterator) -> Iterator:
-    """The frames up to where the film cannot be read, which the report says elsewhere, and None after the last."""
+    """The frames up to where the film cannot be read, which the report says elsewhere, and None after the
+    last."""
     try:
         yield from frames
     except InputError:
@@ -161,9 +182,13 @@ def color_line(film: Film | Folder) -> str:
     from colorlab.files.video.encode import bits_in
 
     colors = film.colors
-    parts = [f"{bits_in(film.pix_fmt)} bits ({film.pix_fmt})", MATRICES[colors.matrix], "full range" if colors.full else "limited range",
-             TRANSFERS.get(colors.transfer, ""), f"primaries {PRIMARIES[colors.primaries]}" if colors.primaries in PRIMARIES else "",
-             "HDR10 data" if film.hdr else ""]
+    parts = [
+        f"{bits_in(film.pix_fmt)} bits ({film.pix_fmt})", MATRICES[colors.matrix],
+        "full range" if colors.full else "limited range",
+        TRANSFERS.get(colors.transfer, ""),
+        f"primaries {PRIMARIES[colors.primaries]}" if colors.primaries in PRIMARIES else "",
+        "HDR10 data" if film.hdr else ""
+    ]
     return ", ".join(filter(None, parts))
 
 
@@ -179,8 +204,10 @@ def estimate(film: Film | Folder, count: int, size: int, device: torch.device) -
         model = load(method, "course", "none").to(device).eval()
         need = max(2, model.frames_per_step)
         shots = _repeated(list(islice(film.shots_from(0), need)), 2 * need)
-        references = () if not record(method).needs_reference else (Given(0, np.full((*film.size, 3), 120, np.uint8)),)
-        blocks = colored_blocks((shot.rgb for shot in shots), Guidance(references), model, size, device, fields=film.fields)
+        references = () if not record(method).needs_reference else (Given(
+            0, np.full((*film.size, 3), 120, np.uint8)),)
+        blocks = colored_blocks((shot.rgb for shot in shots), Guidance(references), model, size, device,
+                                fields=film.fields)
         next(blocks)                                           # the first one warms up
         start, made = time.perf_counter(), 0
         for block in blocks:
@@ -231,7 +258,8 @@ def report(film: Film | Folder, streams: str, kept: str, left: list[str], size: 
 
 def _bars(look: Look) -> str:
     bars = dict(zip(("top", "bottom", "left", "right"), look.bars()))
-    return "black bars " + ", ".join(f"{side} {width}" for side, width in bars.items() if width) if any(bars.values()) else "no black bars"
+    return "black bars " + ", ".join(f"{side} {width}" for side, width in bars.items() if width) if any(
+        bars.values()) else "no black bars"
 
 
 def _steadiness(look: Look, width: int) -> str:
@@ -242,5 +270,7 @@ def _steadiness(look: Look, width: int) -> str:
 def _advice(look: Look, film: Film | Folder) -> list[str]:
     top, bottom, left, right = look.bars()
     H, W = film.size
-    advice = [f"crop: ffmpeg -i IN -vf crop={W - left - right}:{H - top - bottom}:{left}:{top} ..."] if top or bottom or left or right else []
-    return advice + (["steady it, or colour stays behind where the picture jumps"] if look.unsteadiness() > UNSTEADY else [])
+    advice = [f"crop: ffmpeg -i IN -vf crop={W - left - right}:{H - top - bottom}:{left}:{top} ..."
+              ] if top or bottom or left or right else []
+    return advice + (["steady it, or colour stays behind where the picture jumps"]
+                     if look.unsteadiness() > UNSTEADY else [])

@@ -1,7 +1,8 @@
 """The main job: grey frames and reference pictures in, coloured frames out, one by one.
 
-A network predicts ab from L, as small as one likes; the colour is then enlarged and put under the film's own lightness at
-full size. So the picture keeps every detail, and a small network run costs only sharpness of colour, which the eye hardly sees.
+A network predicts ab from L, as small as one likes; the colour is then enlarged and put under the film's own
+lightness at full size. So the picture keeps every detail, and a small network run costs only sharpness of
+colour, which the eye hardly sees.
 
 `references.py` says which references colour which scene; `restore.py` does the job for long films, resumably.
 """
@@ -16,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
+from colorlab.color import (fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab,
+                            split_lab)
 from colorlab.files.errors import InputError
 from colorlab.files.video.shots import eight_bits
 from colorlab.film.precision import computed_in
@@ -43,41 +45,47 @@ class Block(NamedTuple):
 
 
 def colorize(frames: Iterable[Picture], references: Pictures, model: nn.Module, size: int | None = None,
-             device: str | torch.device | None = None, cuts: Cuts = None, precision: str = "float32", saturation: float = 1.0) -> Iterator[Picture]:
+             device: str | torch.device | None = None, cuts: Cuts = None, precision: str = "float32",
+             saturation: float = 1.0) -> Iterator[Picture]:
     """Colour a film of any length; yields uint8 (H, W, 3) RGB frames as light as those that came in.
 
-    frames: uint8 (H, W, 3) RGB, all of one size; only their lightness is used. A model that works in blocks is handed
-        `model.frames_per_step` frames at a time, and no more than those are held.
-    references: a picture, uint8 (H, W, 3) of any size, that is not a frame of the film; or a list of such pictures and
-        (frame_index, picture), the colours of that very frame; or None, for a method that makes its own. A picture (H, W, 4)
+    frames: uint8 (H, W, 3) RGB, all of one size; only their lightness is used. A model that works in blocks
+        is handed `model.frames_per_step` frames at a time, and no more than those are held.
+    references: a picture, uint8 (H, W, 3) of any size, that is not a frame of the film; or a list of such
+        pictures and (frame_index, picture), the colours of that very frame; or None, for a method that makes
+        its own. A picture (H, W, 4)
         gives colours only where it is not transparent: references.py says what becomes of the rest.
     model: from `colorlab.load`.
-    size: the short side, in pixels, at which the network sees the film; None, or more than the film has, for full size.
+    size: the short side, in pixels, at which the network sees the film; None, or more than the film has, for
+        full size.
     device: where the network runs; the model is moved there. None: where it is.
-    cuts: the frames with which new scenes begin, or "auto" to find them, for which the film is gone through twice. At a cut the
-        model starts anew, with the scene's own references.
+    cuts: the frames with which new scenes begin, or "auto" to find them, for which the film is gone through
+        twice. At a cut the model starts anew, with the scene's own references.
     precision: one of `precision.PRECISIONS`: in what the network computes.
     saturation: what the predicted colour is multiplied by: 0 for none, 1 as the network gives it.
 
-    Where a predicted colour does not exist in sRGB at its lightness, it is made paler, never lighter or darker.
-    Raises InputError for frames, references, cuts or a size that cannot be used.
+    Where a predicted colour does not exist in sRGB at its lightness, it is made paler, never lighter or
+    darker. Raises InputError for frames, references, cuts or a size that cannot be used.
     """
     check_size(size)
     check_saturation(saturation)
     guidance = guide(frames, references, cuts)
     device = torch.device(device) if device is not None else device_of(model)
-    blocks = colored_blocks(iter(frames), guidance, model.to(device), size, device, precision=precision, saturation=saturation)
+    blocks = colored_blocks(iter(frames), guidance, model.to(device), size, device, precision=precision,
+                            saturation=saturation)
     return (frame for block in blocks for frame in block.frames)
 
 
-def colored_blocks(frames: Iterator[Picture], guidance: Guidance, model: nn.Module, size: int | None, device: torch.device,
-                   place: Place = Place(), confident: bool = False, saturation: float = 1.0, fields: str = "",
-                   precision: str = "float32") -> Iterator[Block]:
-    """Colour the frames from `place` on, a block at a time; no block reaches over a cut. The model is on the device.
+def colored_blocks(frames: Iterator[Picture], guidance: Guidance, model: nn.Module, size: int | None,
+                   device: torch.device, place: Place = Place(), confident: bool = False,
+                   saturation: float = 1.0, fields: str = "", precision: str = "float32") -> Iterator[Block]:
+    """Colour the frames from `place` on, a block at a time; no block reaches over a cut. The model is on the
+    device.
 
-    frames: those from `place.frame` on, uint8, or uint16 where they have more bits, and then they come back so. confident: say how sure each
-    pixel is (confidence.py). fields: tff or bff for frames of two fields (top or bottom first): the model sees each field as a picture of its
-    own, in the order in which they were taken, as what moves stands at two places in such a frame.
+    frames: those from `place.frame` on, uint8, or uint16 where they have more bits, and then they come back
+    so. confident: say how sure each pixel is (confidence.py). fields: tff or bff for frames of two fields
+    (top or bottom first): the model sees each field as a picture of its own, in the order in which they were
+    taken, as what moves stands at two places in such a frame.
     """
     at_once = max(1, model.frames_per_step // 2) if fields else model.frames_per_step
     while block := list(islice(frames, _until_cut(place.frame, guidance, at_once))):
@@ -86,14 +94,17 @@ def colored_blocks(frames: Iterator[Picture], guidance: Guidance, model: nn.Modu
             height, width, _ = check_picture(frame, f"frame {number}", deep=True).shape
             film_size = film_size or (height, width)
             if (height, width) != film_size:
-                raise InputError(f"frame {number} is {width}x{height}, those before it are {film_size[1]}x{film_size[0]}; a film has one size")
+                raise InputError(f"frame {number} is {width}x{height}, those before it are "
+                                 f"{film_size[1]}x{film_size[0]}; a film has one size")
         # Not around the loop: between two blocks of a generator, the caller's own code runs.
         with torch.inference_mode(), computed_in(precision, device.type):
             state = place.state
             if place.frame == 0 or place.frame in guidance.cuts:
-                state = guidance.start(place.frame, eight_bits(block[0]), model, size, device, pictures=2 if fields else 1)
-            colored, confidence, state = color_block(torch.from_numpy(np.stack(block)).to(device), model, state, size, confident,
-                                                     saturation, fields)
+                state = guidance.start(place.frame, eight_bits(block[0]), model, size, device,
+                                       pictures=2 if fields else 1)
+            colored, confidence, state = color_block(
+                torch.from_numpy(np.stack(block)).to(device), model, state, size, confident, saturation,
+                fields)
         place = Place(place.frame + len(block), state, film_size)
         yield Block(colored, confidence, place)
 
@@ -104,13 +115,14 @@ def _until_cut(frame: int, guidance: Guidance, most: int) -> int:
     return most if stop is None else min(most, stop - frame)
 
 
-def color_block(block: Tensor, model: nn.Module, state: object, size: int | None, confident: bool = False, saturation: float = 1.0,
-                fields: str = "") -> tuple[np.ndarray, np.ndarray | None, object]:
-    """One step: uint8 or uint16 (T, H, W, 3) on the model's device -> coloured as that, its confidence (uint8), and the next state."""
+def color_block(block: Tensor, model: nn.Module, state: object, size: int | None, confident: bool = False,
+                saturation: float = 1.0, fields: str = "") -> tuple[np.ndarray, np.ndarray | None, object]:
+    """One step: uint8 or uint16 (T, H, W, 3) on the model's device -> coloured as that, its confidence
+    (uint8), and the next state."""
     deep = block.dtype == torch.uint16
-    l, _ = split_lab(rgb_to_lab(frames_to_rgb(block)))            # (T, 1, H, W)
-    seen = apart(l, fields) if fields else l                       # (P, 1, H or H / 2, W), P pictures
-    small = resized(seen, network_size(l.shape[-2:], size))        # (P, 1, h, w)
+    l, _ = split_lab(rgb_to_lab(frames_to_rgb(block)))       # (T, 1, H, W)
+    seen = apart(l, fields) if fields else l                 # (P, 1, H or H / 2, W), P pictures
+    small = resized(seen, network_size(l.shape[-2:], size))  # (P, 1, h, w)
     steps = []
     for pictures in small.split(model.frames_per_step):
         ab, sure, state = _step(model, pictures[None] if len(pictures) > 1 else pictures, state, confident)
@@ -119,11 +131,14 @@ def color_block(block: Tensor, model: nn.Module, state: object, size: int | None
     ab, sure = (torch.cat(part) if part[0] is not None else None for part in zip(*steps))
     if fields:
         ab, sure = together(ab, fields), together(sure, fields) if confident else None
-    lab = fit_gamut(join_lab(l, ab * saturation), steps=12 if deep else 8)  # to 1/256 of the chroma: finer is lost in 8 bits
-    return rgb_to_frames(lab_to_rgb(lab), deep), rgb_to_frames(sure.expand(-1, 3, -1, -1)) if confident else None, state
+    # to 1/256 of the chroma: finer is lost in 8 bits
+    lab = fit_gamut(join_lab(l, ab * saturation), steps=12 if deep else 8)
+    return rgb_to_frames(lab_to_rgb(lab),
+                         deep), rgb_to_frames(sure.expand(-1, 3, -1, -1)) if confident else None, state
 
 
-def _step(model: nn.Module, pictures: Tensor, state: object, confident: bool) -> tuple[Tensor, Tensor | None, object]:
+def _step(model: nn.Module, pictures: Tensor, state: object,
+          confident: bool) -> tuple[Tensor, Tensor | None, object]:
     if not confident:
         ab, state = model.step(pictures, state)
         return ab, None, state
@@ -132,7 +147,8 @@ def _step(model: nn.Module, pictures: Tensor, state: object, confident: bool) ->
 
 
 def apart(frames: Tensor, fields: str) -> Tensor:
-    """(T, C, H, W) of interlaced frames -> (2 T, C, H / 2, W): their fields in the order in which they were taken."""
+    """(T, C, H, W) of interlaced frames -> (2 T, C, H / 2, W): their fields in the order in which they were
+    taken."""
     first = 0 if fields == "tff" else 1
     return torch.stack((frames[..., first::2, :], frames[..., 1 - first::2, :]), 1).flatten(0, 1)
 
@@ -147,13 +163,15 @@ def together(pictures: Tensor, fields: str) -> Tensor:
 def check_size(size: int | None) -> None:
     """Raise InputError for a short side that no network can use."""
     if size is not None and size < SMALLEST:
-        raise InputError(f"size {size} is too small for a network; give {SMALLEST} or more, or leave it out for full size")
+        raise InputError(f"size {size} is too small for a network; give {SMALLEST} or more, or leave it "
+                         "out for full size")
 
 
 def check_saturation(saturation: float) -> None:
     """Raise InputError for what colour cannot be multiplied by."""
     if not 0 <= saturation <= 10:
-        raise InputError(f"saturation {saturation:g} is none; give 0 for no colour, 1 for the network's own, at most 10")
+        raise InputError(f"saturation {saturation:g} is none; give 0 for no colour, 1 for the network's "
+                         "own, at most 10")
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -7,8 +7,8 @@
 | copy, flow | whether the lightness of the place that the colour came from is the pixel's own: exp(-(difference / 8)^2 / 2) |
 | cavc | the same of the lightness that was laid with the colour, where it is (course size); the paper's network matches nothing and has none |
 
-A frame that is itself a reference is 1 everywhere. Numbers of two methods are not comparable; within a film they say where
-to look first, and where another reference would help most.
+A frame that is itself a reference is 1 everywhere. Numbers of two methods are not comparable; within a film
+they say where to look first, and where another reference would help most.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def offers_confidence(model: nn.Module) -> bool:
 
 
 def sure_step(model: nn.Module, l: Tensor, state: object) -> Sure:
-    """`model.step(l, state)` and its confidence, for a model that offers one. l: (B, T, 1, H, W) or (B, 1, H, W)."""
+    """`model.step(l, state)` and its confidence, for a model that offers one. l: (B, T, 1, H, W) or (B, 1, H,
+    W)."""
     return named(record_of(model).sure)(model, l, state)
 
 
@@ -52,8 +53,8 @@ def of_lstvc(model: nn.Module, l: Tensor, state: object) -> Sure:
     clip, single = as_clip(l)
     B, T, _, H, W = clip.shape
     look, after = model.look(clip, state)
-    sure = look.similarity.mean(2).clamp(0, 1)                                              # (B, T, h, w)
-    sure = F.interpolate(sure, scale_factor=4.0)[..., :H, :W].unsqueeze(2)                  # a cell is 4 x 4 pixels
+    sure = look.similarity.mean(2).clamp(0, 1)                              # (B, T, h, w)
+    sure = F.interpolate(sure, scale_factor=4.0)[..., :H, :W].unsqueeze(2)  # a cell is 4 x 4 pixels
     own = [any(reference.frame == state.frame + t for reference in state.references) for t in range(T)]
     return Sure(look.ab[:, 0] if single else look.ab, _certain(sure, own), after)
 
@@ -74,7 +75,8 @@ def of_cavc(model: nn.Module, l: Tensor, state: object) -> Sure:
 
 def _certain(sure: Tensor, own: list[bool]) -> Tensor:
     """sure (B, T, 1, H, W), with 1 for the frames that are references themselves."""
-    return torch.stack([torch.ones_like(one) if known else one for one, known in zip(sure.unbind(1), own)], dim=1)
+    return torch.stack([torch.ones_like(one) if known else one for one, known in zip(sure.unbind(1), own)],
+                       dim=1)
 
 
 def of_colormnet(model: nn.Module, l: Tensor, state: object) -> Sure:
@@ -91,7 +93,8 @@ def of_flow(model: nn.Module, l: Tensor, state: object) -> Sure:
         frame, before, after.source, after.trace))
 
 
-def _frame_by_frame(model: nn.Module, l: Tensor, state: object, judged: Callable[[Tensor, object, object], Tensor]) -> Sure:
+def _frame_by_frame(model: nn.Module, l: Tensor, state: object, judged: Callable[[Tensor, object, object],
+                                                                                 Tensor]) -> Sure:
     """judged: a frame, the state before it and the state after it -> (B, 1, H, W)."""
     clip, single = as_clip(l)
     found, sure = [], []
@@ -112,9 +115,10 @@ def _seen_before(model: nn.Module, l: Tensor, state: object) -> Tensor:
     h, w = query.key.shape[-2:]
     cells = []
     for memory, key, selection in zip(state.held, query.key, query.selection):
-        e, key, selection = memory.entries, key.flatten(1).mT, selection.flatten(1).mT       # (h * w, C)
+        e, key, selection = memory.entries, key.flatten(1).mT, selection.flatten(1).mT  # (h * w, C)
         slabs = zip(*(part.split(pixels_at_once(e.key)) for part in (key, selection)))
-        best = torch.cat([similarity(e.key, e.shrinkage, k, s).amax(-1) for k, s in slabs])  # (h * w,), never positive
+        # (h * w,), never positive
+        best = torch.cat([similarity(e.key, e.shrinkage, k, s).amax(-1) for k, s in slabs])
         cells.append((best / key.shape[1] ** 0.5).exp().clamp(max=1).view(1, h, w))
     sure = F.interpolate(torch.stack(cells), scale_factor=float(model.stride), mode="bilinear")
     return model.crop(sure, l)

@@ -1,4 +1,5 @@
-"""Two pictures for whoever restores a film: what it will look like, and where the colour of one pixel came from."""
+"""Two pictures for whoever restores a film: what it will look like, and where the colour of one pixel came
+from."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
+from colorlab.color import (fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab,
+                            split_lab)
 from colorlab.files.errors import InputError
 from colorlab.files.video import Film, Folder
 from colorlab.film.colorize import Place, colored_blocks
@@ -24,10 +26,13 @@ TILE = 240       # pixels, the width of a preview's pictures
 PREVIEWED = 24   # pictures of a preview, where no number is given
 
 
-def preview(film: Film | Folder, guidance: Guidance, model: nn.Module, size: int | None, device: torch.device, every: int) -> Picture:
-    """Every n-th frame, and those for which there are references, coloured one after the other: a contact sheet, uint8 (H, W, 3).
+def preview(film: Film | Folder, guidance: Guidance, model: nn.Module, size: int | None, device: torch.device,
+            every: int) -> Picture:
+    """Every n-th frame, and those for which there are references, coloured one after the other: a contact
+    sheet, uint8 (H, W, 3).
 
-    The frames between are not looked at, so a method that carries colour from frame to frame has harder work than in the film.
+    The frames between are not looked at, so a method that carries colour from frame to frame has harder work
+    than in the film.
     """
     from colorlab.teaching.plots import contact_sheet
 
@@ -45,10 +50,14 @@ def preview(film: Film | Folder, guidance: Guidance, model: nn.Module, size: int
 
 
 def picked(guidance: Guidance, frames: list[int]) -> Guidance:
-    """The guidance for a film of which only these frames are left: growing, and among them those with references."""
+    """The guidance for a film of which only these frames are left: growing, and among them those with
+    references."""
     place = {frame: number for number, frame in enumerate(frames)}
-    references = tuple(given if given.frame is None else given._replace(frame=place[given.frame]) for given in guidance.references)
-    cuts = {next((number for number, frame in enumerate(frames) if frame >= cut), None) for cut in guidance.cuts} - {None, 0}
+    references = tuple(given if given.frame is None else given._replace(frame=place[given.frame])
+                       for given in guidance.references)
+    cuts = {
+        next((number for number, frame in enumerate(frames) if frame >= cut), None) for cut in guidance.cuts
+    } - {None, 0}
     return replace(guidance, references=references, cuts=tuple(sorted(cuts)),
                    beneath={place[frame]: picture for frame, picture in guidance.beneath.items()})
 
@@ -67,20 +76,22 @@ class Explanation(NamedTuple):
     color: tuple[float, float]   # the pixel's ab as the network gave it
 
 
-def explain(film: Film | Folder, guidance: Guidance, model: nn.Module, at: tuple[int, int, int], size: int | None,
-            device: torch.device) -> Explanation:
-    """Why pixel (y, x) of a frame has its colour; at: (frame, y, x). Colours the film from the scene's first frame on."""
+def explain(film: Film | Folder, guidance: Guidance, model: nn.Module, at: tuple[int, int, int],
+            size: int | None, device: torch.device) -> Explanation:
+    """Why pixel (y, x) of a frame has its colour; at: (frame, y, x). Colours the film from the scene's first
+    frame on."""
     number, y, x = at
     H, W = film.size
     if not (0 <= number < film.count() and 0 <= y < H and 0 <= x < W):
-        raise InputError(f"there is no pixel {number},{y},{x}: the film has frames 0 to {film.count() - 1}, y from 0 to {H - 1} and x "
-                         f"from 0 to {W - 1}")
+        raise InputError(f"there is no pixel {number},{y},{x}: the film has frames 0 to "
+                         f"{film.count() - 1}, y from 0 to {H - 1} and x from 0 to {W - 1}")
     start, _ = guidance.scene(number)
     model = model.to(device)
     frames = film.frames_from(start)
     opening = next(frames)
-    state, frame = _state_before(_prepended(opening, frames), number - start, start, guidance, model, size, device)
-    l, _ = split_lab(rgb_to_lab(frames_to_rgb(torch.from_numpy(frame).to(device)))[None])       # (1, 1, H, W)
+    state, frame = _state_before(_prepended(opening, frames), number - start, start, guidance, model, size,
+                                 device)
+    l, _ = split_lab(rgb_to_lab(frames_to_rgb(torch.from_numpy(frame).to(device)))[None])  # (1, 1, H, W)
     small = resized(l, network_size((H, W), size))
     h, w = small.shape[-2:]
     point = y * h // H, x * w // W
@@ -88,11 +99,12 @@ def explain(film: Film | Folder, guidance: Guidance, model: nn.Module, at: tuple
         if state is None:
             state = guidance.start(start, opening, model, size, device)
         maps = model.attention(small, state, point)
-        ab, _ = model.step(small, state)                                                        # (1, 2, h, w)
+        ab, _ = model.step(small, state)                                                   # (1, 2, h, w)
     colored = rgb_to_frames(lab_to_rgb(fit_gamut(join_lab(small, ab)))[0])
     maps = {source: values.cpu().numpy() for source, values in maps.items() if float(values.sum()) > 5e-4}
     pictures = _pictures(film, guidance, start, opening, maps, (h, w))
-    maps = {source.later(start): values for source, values in maps.items()}   # counted from the film's first frame, not the scene's
+    # counted from the film's first frame, not the scene's
+    maps = {source.later(start): values for source, values in maps.items()}
     sheet = _explanation_sheet(colored, point, maps, list(pictures.values()))
     return Explanation(sheet, {source: float(values.sum()) for source, values in maps.items()},
                        (float(ab[0, 0, point[0], point[1]]), float(ab[0, 1, point[0], point[1]])))
@@ -103,22 +115,27 @@ def _prepended(first: Picture, rest: Iterator[Picture]) -> Iterator[Picture]:
     yield from rest
 
 
-def _state_before(frames: Iterator[Picture], count: int, start: int, guidance: Guidance, model: nn.Module, size: int | None,
-                  device: torch.device) -> tuple[object, Picture]:
-    """The model's state after `count` frames of a scene (None before its first), and the frame after those."""
+def _state_before(frames: Iterator[Picture], count: int, start: int, guidance: Guidance, model: nn.Module,
+                  size: int | None, device: torch.device) -> tuple[object, Picture]:
+    """The model's state after `count` frames of a scene (None before its first), and the frame after
+    those."""
     place = Place(start)
     for block in colored_blocks(islice(frames, count), guidance, model, size, device, place):
         place = block.after
     return place.state, next(frames)
 
 
-def _pictures(film: Film | Folder, guidance: Guidance, start: int, opening: Picture, sources: Iterable[Source], size: tuple[int, int]
-              ) -> dict[Source, Picture]:
-    """For each source the picture that its map lies on, uint8 (h, w, 3): a reference, a frame of the film, or its scene's first."""
+def _pictures(film: Film | Folder, guidance: Guidance, start: int, opening: Picture,
+              sources: Iterable[Source], size: tuple[int, int]) -> dict[Source, Picture]:
+    """For each source the picture that its map lies on, uint8 (h, w, 3): a reference, a frame of the film, or
+    its scene's first."""
     references = guidance.of_scene(start, opening)
     sources = list(sources)
     needed = {source.frame for source in sources if source.kind != "reference" and source.frame is not None}
-    shown = {n: frame for n, frame in enumerate(islice(film.frames_from(start), max(needed, default=-1) + 1)) if n in needed}
+    shown = {
+        n: frame for n, frame in enumerate(islice(film.frames_from(start),
+                                                  max(needed, default=-1) + 1)) if n in needed
+    }
     pictures = {}
     for source in sources:
         given = source.kind == "reference" and references  # a method that paints its own was given none
@@ -127,7 +144,8 @@ def _pictures(film: Film | Folder, guidance: Guidance, start: int, opening: Pict
     return pictures
 
 
-def _explanation_sheet(colored: Picture, point: tuple[int, int], maps: Mapping[Source, np.ndarray], pictures: list[Picture]) -> Picture:
+def _explanation_sheet(colored: Picture, point: tuple[int, int], maps: Mapping[Source, np.ndarray],
+                       pictures: list[Picture]) -> Picture:
     from colorlab.teaching.plots import contact_sheet, heat, mark
 
     tiles = {"the pixel": mark(colored, point)}

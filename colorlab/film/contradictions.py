@@ -1,7 +1,9 @@
-"""References that give one thing two colours: found before hours of colouring, as they make the colour jump or mix.
+"""References that give one thing two colours: found before hours of colouring, as they make the colour jump
+or mix.
 
-Two pictures of a scene are laid beside each other small. Where a block of the one is found again in the other by its lightness, the colours of
-both are compared; blocks of plain grey tone say nothing, as they are found everywhere.
+Two pictures of a scene are laid beside each other small. Where a block of the one is found again in the other
+by its lightness, the colours of both are compared; blocks of plain grey tone say nothing, as they are found
+everywhere.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ def contradictions(guidance: Guidance) -> list[Contradiction]:
     found = []
     for one, other in combinations(range(len(guidance.references)), 2):
         first, second = guidance.references[one], guidance.references[other]
-        if first.frame is not None and second.frame is not None and guidance.scene(first.frame) != guidance.scene(second.frame):
+        if first.frame is not None and second.frame is not None and guidance.scene(
+                first.frame) != guidance.scene(second.frame):
             continue
         if (said := _compared(first, second)) is not None:
             found.append(Contradiction(one, other, *said))
@@ -45,20 +48,23 @@ def contradictions(guidance: Guidance) -> list[Contradiction]:
 
 
 def _compared(first: Given, second: Given) -> tuple[float, float] | None:
-    """(share of what both show that has two colours, how far those are apart) of two references; None where they agree."""
-    a, b = (look_at(given.picture[..., :3]).small for given in (first, second))                            # (h, w)
-    colors = [_small_ab(given.picture) for given in (first, second)]                                      # (2, h, w)
+    """(share of what both show that has two colours, how far those are apart) of two references; None where
+    they agree."""
+    a, b = (look_at(given.picture[..., :3]).small for given in (first, second))  # (h, w)
+    colors = [_small_ab(given.picture) for given in (first, second)]             # (2, h, w)
     h, w = SIDE
     def shifted(plane: torch.Tensor) -> torch.Tensor:
-        padded = F.pad(plane[:, None], (REACH,) * 4, mode="replicate")[:, 0]                               # (C, h + 2 r, w + 2 r)
-        return padded.unfold(1, h, 1).unfold(2, w, 1).flatten(1, 2)                                        # (C, (2 r + 1)^2, h, w)
+        padded = F.pad(plane[:, None], (REACH,) * 4, mode="replicate")[:, 0]     # (C, h + 2 r, w + 2 r)
+        return padded.unfold(1, h, 1).unfold(2, w, 1).flatten(1, 2)              # (C, (2 r + 1)^2, h, w)
 
-    error = F.avg_pool2d((shifted(a[None])[0] - b).square()[:, None], BLOCK)[:, 0]                         # ((2 r + 1)^2, h / 8, w / 8)
+    # ((2 r + 1)^2, h / 8, w / 8)
+    error = F.avg_pool2d((shifted(a[None])[0] - b).square()[:, None], BLOCK)[:, 0]
     least, best = error.min(0)
-    blocks = F.avg_pool2d(shifted(colors[0]), BLOCK)                                                       # (2, (2 r + 1)^2, h / 8, w / 8)
+    blocks = F.avg_pool2d(shifted(colors[0]), BLOCK)  # (2, (2 r + 1)^2, h / 8, w / 8)
     there = blocks.gather(1, best[None, None].expand(2, -1, -1, -1))[:, 0]
     here = F.avg_pool2d(colors[1][None], BLOCK)[0]
-    texture = F.avg_pool2d(b[None, None].square(), BLOCK)[0, 0] - F.avg_pool2d(b[None, None], BLOCK)[0, 0].square()
+    texture = F.avg_pool2d(b[None, None].square(), BLOCK)[0, 0] - F.avg_pool2d(b[None, None],
+                                                                               BLOCK)[0, 0].square()
     shared = (least < FOUND) & (texture > TEXTURED)
     if not shared.any():
         return None

@@ -1,14 +1,17 @@
 """Where a film cuts from one scene to the next, and which picture is most like a scene.
 
-Two frames are compared by their lightness, small: how much of the later one cannot be found again near its place in the
-earlier (structure), and how their histograms differ. Brightness and contrast are brought together first, so flicker is no cut.
-Flat frames are passed over: where a film fades to black and back, the new scene begins with its first picture if that is another
-one. A cut is one change that stands out among its neighbours: a flash, a torn frame or a splice of a few frames makes two changes
-and is none, and a film in which everything always changes (noise) has none.
+Two frames are compared by their lightness, small: how much of the later one cannot be found again near its
+place in the earlier (structure), and how their histograms differ. Brightness and contrast are brought
+together first, so flicker is no cut.
+Flat frames are passed over: where a film fades to black and back, the new scene begins with its first picture
+if that is another one. A cut is one change that stands out among its neighbours: a flash, a torn frame or a
+splice of a few frames makes two changes and is none, and a film in which everything always changes (noise)
+has none.
 
-Measured on 30 clips without a cut (1,587 pairs of neighbouring frames), on the film excerpts, two of which have one each, and on 870
-joints of two different clips: `tests/bench/bench_scenes.py` prints the table. Dissolves are found by `dissolves.py`; wipes are not: give
-those by hand.
+Measured on 30 clips without a cut (1,587 pairs of neighbouring frames), on the film excerpts, two of which
+have one each, and on 870
+joints of two different clips: `tests/bench/bench_scenes.py` prints the table. Dissolves are found by
+`dissolves.py`; wipes are not: give those by hand.
 """
 
 from __future__ import annotations
@@ -42,36 +45,41 @@ class Look(NamedTuple):
 def look_at(frame: np.ndarray) -> Look:
     """uint8 (H, W, 3) of any size -> what it is compared by."""
     step = max(1, min(frame.shape[:2]) // 192)
-    grey = torch.from_numpy(np.ascontiguousarray(frame[::step, ::step])).float().mean(-1)   # (h', w')
+    grey = torch.from_numpy(np.ascontiguousarray(frame[::step, ::step])).float().mean(-1)  # (h', w')
     small = F.adaptive_avg_pool2d(grey[None, None], SIDE)[0, 0]
     spread, levels = small.std(), small
-    small = (small - small.mean()) / spread.clamp(min=FLAT)                                # so that the noise of a flat frame stays small
+    small = (small - small.mean()) / spread.clamp(min=FLAT)  # so that the noise of a flat frame stays small
     histogram = torch.histc(small.clamp(-2.99, 2.99), BINS, -3, 3) / small.numel()
-    return Look(small, F.avg_pool1d(histogram[None, None], 3, 1, 1)[0, 0], bool(spread < FLAT), levels)  # smoothed: near bins are alike
+    # smoothed: near bins are alike
+    return Look(small, F.avg_pool1d(histogram[None, None], 3, 1, 1)[0, 0], bool(spread < FLAT), levels)
 
 
 def structure(before: Look, after: Look) -> float:
     """How much of `after` is not near its place in `before`: 0 nothing, about 1 all of it."""
-    padded = F.pad(before.small[None, None], (REACH,) * 4, mode="replicate")               # (1, 1, h + 2 r, w + 2 r)
+    padded = F.pad(before.small[None, None], (REACH,) * 4, mode="replicate")  # (1, 1, h + 2 r, w + 2 r)
     h, w = SIDE
-    shifted = padded[0, 0].unfold(0, h, 1).unfold(1, w, 1).flatten(0, 1)                   # ((2 r + 1)^2, h, w)
-    error = F.avg_pool2d((shifted - after.small).square()[:, None], BLOCK)[:, 0]           # ((2 r + 1)^2, h / 8, w / 8)
+    shifted = padded[0, 0].unfold(0, h, 1).unfold(1, w, 1).flatten(0, 1)      # ((2 r + 1)^2, h, w)
+    # ((2 r + 1)^2, h / 8, w / 8)
+    error = F.avg_pool2d((shifted - after.small).square()[:, None], BLOCK)[:, 0]
     return float(error.amin(0).mean())
 
 
 def change(before: Look, after: Look) -> float:
-    """How different two frames are: structure both ways (something may come into view, or go) and histograms."""
+    """How different two frames are: structure both ways (something may come into view, or go) and
+    histograms."""
     both = min(structure(before, after), structure(after, before))
     return both + 0.5 * float((before.histogram - after.histogram).abs().sum()) / 2
 
 
 def find_cuts(frames: Iterable[np.ndarray]) -> list[int]:
-    """The first frame of every scene but the first: indices into `frames`, uint8 (H, W, 3), of which two are held at a time."""
+    """The first frame of every scene but the first: indices into `frames`, uint8 (H, W, 3), of which two are
+    held at a time."""
     return [number for number, _ in stream_cuts(map(look_at, frames))]
 
 
 def stream_cuts(looks: Iterable[Look]) -> Iterator[tuple[int, float]]:
-    """(index of a scene's first frame, how large the change is), each as soon as NEIGHBOURS more frames are known."""
+    """(index of a scene's first frame, how large the change is), each as soon as NEIGHBOURS more frames are
+    known."""
     nearby: deque[float] = deque([0.0] * (2 * NEIGHBOURS + 1), maxlen=2 * NEIGHBOURS + 1)
     number = 0
     for number, value in enumerate(_changes(looks), start=1):

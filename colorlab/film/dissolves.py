@@ -1,8 +1,11 @@
-"""Scenes that melt into one another: dissolves, which no single change between neighbouring frames gives away.
+"""Scenes that melt into one another: dissolves, which no single change between neighbouring frames gives
+away.
 
-Within a dissolve every frame is a mixture, pixel by pixel, of what stands before it and what stands after it, and the share of the new picture
-grows. Of 24 dissolves of 8 to 24 frames between moving clips 20 were found, and none in 25 clips without any. A pan, a zoom or something that drives through the picture is no mixture of its two ends, a flash ends as it began, and a change of light alone
-is no change of picture. Fades over black or white are found by `cuts.py`. Where much moves during a dissolve it may be missed.
+Within a dissolve every frame is a mixture, pixel by pixel, of what stands before it and what stands after it,
+and the share of the new picture grows. Of 24 dissolves of 8 to 24 frames between moving clips 20 were found,
+and none in 25 clips without any. A pan, a zoom or something that drives through the picture is no mixture of
+its two ends, a flash ends as it began, and a change of light alone is no change of picture. Fades over black
+or white are found by `cuts.py`. Where much moves during a dissolve it may be missed.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ import torch
 from colorlab.film.cuts import THRESHOLD, Look, change, stream_cuts
 
 SPANS = (12, 18, 24, 36, 48)  # frames between the two pictures that are compared
-INNER = 6             # frames between them that must be mixtures
-MIXED = 0.15          # of the two pictures' squared difference, that a mixture may leave over
-ENDS = 0.3            # of the other picture, that may be in the first and the last of those: before and after them all is at rest
-RISE = 0.1            # by which the new picture's share may fall back
+INNER = 6                     # frames between them that must be mixtures
+MIXED = 0.15                  # of the two pictures' squared difference, that a mixture may leave over
+# of the other picture, that may be in the first and the last of those: before and after them all is at rest
+ENDS = 0.3
+RISE = 0.1                    # by which the new picture's share may fall back
 
 
 class Melting(NamedTuple):
@@ -37,7 +41,8 @@ def scene_starts(looks: Iterable[Look]) -> list[int]:
 
 
 def together(cuts: list[int], melted: list[Melting]) -> list[int]:
-    """Cuts and the middles of dissolves, growing; of a dissolve that was found twice the first, and none about a cut."""
+    """Cuts and the middles of dissolves, growing; of a dissolve that was found twice the first, and none
+    about a cut."""
     starts, last = list(cuts), -max(SPANS)
     for middle, span in melted:
         if middle - last > SPANS[2] and all(abs(middle - cut) > span // 2 for cut in cuts):
@@ -58,7 +63,8 @@ def watched(looks: Iterable[Look], melted: list[Melting]) -> Iterator[Look]:
 
 
 def _note(melted: list[Melting], found: Melting, first: int) -> None:
-    """Add a dissolve whose window begins with the frame `first`; of windows about one dissolve the widest sees all of it."""
+    """Add a dissolve whose window begins with the frame `first`; of windows about one dissolve the widest
+    sees all of it."""
     if not melted or first > melted[-1].middle:
         melted.append(found)
     elif found.span > melted[-1].span:
@@ -66,7 +72,8 @@ def _note(melted: list[Melting], found: Melting, first: int) -> None:
 
 
 def _middle(looks: list[Look]) -> int | None:
-    """Where, among looks of which the first and the last are two scenes, the second takes over; None where they are no dissolve."""
+    """Where, among looks of which the first and the last are two scenes, the second takes over; None where
+    they are no dissolve."""
     first, last = looks[0], looks[-1]
     if first.flat or last.flat:
         return None
@@ -85,7 +92,8 @@ def _middle(looks: list[Look]) -> int | None:
         shares.append(share)
     shares = [0.0, *shares[INNER - INNER // 2 :], *shares[: INNER - INNER // 2], 1.0]
     steps = torch.tensor(shares).diff()
-    if steps.min() < -RISE or steps.max() > 0.6 or shares[1] > ENDS or shares[-2] < 1 - ENDS or change(first, last) <= THRESHOLD:
+    if steps.min() < -RISE or steps.max() > 0.6 or shares[1] > ENDS or shares[-2] < 1 - ENDS or change(
+            first, last) <= THRESHOLD:
         return None
     found = next(n for n, share in enumerate(shares) if share >= 0.5)
     edges = [0, *places, len(looks) - 1]

@@ -1,7 +1,7 @@
 """What a long job writes, in whole segments: a film file, or a folder of frames.
 
-A track lives in a hidden folder until all its segments are there; then it becomes the output in one go. A segment that was
-begun and not ended is begun again, so a track can go on after any interruption.
+A track lives in a hidden folder until all its segments are there; then it becomes the output in one go. A
+segment that was begun and not ended is begun again, so a track can go on after any interruption.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from colorlab.files.video.shots import Shot, eight_bits
 MARK = "colorlab-job"  # the text in a PNG that says which job made it
 
 
-def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool, lossless: bool = False, mark: str = ""
-               ) -> FilmTrack | FolderTrack:
-    """The track for an output, its segments in `folder`; raises InputError where the output cannot hold the streams of `like`.
+def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool,
+               lossless: bool = False, mark: str = "") -> FilmTrack | FolderTrack:
+    """The track for an output, its segments in `folder`; raises InputError where the output cannot hold the
+    streams of `like`.
 
     mark: a folder of frames is known by it afterwards (`made_by`).
     """
@@ -41,7 +42,8 @@ def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, 
 class FilmTrack:
     """A film file in the making. `copied`: the sound and all else of `like` comes along."""
 
-    def __init__(self, folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool, lossless: bool):
+    def __init__(self, folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool,
+                 lossless: bool):
         self.folder, self.output, self.copied, self.lossless = folder, output, copied, lossless
         self.rate = Fraction(rate).limit_denominator(1001)
         self.size = (*like.size, 3)
@@ -55,10 +57,11 @@ class FilmTrack:
         self.stamps = islice(stamps_of(self.like, self.rate), frames, None)
 
     def write(self, frames: np.ndarray, sources: Sequence[Shot] | None = None) -> None:
-        """Add frames, (T, H, W, 3) uint8 or uint16, to the segment. sources: what they were coloured from, whose luma is kept."""
+        """Add frames, (T, H, W, 3) uint8 or uint16, to the segment. sources: what they were coloured from,
+        whose luma is kept."""
         if self.encoder is None:
-            self.encoder = Encoder(self._part(), self.size, self.like, self.rate, self.stamps, copied=False, segment_of=self.output.suffix,
-                                   lossless=self.lossless)
+            self.encoder = Encoder(self._part(), self.size, self.like, self.rate, self.stamps, copied=False,
+                                   segment_of=self.output.suffix, lossless=self.lossless)
         for frame, source in zip(frames, sources or repeat(None)):
             self.encoder.write(frame, source)
 
@@ -78,7 +81,8 @@ class FilmTrack:
 
     def finish(self, frames: int) -> None:
         """Join the segments, with so many frames in all, into the output."""
-        join_segments(self.output, [self._segment(n) for n in range(self.number)], self.like, self.rate, self.copied, self.lossless, frames)
+        join_segments(self.output, [self._segment(n) for n in range(self.number)], self.like, self.rate,
+                      self.copied, self.lossless, frames)
 
     def _segment(self, number: int) -> Path:
         return self.folder / f"{number:06d}.nut"
@@ -88,12 +92,15 @@ class FilmTrack:
 
 
 class FolderTrack:
-    """A folder of PNG frames in the making, with the names of the frames it is made from where those have names."""
+    """A folder of PNG frames in the making, with the names of the frames it is made from where those have
+    names."""
 
     def __init__(self, folder: Path, output: Path, like: Film | Folder, mark: str):
         self.folder, self.output, self.like, self.mark = folder, output, like, mark
         if isinstance(like, Folder):
-            check_names(like.files, lambda file: file.stem, "would be one file, {name}.png, on the disk of the output; rename one of them", folder)
+            check_names(like.files, lambda file: file.stem,
+                        "would be one file, {name}.png, on the disk of the output; rename one of them",
+                        folder)
         (folder / "frames").mkdir(exist_ok=True)
         self.written: list[Path] = []  # of the segment in the making
 
@@ -119,8 +126,8 @@ class FolderTrack:
         if self.mark and made_by(self.output) == self.mark:
             return
         if (found := len(list((self.folder / "frames").iterdir()))) != frames:
-            raise InputError(f"cannot write {self.output}: there are {found} files for {frames} frames in {self.folder}; remove it and begin "
-                             "anew")
+            raise InputError(f"cannot write {self.output}: there are {found} files for {frames} frames in "
+                             f"{self.folder}; remove it and begin anew")
         if self.output.is_dir():
             self.output.rmdir()  # empty, as check_output saw to; not every system renames over a folder
         os.replace(self.folder / "frames", self.output)

@@ -1,7 +1,8 @@
 """A palette as a weak reference: swatches that say which colours there are, and not where.
 
-A scene that has no picture of its own gets its first frame painted after its lightness alone: as light as a swatch, as coloured as it, and between
-two swatches between their colours. The method carries that on as it would a painted picture. It is a mood, and no more.
+A scene that has no picture of its own gets its first frame painted after its lightness alone: as light as a
+swatch, as coloured as it, and between two swatches between their colours. The method carries that on as it
+would a painted picture. It is a mood, and no more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
+from colorlab.color import (fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab,
+                            split_lab)
 from colorlab.files.errors import InputError
 from colorlab.film.references import Given, Guidance, Picture
 
@@ -26,9 +28,12 @@ STRENGTH = 0.8    # of a swatch's colour: between the swatches of a palette, lig
 def read_palette(text: str) -> np.ndarray:
     """#RRGGBB,#RRGGBB,... or a picture of swatches -> (N, 3) uint8 RGB."""
     if re.fullmatch(r"#[0-9a-fA-F]{6}(\s*,\s*#[0-9a-fA-F]{6})*", text.strip()):
-        return np.array([[int(color[at : at + 2], 16) for at in (1, 3, 5)] for color in re.findall(r"#\w{6}", text)], np.uint8)
+        return np.array([[int(color[at:at + 2], 16)
+                          for at in (1, 3, 5)]
+                         for color in re.findall(r"#\w{6}", text)], np.uint8)
     if not Path(text).is_file():
-        raise InputError(f"--palette {text}: give colours such as '#7a5c3e,#9fb4c7', or a picture of swatches")
+        raise InputError(
+            f"--palette {text}: give colours such as '#7a5c3e,#9fb4c7', or a picture of swatches")
     from colorlab.files.video import read_image
 
     few = Image.fromarray(read_image(text)).quantize(MOST, Image.Quantize.MEDIANCUT).convert("RGB")
@@ -48,11 +53,15 @@ def painted(frame: Picture, palette: np.ndarray) -> Picture:
 
 
 def with_palette(guidance: Guidance, frames: Iterable[Picture], palette: np.ndarray) -> Guidance:
-    """The guidance with a painted first frame for each scene that has no picture of its own; where loose pictures are given, they come first."""
+    """The guidance with a painted first frame for each scene that has no picture of its own; where loose
+    pictures are given, they come first."""
     if any(given.frame is None for given in guidance.references):
         return guidance
     bare = {start for start in (0, *guidance.cuts) if not guidance.own(start)}
-    new = tuple(Given(number, painted(frame, palette)) for number, frame in _up_to(frames, max(bare, default=-1)) if number in bare)
+    new = tuple(
+        Given(number, painted(frame, palette))
+        for number, frame in _up_to(frames, max(bare, default=-1))
+        if number in bare)
     return replace(guidance, references=guidance.references + new)
 
 

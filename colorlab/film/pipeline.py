@@ -4,9 +4,10 @@
         for frame in colorize(ahead(film, 8), references, model):
             hand_on(frame)
 
-PyAV, torch and numpy release Python's lock while they compute, so a thread for each stage is enough. The network stays in the
-caller's thread, where torch already has its team of threads: in another it would call up a second team, and two teams on the same
-cores wait for each other (`tests/bench/bench_long_films.py --only overlap` has the price).
+PyAV, torch and numpy release Python's lock while they compute, so a thread for each stage is enough. The
+network stays in the caller's thread, where torch already has its team of threads: in another it would call up
+a second team, and two teams on the same cores wait for each other (`tests/bench/bench_long_films.py --only
+overlap` has the price).
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ _POLL = 0.2  # seconds after which a waiting thread looks whether it is still wa
 
 
 def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
-    """The same items in the same order, made in a thread of their own, at most `depth` of them waiting (and one in the making).
+    """The same items in the same order, made in a thread of their own, at most `depth` of them waiting (and
+    one in the making).
 
-    An error among the items is raised here, after the items before it. When the caller stops early, fails, or is interrupted,
-    the thread is told, finishes the item that it is at, closes `items` if that is a generator, and ends before this generator does.
+    An error among the items is raised here, after the items before it. When the caller stops early, fails, or
+    is interrupted, the thread is told, finishes the item that it is at, closes `items` if that is a
+    generator, and ends before this generator does.
     """
     queue: Queue[tuple[str, object]] = Queue(depth)
     unwanted = threading.Event()
@@ -47,10 +50,12 @@ def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
 
 @contextmanager
 def behind(work: Callable[[Item], None], depth: int = 2) -> Iterator[Callable[[Item], None]]:
-    """Gives a function that hands an item on to `work`, which does one after the other in a thread of its own, at most `depth` waiting.
+    """Gives a function that hands an item on to `work`, which does one after the other in a thread of its
+    own, at most `depth` waiting.
 
-    All items are done when the block ends. An error in `work` ends the work and is raised by the next item handed on, or at the end.
-    When the block itself fails or is interrupted, the thread finishes the item that it is at, drops what waits, and ends before the block does.
+    All items are done when the block ends. An error in `work` ends the work and is raised by the next item
+    handed on, or at the end. When the block itself fails or is interrupted, the thread finishes the item that
+    it is at, drops what waits, and ends before the block does.
     """
     queue: Queue[tuple[str, object]] = Queue(depth)
     unwanted, errors = threading.Event(), []

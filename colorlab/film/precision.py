@@ -17,7 +17,8 @@ PRECISIONS = ("float32", "tf32", "bf16", "fp16")
 
 @contextmanager
 def computed_in(precision: str, device: str) -> Iterator[None]:
-    """Within, networks on a device of this type ("cuda", "cpu", "mps") compute so; afterwards all is as it was. For one thread at a time."""
+    """Within, networks on a device of this type ("cuda", "cpu", "mps") compute so; afterwards all is as it
+    was. For one thread at a time."""
     import torch  # not at the top: the names are to be had without it
 
     if precision not in PRECISIONS:

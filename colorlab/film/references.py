@@ -5,15 +5,17 @@
 - a film that has no cut gets all references, in the order given;
 - a scene in which coloured frames lie gets those, and nothing else;
 - another scene gets the one loose picture that is most like its first frame;
-- and where there are no loose pictures, the most similar coloured frame of another scene, as if it were a loose picture: scenes
-  come back, as in a dialogue. A scene that should stay out of that is given a reference of its own;
+- and where there are no loose pictures, the most similar coloured frame of another scene, as if it were a
+  loose picture: scenes come back, as in a dialogue. A scene that should stay out of that is given a reference
+  of its own;
 - without references (tcavc) each scene is painted its own.
 
-**Parts.** Where a reference is transparent, its colour is unknown. For a frame of the film, the method itself fills that in: the
-frame is coloured as if it were the first of a film, after the scene's complete references, or, where there are none, after
-the given part with all else colourless; the given part is then laid over it by its alpha, and the whole is that frame's reference.
-So every method uses parts, and `copy`, which cannot predict, leaves what is unknown without colour. In a loose picture the
-unknown is colourless. The lightness of a part comes from the film's frame, as editors blacken what is transparent.
+**Parts.** Where a reference is transparent, its colour is unknown. For a frame of the film, the method itself
+fills that in: the frame is coloured as if it were the first of a film, after the scene's complete references,
+or, where there are none, after the given part with all else colourless; the given part is then laid over it
+by its alpha, and the whole is that frame's reference. So every method uses parts, and `copy`, which cannot
+predict, leaves what is unknown without colour. In a loose picture the unknown is colourless. The lightness of
+a part comes from the film's frame, as editors blacken what is transparent.
 """
 
 from __future__ import annotations
@@ -41,8 +43,9 @@ Cuts = str | Sequence[int] | None             # "auto", first frames of scenes, 
 class Given(NamedTuple):
     """A reference as it was given."""
 
-    frame: int | None  # index in the film, or in its scene; None for a picture that is not a frame of the film
-    picture: Picture   # (H, W, 3) or, partly transparent, (H, W, 4)
+    # index in the film, or in its scene; None for a picture that is not a frame of the film
+    frame: int | None
+    picture: Picture  # (H, W, 3) or, partly transparent, (H, W, 4)
 
     @property
     def partial(self) -> bool:
@@ -54,45 +57,59 @@ class Guidance:
     """References, cuts, and the film's own frames under partly transparent ones."""
 
     references: tuple[Given, ...]
-    cuts: tuple[int, ...] = ()                               # the first frame of every scene but the first, growing
+    cuts: tuple[int, ...] = ()  # the first frame of every scene but the first, growing
     beneath: Mapping[int, Picture] = field(default_factory=dict)
 
     def scene(self, frame: int) -> tuple[int, int | None]:
-        """The first frame of the scene that a frame is in, and of the one after it (None: the film's last)."""
+        """The first frame of the scene that a frame is in, and of the one after it (None: the film's
+        last)."""
         number = bisect_right(self.cuts, frame)
         return (0, *self.cuts)[number], (*self.cuts, None)[number]
 
     def own(self, start: int) -> tuple[Given, ...]:
-        """What a scene that begins at `start` has of its own: all there is in a film without cuts, else its coloured frames."""
+        """What a scene that begins at `start` has of its own: all there is in a film without cuts, else its
+        coloured frames."""
         if not self.cuts:
             return self.references
         first, stop = self.scene(start)
-        return tuple(given for given in self.references
-                     if given.frame is not None and first <= given.frame and (stop is None or given.frame < stop))
+        return tuple(
+            given for given in self.references
+            if given.frame is not None and first <= given.frame and (stop is None or given.frame < stop))
 
     def of_scene(self, start: int, opening: Picture) -> tuple[Given, ...]:
-        """The references of the scene that begins at `start` with the frame `opening`; frames count from the scene's first."""
+        """The references of the scene that begins at `start` with the frame `opening`; frames count from the
+        scene's first."""
         chosen = self.own(start)
         if chosen or not self.references:
-            return tuple(given._replace(frame=None if given.frame is None else given.frame - start) for given in chosen)
+            return tuple(
+                given._replace(frame=None if given.frame is None else given.frame - start)
+                for given in chosen)
         candidates = [given for given in self.references if given.frame is None] or list(self.references)
         found = candidates[most_like(opening, [given.picture[..., :3] for given in candidates])]
         if found.partial and found.frame is not None:  # what lies beneath is known of its own scene only
             found = found._replace(picture=over_grey(found.picture, self.beneath[found.frame]))
         return (found._replace(frame=None),)
 
-    def start(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device, pictures: int = 1) -> object:
-        """The model's state at the first frame of a scene. pictures: how many of each frame the model is shown (2: its fields)."""
+    def start(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device,
+              pictures: int = 1) -> object:
+        """The model's state at the first frame of a scene. pictures: how many of each frame the model is
+        shown (2: its fields)."""
         return model.start(self.to_lab(start, opening, model, size, device, pictures))
 
-    def to_lab(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device, pictures: int = 1
-               ) -> Tensor | list[Tensor | tuple[int, Tensor]] | None:
-        """A scene's references as `model.start` takes them: Lab (1, 3, H, W), no larger than the network sees the film.
+    def to_lab(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device,
+               pictures: int = 1) -> Tensor | list[Tensor | tuple[int, Tensor]] | None:
+        """A scene's references as `model.start` takes them: Lab (1, 3, H, W), no larger than the network sees
+        the film.
 
-        A film's own frame is brought to exactly the size at which the network sees the film, so that its pixels fall on the film's.
+        A film's own frame is brought to exactly the size at which the network sees the film, so that its
+        pixels fall on the film's.
         """
         chosen, film_size = self.of_scene(start, opening), opening.shape[:2]
-        images = {n: to_lab(given, film_size, size, device) for n, given in enumerate(chosen) if not given.partial or given.frame is None}
+        images = {
+            n: to_lab(given, film_size, size, device)
+            for n, given in enumerate(chosen)
+            if not given.partial or given.frame is None
+        }
         complete = [images[n] for n in images if not chosen[n].partial]
         for n, given in enumerate(chosen):
             if n not in images:
@@ -101,15 +118,20 @@ class Guidance:
             return None
         if len(chosen) == 1 and chosen[0].frame is None:
             return images[0]
-        return [images[n] if given.frame is None else (given.frame * pictures, images[n]) for n, given in enumerate(chosen)]
+        return [
+            images[n] if given.frame is None else (given.frame * pictures, images[n])
+            for n, given in enumerate(chosen)
+        ]
 
 
-def guide(frames: Iterable[Picture], references: Pictures, cuts: Cuts = None, shown: Callable[[Iterable], Iterable] = iter) -> Guidance:
-    """Look at what of the film must be known before the work: where it cuts, and what lies under partly transparent references.
+def guide(frames: Iterable[Picture], references: Pictures, cuts: Cuts = None,
+          shown: Callable[[Iterable], Iterable] = iter) -> Guidance:
+    """Look at what of the film must be known before the work: where it cuts, and what lies under partly
+    transparent references.
 
-    frames: of the film. They are gone through once where cuts="auto" or a reference of a frame is partly transparent, so they
-    must then be a list, or a film from read_video(), and not an iterator. shown: wraps the frames, to show progress.
-    Raises InputError for references and cuts that cannot be used.
+    frames: of the film. They are gone through once where cuts="auto" or a reference of a frame is partly
+    transparent, so they must then be a list, or a film from read_video(), and not an iterator. shown: wraps
+    the frames, to show progress. Raises InputError for references and cuts that cannot be used.
     """
     given = check_references(references)
     known = () if cuts is None or cuts == "auto" else check_cuts(cuts)
@@ -118,8 +140,8 @@ def guide(frames: Iterable[Picture], references: Pictures, cuts: Cuts = None, sh
         return Guidance(given, known)
     if iter(frames) is frames:
         what = "cuts='auto'" if cuts == "auto" else f"the partly transparent reference for frame {min(wanted)}"
-        raise InputError(f"{what} needs the film before the work begins, and an iterator can be gone through only once; give a list, or "
-                         "the film that read_video() opens")
+        raise InputError(f"{what} needs the film before the work begins, and an iterator can be gone "
+                         "through only once; give a list, or the film that read_video() opens")
     beneath: dict[int, Picture] = {}
 
     def keeping() -> Iterable[Picture]:
@@ -142,15 +164,19 @@ def guide(frames: Iterable[Picture], references: Pictures, cuts: Cuts = None, sh
 
 def check_cuts(cuts: Sequence[int]) -> tuple[int, ...]:
     """The first frames of scenes, growing, or InputError."""
-    if isinstance(cuts, str) or not all(isinstance(cut, (int, np.integer)) and not isinstance(cut, bool) and cut > 0 for cut in cuts):
-        raise InputError(f"cuts are 'auto' or the numbers of frames, from 1, with which a scene begins, not {cuts!r}")
+    if isinstance(cuts, str) or not all(
+            isinstance(cut, (int, np.integer)) and not isinstance(cut, bool) and cut > 0 for cut in cuts):
+        raise InputError("cuts are 'auto' or the numbers of frames, from 1, with which a scene begins, "
+                         f"not {cuts!r}")
     return tuple(sorted({int(cut) for cut in cuts}))
 
 
-def completed(given: Given, beneath: Picture, complete: list[Tensor], model: nn.Module, size: int | None, device: torch.device) -> Tensor:
+def completed(given: Given, beneath: Picture, complete: list[Tensor], model: nn.Module, size: int | None,
+              device: torch.device) -> Tensor:
     """A film's frame of which a part is given, (H, W, 4), as a whole reference: Lab (1, 3, h, w).
 
-    beneath: that frame of the film; complete: the scene's whole references, Lab, from which the rest is predicted.
+    beneath: that frame of the film; complete: the scene's whole references, Lab, from which the rest is
+    predicted.
     """
     film_size = beneath.shape[:2]
     check_shape(given, film_size)
@@ -173,8 +199,10 @@ def to_lab(given: Given, film_size: tuple[int, int], size: int | None, device: t
     return join_lab(l, ab * alpha)
 
 
-def known_part(picture: Picture, size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """(H, W, 4) -> L, ab and alpha in [0, 1] at `size`: ab is the mean over what is known, and means nothing where alpha is 0."""
+def known_part(picture: Picture, size: tuple[int, int],
+               device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """(H, W, 4) -> L, ab and alpha in [0, 1] at `size`: ab is the mean over what is known, and means nothing
+    where alpha is 0."""
     whole = torch.from_numpy(np.ascontiguousarray(picture)).to(device)
     l, ab = split_lab(rgb_to_lab(frames_to_rgb(whole[..., :3]))[None])                   # (1, 1 and 2, H, W)
     alpha = whole[None, None, ..., 3].float() / 255                                      # (1, 1, H, W)
@@ -184,15 +212,18 @@ def known_part(picture: Picture, size: tuple[int, int], device: torch.device) ->
 
 def picture_to_lab(picture: Picture, size: tuple[int, int], device: torch.device) -> Tensor:
     """uint8 (H, W, 3) -> Lab (1, 3, *size)."""
-    return resized(rgb_to_lab(frames_to_rgb(torch.from_numpy(np.ascontiguousarray(picture)).to(device)))[None], size)
+    return resized(
+        rgb_to_lab(frames_to_rgb(torch.from_numpy(np.ascontiguousarray(picture)).to(device)))[None], size)
 
 
 def check_shape(given: Given, film_size: tuple[int, int]) -> None:
-    """Raise InputError for a reference that cannot be a frame of the film, as its sides are in another proportion."""
+    """Raise InputError for a reference that cannot be a frame of the film, as its sides are in another
+    proportion."""
     (H, W), (height, width) = film_size, given.picture.shape[:2]
     if abs(width / height * H / W - 1) > 0.03:
-        raise InputError(f"the reference for frame {given.frame} is {width}x{height}, the film {W}x{H}: another shape, so it cannot be "
-                         "that frame; crop it to the film, or give it without a frame index")
+        raise InputError(f"the reference for frame {given.frame} is {width}x{height}, the film {W}x{H}: "
+                         "another shape, so it cannot be that frame; crop it to the film, or give it "
+                         "without a frame index")
 
 
 def network_size(film_size: tuple[int, int], size: int | None) -> tuple[int, int]:
@@ -209,7 +240,8 @@ def check_references(references: Pictures) -> tuple[Given, ...]:
     if isinstance(references, np.ndarray):
         references = [references]
     if not isinstance(references, (list, tuple)):
-        raise InputError(f"references are a picture, a list of pictures and (frame_index, picture), or None, not {type(references).__name__}")
+        raise InputError("references are a picture, a list of pictures and (frame_index, picture), or "
+                         f"None, not {type(references).__name__}")
     given = tuple(_given(item) for item in references)
     frames = [one.frame for one in given if one.frame is not None]
     if repeated := {frame for frame in frames if frames.count(frame) > 1}:
@@ -219,23 +251,32 @@ def check_references(references: Pictures) -> tuple[Given, ...]:
 
 def _given(item: Picture | tuple[int, Picture]) -> Given:
     paired = isinstance(item, tuple)
-    if paired and (len(item) != 2 or isinstance(item[0], bool) or not isinstance(item[0], (int, np.integer)) or item[0] < 0):
-        raise InputError("a reference of the film's own is (frame_index, picture), the index a whole number from 0")
+    if paired and (len(item) != 2 or isinstance(item[0], bool) or not isinstance(item[0], (int, np.integer))
+                   or item[0] < 0):
+        raise InputError("a reference of the film's own is (frame_index, picture), the index a whole "
+                         "number from 0")
     name = f"the reference for frame {item[0]}" if paired else "the reference"
     picture = check_picture(item[1] if paired else item, name, alpha=True)
     if picture.shape[-1] == 4:
         if not picture[..., 3].any():
-            raise InputError(f"{name} is transparent all over: it gives no colour; paint where the colour is known")
+            raise InputError(
+                f"{name} is transparent all over: it gives no colour; paint where the colour is known")
         picture = picture[..., :3] if picture[..., 3].min() == 255 else picture
     return Given(int(item[0]) if paired else None, picture)
 
 
 def check_picture(picture: object, name: str, alpha: bool = False, deep: bool = False) -> Picture:
-    """The picture, if it is uint8 (H, W, 3), or (H, W, 4) where alpha is allowed, or uint16 where it may be deep; else InputError."""
+    """The picture, if it is uint8 (H, W, 3), or (H, W, 4) where alpha is allowed, or uint16 where it may be
+    deep; else InputError."""
     types = (np.uint8, np.uint16) if deep else (np.uint8,)
-    if not isinstance(picture, np.ndarray) or picture.dtype not in types or picture.ndim != 3 or picture.shape[-1] not in (3, 4 if alpha else 3):
-        got = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
-        raise InputError(f"{name} is {got}; a picture here is a uint8 array (H, W, 3) of RGB, as read_video() and read_image() give it")
+    if not isinstance(
+            picture,
+            np.ndarray) or picture.dtype not in types or picture.ndim != 3 or picture.shape[-1] not in (
+                3, 4 if alpha else 3):
+        got = f"{picture.dtype} {picture.shape}" if isinstance(picture,
+                                                               np.ndarray) else type(picture).__name__
+        raise InputError(f"{name} is {got}; a picture here is a uint8 array (H, W, 3) of RGB, as "
+                         "read_video() and read_image() give it")
     return picture
 
 

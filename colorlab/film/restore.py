@@ -9,10 +9,13 @@ Work in progress lies beside the output, in a hidden folder `.NAME.unfinished`:
     000003.state        the model's state after three segments
     000003.json         what the third segment is made of, with checksums (resume.py)
 
-A segment counts once its record and the state after it are there, and as long as all is as recorded. Killed at any moment, the same job goes
-on from the last such state, to the bit: the film that comes out is the one that an undisturbed run makes. An .mp4 or .mov has the same bytes, and so has every PNG of a folder; a
-Matroska file has the same packets and a random identifier of its own. (The same machine, the same versions and the
-same number of threads: arithmetic differs between those.) When the output stands under its name, the folder is removed.
+A segment counts once its record and the state after it are there, and as long as all is as recorded. Killed
+at any moment, the same job goes
+on from the last such state, to the bit: the film that comes out is the one that an undisturbed run makes. An
+.mp4 or .mov has the same bytes, and so has every PNG of a folder; a Matroska file has the same packets and a
+random identifier of its own. (The same machine, the same versions and the
+same number of threads: arithmetic differs between those.) When the output stands under its name, the folder
+is removed.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ from colorlab.film.saved_state import load_state, save_state
 SEGMENT = 96        # frames, the shortest segment; about as far apart as a player's jumps may be
 DECODED_AHEAD = 8   # frames
 COLORED_BEHIND = 2  # blocks
-ABANDONED = 60      # seconds without a first segment, after which a folder that nobody holds is a killed process's
+# seconds without a first segment, after which a folder that nobody holds is a killed process's
+ABANDONED = 60
 
 
 class Unfinished(NamedTuple):
@@ -72,13 +76,15 @@ class Job:
     model: nn.Module
     size: int | None
     device: torch.device
-    settings: Mapping[str, str]       # all else that shapes the result, in words: the references' contents, the cuts asked for ...
-    rate: Fraction | float = 24.0     # where the film is a folder and the output is not
-    confidence: Path | None = None    # where the map of how sure each pixel is goes: a film or a folder, as the output
+    # all else that shapes the result, in words: the references' contents, the cuts asked for ...
+    settings: Mapping[str, str]
+    rate: Fraction | float = 24.0  # where the film is a folder and the output is not
+    # where the map of how sure each pixel is goes: a film or a folder, as the output
+    confidence: Path | None = None
     segment: int = SEGMENT
     saturation: float = 1.0
-    lossless: bool = False            # FFV1 in Matroska
-    precision: str = "float32"        # in what the network computes
+    lossless: bool = False         # FFV1 in Matroska
+    precision: str = "float32"     # in what the network computes
 
     @property
     def folder(self) -> Path:
@@ -87,11 +93,14 @@ class Job:
     @cached_property
     def description(self) -> dict[str, str]:
         """All that the result depends on."""
-        own = {"input": file_identity(self.film), "model": model_identity(self.model), "size": str(self.size), "device": self.device.type,
-               "rate": str(self.rate), "confidence": str(self.confidence), "segment": str(self.segment), "saturation": str(self.saturation),
-               "lossless": str(self.lossless), "fields": self.film.fields, "deinterlace": str(getattr(self.film, "deinterlace", False)),
-               "precision": self.precision,
-               "versions": f"colorlab {colorlab.__version__}, torch {torch.__version__}"}
+        own = {
+            "input": file_identity(self.film), "model": model_identity(self.model), "size": str(self.size),
+            "device": self.device.type, "rate": str(self.rate), "confidence": str(self.confidence),
+            "segment": str(self.segment), "saturation": str(self.saturation), "lossless": str(self.lossless),
+            "fields": self.film.fields, "deinterlace": str(getattr(self.film, "deinterlace",
+                                                                   False)), "precision": self.precision,
+            "versions": f"colorlab {colorlab.__version__}, torch {torch.__version__}"
+        }
         return own | dict(self.settings)
 
     @cached_property
@@ -100,13 +109,19 @@ class Job:
         return hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()
 
     def unfinished(self) -> Unfinished:
-        """What there is of this very job, and whole; nothing where the folder holds another's work, damaged work or none."""
+        """What there is of this very job, and whole; nothing where the folder holds another's work, damaged
+        work or none."""
         if read_json(self.folder / "job.json") != self.description:
             return Unfinished(0, 0)
         outputs = {"picture": self.output, "confidence": self.confidence}
-        delivered = {track: path for track, path in outputs.items() if path is not None and path.is_dir() and made_by(path) == self.identity}
+        delivered = {
+            track: path
+            for track, path in outputs.items()
+            if path is not None and path.is_dir() and made_by(path) == self.identity
+        }
 
-        def find(name: str) -> Path:  # a folder of frames may have been delivered before the work was interrupted
+        # a folder of frames may have been delivered before the work was interrupted
+        def find(name: str) -> Path:
             track = name.partition("/")[0]
             return delivered[track] / Path(name).name if track in delivered else self.folder / name
 
@@ -123,7 +138,8 @@ class Job:
         return found["cuts"]
 
     def delivered(self) -> bool:
-        """Whether the output is a folder of frames that this very job has made, and so the map where one is asked for."""
+        """Whether the output is a folder of frames that this very job has made, and so the map where one is
+        asked for."""
         outputs = [path for path in (self.output, self.confidence) if path is not None]
         return all(is_folder_name(path) and self.made(path) for path in outputs)
 
@@ -139,17 +155,21 @@ class Job:
         return self.folder / f"{number:06d}.state"
 
     def _whole_state(self, number: int) -> bool:
-        return whole_file(self.state_file(number), read_json(self.folder / f"{number:06d}.json")["files"].get(self.state_file(number).name))
+        return whole_file(
+            self.state_file(number),
+            read_json(self.folder / f"{number:06d}.json")["files"].get(self.state_file(number).name))
 
 
 def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lambda count: None) -> int:
     """Do a job, or what is left of it; returns the film's number of frames.
 
-    on_frames: told, in the thread that writes, how many frames were written, as they are. Whatever interrupts the work, whole segments
-    stay for the same job to go on from; where there is none yet, nothing stays. Raises InputError for what cannot be done.
+    on_frames: told, in the thread that writes, how many frames were written, as they are. Whatever interrupts
+    the work, whole segments stay for the same job to go on from; where there is none yet, nothing stays.
+    Raises InputError for what cannot be done.
     """
     if job.confidence is not None and not offers_confidence(job.model):
-        raise InputError(f"{type(job.model).__name__} does not say how sure it is: this network matches no pixels; leave the confidence out")
+        raise InputError(f"{type(job.model).__name__} does not say how sure it is: this network matches no "
+                         "pixels; leave the confidence out")
     remove_leftovers(job.folder.parent)
     _remove_abandoned(job.folder)
     job.folder.mkdir(exist_ok=True)
@@ -173,9 +193,14 @@ def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lam
 
 def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callable[[int], None]) -> int:
     """Write the segments that are missing, then the output."""
-    tracks = [open_track(job.folder / "picture", job.output, job.film, job.rate, copied=True, lossless=job.lossless, mark=job.identity)]
+    tracks = [
+        open_track(job.folder / "picture", job.output, job.film, job.rate, copied=True, lossless=job.lossless,
+                   mark=job.identity)
+    ]
     if job.confidence is not None:
-        tracks.append(open_track(job.folder / "confidence", job.confidence, job.film, job.rate, copied=False, mark=job.identity))
+        tracks.append(
+            open_track(job.folder / "confidence", job.confidence, job.film, job.rate, copied=False,
+                       mark=job.identity))
     for track in tracks:
         track.go_on(done.segments, done.frames)
     place = load_state(job.state_file(done.segments), job.device) if done.segments else Place()
@@ -199,9 +224,11 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
             _end_segments(job, tracks, number, place)
 
     try:
-        with closing(ahead(job.film.shots_from(place.frame), DECODED_AHEAD)) as shots, behind(keep, COLORED_BEHIND) as hand_on:
-            for block in colored_blocks(pictures(shots), guidance, job.model.to(job.device), job.size, job.device, place,
-                                        job.confidence is not None, job.saturation, job.film.fields, job.precision):
+        with closing(ahead(job.film.shots_from(place.frame),
+                           DECODED_AHEAD)) as shots, behind(keep, COLORED_BEHIND) as hand_on:
+            for block in colored_blocks(pictures(shots), guidance, job.model.to(job.device), job.size,
+                                        job.device, place, job.confidence is not None, job.saturation,
+                                        job.film.fields, job.precision):
                 hand_on(block)
         if place.frame > begun:
             _end_segments(job, tracks, number + 1, place)
@@ -218,7 +245,8 @@ def _end_segments(job: Job, tracks: list, number: int, place: Place) -> None:
     files = [file for track in tracks for file in track.end_segment()]
     state, ready = job.state_file(number), job.folder / "next"
     save_state(ready, place)
-    keep_segment(job.folder, number, place.frame, {file.relative_to(job.folder).as_posix(): file for file in files} | {state.name: ready})
+    keep_segment(job.folder, number, place.frame,
+                 {file.relative_to(job.folder).as_posix(): file for file in files} | {state.name: ready})
     ready.replace(state)
     for earlier in job.folder.glob("[0-9]*.state"):
         if earlier != state:
@@ -226,14 +254,15 @@ def _end_segments(job: Job, tracks: list, number: int, place: Place) -> None:
 
 
 def _check_input(job: Job) -> None:
-    """Raise InputError where the film is not the one that was coloured: its sound and time stamps would be of other pictures."""
+    """Raise InputError where the film is not the one that was coloured: its sound and time stamps would be of
+    other pictures."""
     try:
         same = file_identity(job.film) == job.description["input"]
     except OSError:
         same = False
     if not same:
-        raise InputError(f"{job.film.path} was changed or replaced while it was coloured; give the command again, and leave the film alone "
-                         "until it is done")
+        raise InputError(f"{job.film.path} was changed or replaced while it was coloured; give the command "
+                         "again, and leave the film alone until it is done")
 
 
 def _remove_abandoned(own: Path) -> None:

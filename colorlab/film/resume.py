@@ -1,8 +1,8 @@
 """What an interrupted job left in its folder, and whether it is whole.
 
-After each segment stands a record, `000003.json`: how many frames there are by then, and size and checksum of every file that the segment
-is made of and of the model's state after it. A segment counts where its record does and all before it do; one that is damaged, empty or
-of something else is as if it had never been made.
+After each segment stands a record, `000003.json`: how many frames there are by then, and size and checksum of
+every file that the segment is made of and of the model's state after it. A segment counts where its record
+does and all before it do; one that is damaged, empty or of something else is as if it had never been made.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ STEPS = 1 << 20  # bytes read at a time
 
 
 def keep_segment(folder: Path, number: int, frames: int, files: Mapping[str, Path]) -> None:
-    """Record that segment `number` (from 1) is whole, with `frames` in all by then. files: by the name that each has or will have in `folder`."""
+    """Record that segment `number` (from 1) is whole, with `frames` in all by then. files: by the name that
+    each has or will have in `folder`."""
     facts = {}
     for name, file in files.items():
         to_disk(file)
@@ -30,7 +31,8 @@ def keep_segment(folder: Path, number: int, frames: int, files: Mapping[str, Pat
 def whole_segments(folder: Path, find: Callable[[str], Path]) -> list[int]:
     """The frames in all after each whole segment, in order. find: where a file of such a name is now."""
     frames: list[int] = []
-    while (counted := _whole(read_json(folder / f"{len(frames) + 1:06d}.json"), find, f"{len(frames) + 1:06d}.state")) is not None:
+    while (counted := _whole(read_json(folder / f"{len(frames) + 1:06d}.json"), find,
+                             f"{len(frames) + 1:06d}.state")) is not None:
         frames.append(counted)
     return frames
 
@@ -44,10 +46,13 @@ def whole_file(path: Path, facts: object) -> bool:
 
 
 def _whole(record: object, find: Callable[[str], Path], state: str) -> int | None:
-    """The frames that a record counts; None where it is none, or a file is not as it was. The state is looked at by itself."""
-    if not isinstance(record, dict) or not isinstance(record.get("frames"), int) or not isinstance(record.get("files"), dict):
+    """The frames that a record counts; None where it is none, or a file is not as it was. The state is looked
+    at by itself."""
+    if not isinstance(record, dict) or not isinstance(record.get("frames"), int) or not isinstance(
+            record.get("files"), dict):
         return None
-    return record["frames"] if all(whole_file(find(name), facts) for name, facts in record["files"].items() if name != state) else None
+    return record["frames"] if all(
+        whole_file(find(name), facts) for name, facts in record["files"].items() if name != state) else None
 
 
 def _checksum(path: Path) -> int:

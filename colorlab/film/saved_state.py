@@ -1,8 +1,8 @@
 """A model's state in a file, and back, to the bit.
 
-States are values: frozen dataclasses and named tuples of tensors and numbers. They are written as plain dictionaries that name
-their classes, so that `torch.load(weights_only=True)` reads them and nothing in a file can run code; only this package's classes
-are built from it.
+States are values: frozen dataclasses and named tuples of tensors and numbers. They are written as plain
+dictionaries that name their classes, so that `torch.load(weights_only=True)` reads them and nothing in a file
+can run code; only this package's classes are built from it.
 """
 
 from __future__ import annotations
@@ -34,18 +34,22 @@ def _packed(value: object) -> object:
     if isinstance(value, _PLAIN):
         return value
     if dataclasses.is_dataclass(value):
-        return _named(value, {field.name: _packed(getattr(value, field.name)) for field in dataclasses.fields(value)})
+        return _named(
+            value, {field.name: _packed(getattr(value, field.name)) for field in dataclasses.fields(value)})
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return _named(value, {name: _packed(part) for name, part in zip(value._fields, value)})
     if isinstance(value, (tuple, list)):
         return {"kind": type(value).__name__, "parts": [_packed(part) for part in value]}
     if isinstance(value, dict):
         return {"kind": "dict", "keys": list(value), "parts": [_packed(part) for part in value.values()]}
-    raise TypeError(f"a state holds tensors, numbers, tuples, dataclasses; a {type(value).__name__} cannot be kept in a file")
+    raise TypeError(f"a state holds tensors, numbers, tuples, dataclasses; a {type(value).__name__} "
+                    "cannot be kept in a file")
 
 
 def _named(value: object, fields: dict[str, object]) -> dict[str, object]:
-    return {"kind": "class", "module": type(value).__module__, "name": type(value).__qualname__, "fields": fields}
+    return {
+        "kind": "class", "module": type(value).__module__, "name": type(value).__qualname__, "fields": fields
+    }
 
 
 def _unpacked(packed: object) -> object:

@@ -1,8 +1,10 @@
-"""A stretch of a finished film, coloured anew with references of its own; the rest of the film stays as it was.
+"""A stretch of a finished film, coloured anew with references of its own; the rest of the film stays as it
+was.
 
-A folder of frames gets new pictures for the stretch. In a film file, pictures depend on those before them back to the last key frame, so what is
-encoded anew reaches from the key frame at or before the stretch to the next one after it; there, what lies outside the stretch is decoded and
-encoded once more, without a way over RGB. All other packets are copied.
+A folder of frames gets new pictures for the stretch. In a film file, pictures depend on those before them
+back to the last key frame, so what is encoded anew reaches from the key frame at or before the stretch to the
+next one after it; there, what lies outside the stretch is decoded and encoded once more, without a way over
+RGB. All other packets are copied.
 """
 
 from __future__ import annotations
@@ -64,12 +66,13 @@ class Manner:
     precision: str = "float32"
 
 
-def recolor(stretch: Stretch, output: Path, references: Pictures, cuts: Cuts, manner: Manner, on_frames: Callable[[int], None] = lambda n: None
-            ) -> None:
+def recolor(stretch: Stretch, output: Path, references: Pictures, cuts: Cuts, manner: Manner,
+            on_frames: Callable[[int], None] = lambda n: None) -> None:
     """Put the stretch's new colours into the finished film `output`, which changes as a whole or not at all.
 
-    references, cuts: their frames count from the stretch's first. on_frames: told how many frames were coloured, as they are.
-    Raises InputError where `output` is not a coloured version of the film that can be changed in part.
+    references, cuts: their frames count from the stretch's first. on_frames: told how many frames were
+    coloured, as they are. Raises InputError where `output` is not a coloured version of the film that can be
+    changed in part.
     """
     guidance = guide(stretch, references, cuts)
 
@@ -81,8 +84,9 @@ def recolor(stretch: Stretch, output: Path, references: Pictures, cuts: Cuts, ma
                 waiting.append(shot)
                 yield shot.rgb
 
-        for block in colored_blocks(pictures(), guidance, manner.model.to(manner.device), manner.size, manner.device,
-                                    saturation=manner.saturation, fields=stretch.film.fields, precision=manner.precision):
+        for block in colored_blocks(pictures(), guidance, manner.model.to(manner.device), manner.size,
+                                    manner.device, saturation=manner.saturation, fields=stretch.film.fields,
+                                    precision=manner.precision):
             for frame in block.frames:
                 yield frame, waiting.pop(0)
             on_frames(len(block.frames))
@@ -94,7 +98,9 @@ def recolor(stretch: Stretch, output: Path, references: Pictures, cuts: Cuts, ma
             else:
                 _into_film(stretch, output, colored(), manner)
         except av.FFmpegError as error:
-            raise InputError(f"cannot write {output}: {error.strerror}{'; make room on its disk' if error.errno in NO_ROOM else ''}") from error
+            raise InputError(
+                f"cannot write {output}: "
+                f"{error.strerror}{'; make room on its disk' if error.errno in NO_ROOM else ''}") from error
 
 
 @contextmanager
@@ -106,7 +112,8 @@ def _held(output: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if all(entry.name == "lock" for entry in folder.iterdir()):  # else an interrupted run will go on from what is there
+            # else an interrupted run will go on from what is there
+            if all(entry.name == "lock" for entry in folder.iterdir()):
                 shutil.rmtree(folder)
 
 
@@ -115,7 +122,8 @@ def _into_folder(stretch: Stretch, output: Path, colored: Iterator[tuple[np.ndar
 
     finished = read_video(output)
     if finished.count() != stretch.film.count():
-        raise InputError(f"{output} has {finished.count()} pictures and the film {stretch.film.count()} frames; colour it whole first")
+        raise InputError(f"{output} has {finished.count()} pictures and the film {stretch.film.count()} "
+                         "frames; colour it whole first")
     files = finished.files[stretch.first : stretch.last + 1]
     with scratch(output) as folder:
         for file, (frame, _) in zip(files, colored, strict=True):
@@ -126,7 +134,8 @@ def _into_folder(stretch: Stretch, output: Path, colored: Iterator[tuple[np.ndar
             os.replace(folder / file.name, file)
 
 
-def _into_film(stretch: Stretch, output: Path, colored: Iterator[tuple[np.ndarray, Shot]], manner: Manner) -> None:
+def _into_film(stretch: Stretch, output: Path, colored: Iterator[tuple[np.ndarray, Shot]],
+               manner: Manner) -> None:
     film = stretch.film if isinstance(stretch.film, Film) else None
     finished, rate = Film(output), Fraction(manner.rate).limit_denominator(1001)
     keys = _checked_keys(finished, stretch.film.count(), film, rate, manner.lossless)
@@ -134,8 +143,8 @@ def _into_film(stretch: Stretch, output: Path, colored: Iterator[tuple[np.ndarra
     stop = min((key for key in keys if key > stretch.last), default=keys[-1])
     with scratch(output) as folder:
         part = folder / "part.nut"
-        with Encoder(part, (*stretch.film.size, 3), film, rate, islice(stamps_of(film, rate), start, None), copied=False,
-                     segment_of=output.suffix, lossless=manner.lossless) as encoder:
+        with Encoder(part, (*stretch.film.size, 3), film, rate, islice(stamps_of(film, rate), start, None),
+                     copied=False, segment_of=output.suffix, lossless=manner.lossless) as encoder:
             for number, frame in enumerate(islice(finished.stored_frames(), start, stop), start):
                 if stretch.first <= number <= stretch.last:
                     encoder.write(*next(colored))
@@ -152,11 +161,13 @@ def _into_film(stretch: Stretch, output: Path, colored: Iterator[tuple[np.ndarra
                 number += len(group)
 
         with whole(output) as temporary:
-            join(temporary, groups, (*stretch.film.size, 3), film, rate, copied=True, lossless=manner.lossless)
+            join(temporary, groups, (*stretch.film.size, 3), film, rate, copied=True,
+                 lossless=manner.lossless)
 
 
 def _checked_keys(finished: Film, count: int, film: Film | None, rate: Fraction, lossless: bool) -> list[int]:
-    """The numbers of the key frames, and last of all how many frames there are; InputError where the film is not one of ours."""
+    """The numbers of the key frames, and last of all how many frames there are; InputError where the film is
+    not one of ours."""
     keys, number = [], 0
     for group in groups_of(finished.path):
         keys.append(number)
@@ -168,8 +179,8 @@ def _checked_keys(finished: Film, count: int, film: Film | None, rate: Fraction,
         with Encoder(probe, (*finished.size, 3), film, rate, lossless=lossless, copied=False) as encoder:
             encoder.write_stored(next(finished.stored_frames()))
         if _header(probe) != _header(finished.path):
-            raise InputError(f"{finished.path} was not made by this version of colorlab with the same settings, so no part of it can be exchanged; "
-                             "colour it whole")
+            raise InputError(f"{finished.path} was not made by this version of colorlab with the same "
+                             "settings, so no part of it can be exchanged; colour it whole")
     return keys + [number]
 
 

@@ -1,8 +1,10 @@
-"""Which frames most deserve a painted picture: where scenes begin, where new things come into view, and where the method is unsure.
+"""Which frames most deserve a painted picture: where scenes begin, where new things come into view, and where
+the method is unsure.
 
-How much of one frame another explains is `scenes.structure`: what is not found near its place there. A frame's need is the part of it that no
-reference of its scene explains, together with how unsure the method is of it, where it can say. Frames are then chosen one after the other, each the
-one that takes away most need from its scene; so the first frames of a long scene count for more than a short insert.
+How much of one frame another explains is `scenes.structure`: what is not found near its place there. A
+frame's need is the part of it that no reference of its scene explains, together with how unsure the method is
+of it, where it can say. Frames are then chosen one after the other, each the one that takes away most need
+from its scene; so the first frames of a long scene count for more than a short insert.
 """
 
 from __future__ import annotations
@@ -41,8 +43,10 @@ class Sample(NamedTuple):
     looks: list[Look]
 
 
-def sample(film: Iterable[Picture], count: int, wanted: Iterable[int], cuts: tuple[int, ...] | None) -> tuple[Sample, tuple[int, ...]]:
-    """Every so many frames, the first of each scene and the wanted ones, and where the film cuts (found where that is None), in one go through it."""
+def sample(film: Iterable[Picture], count: int, wanted: Iterable[int],
+           cuts: tuple[int, ...] | None) -> tuple[Sample, tuple[int, ...]]:
+    """Every so many frames, the first of each scene and the wanted ones, and where the film cuts (found where
+    that is None), in one go through it."""
     every, always, looks = max(1, -(-count // SAMPLED)), {0, *wanted, *(cuts or ())}, {}
     recent: dict[int, Look] = {}
 
@@ -60,35 +64,44 @@ def sample(film: Iterable[Picture], count: int, wanted: Iterable[int], cuts: tup
             found.append(cut)
             looks[cut] = recent.get(cut) or looks[max(n for n in looks if n <= cut)]
     numbers = sorted(looks)
-    return Sample(numbers, [looks[number] for number in numbers]), tuple(together(found, melted)) if cuts is None else cuts
+    return Sample(numbers, [looks[number]
+                            for number in numbers]), tuple(together(found, melted)) if cuts is None else cuts
 
 
 def unexplained(source: Look, others: list[Look]) -> np.ndarray:
-    """(K,): how much of each of K frames is not found near its place in the source, 0 to 1; `scenes.structure` for many at a time."""
+    """(K,): how much of each of K frames is not found near its place in the source, 0 to 1;
+    `scenes.structure` for many at a time."""
     h, w = SIDE
     padded = F.pad(source.small[None, None], (REACH,) * 4, mode="replicate")
-    shifted = padded[0, 0].unfold(0, h, 1).unfold(1, w, 1).flatten(0, 1)                   # ((2 r + 1)^2, h, w)
-    best = [F.avg_pool2d((shifted - other.small).square()[:, None], BLOCK)[:, 0].amin(0).mean() for other in others]
+    shifted = padded[0, 0].unfold(0, h, 1).unfold(1, w, 1).flatten(0, 1)  # ((2 r + 1)^2, h, w)
+    best = [
+        F.avg_pool2d((shifted - other.small).square()[:, None], BLOCK)[:, 0].amin(0).mean()
+        for other in others
+    ]
     return torch.stack(best).clamp(0, 1).numpy()
 
 
-def doubts(film: Iterable[Picture], guidance: Guidance, model: nn.Module, frames: list[int], size: int | None, device: torch.device) -> np.ndarray:
-    """(K,): how unsure the method is of each of these frames, 0 to 1, when it colours them one after the other."""
+def doubts(film: Iterable[Picture], guidance: Guidance, model: nn.Module, frames: list[int], size: int | None,
+           device: torch.device) -> np.ndarray:
+    """(K,): how unsure the method is of each of these frames, 0 to 1, when it colours them one after the
+    other."""
     kept = set(frames)
     chosen = (frame for number, frame in enumerate(film) if number in kept)
     blocks = colored_blocks(chosen, picked(guidance, frames), model.to(device), size, device, confident=True)
     return np.array([1 - float(frame.mean()) / 255 for block in blocks for frame in block.confidence])
 
 
-def suggest(seen: Sample, guidance: Guidance, count: int, most: int, doubt: Callable[[], np.ndarray] | None = None) -> list[Suggestion]:
+def suggest(seen: Sample, guidance: Guidance, count: int, most: int,
+            doubt: Callable[[], np.ndarray] | None = None) -> list[Suggestion]:
     """Up to `most` frames to paint, the most useful first; fewer where more would mend nothing.
 
-    count: the film's number of frames. doubt: how unsure the method is of each frame of the sample, where it can say.
+    count: the film's number of frames. doubt: how unsure the method is of each frame of the sample, where it
+    can say.
     """
     frames = np.array(seen.frames)
     scenes = np.searchsorted(np.array(guidance.cuts), frames, side="right")
-    weight = np.diff(np.append(frames, count))                                             # how many frames each stands for
-    table = np.ones((len(frames), len(frames)))                                            # [c, f]: what c leaves unexplained of f
+    weight = np.diff(np.append(frames, count))   # how many frames each stands for
+    table = np.ones((len(frames), len(frames)))  # [c, f]: what c leaves unexplained of f
     for scene in np.unique(scenes):
         members = np.flatnonzero(scenes == scene)
         for candidate in members:
@@ -100,18 +113,22 @@ def suggest(seen: Sample, guidance: Guidance, count: int, most: int, doubt: Call
     need = (new + unsure) / 2
     found: list[Suggestion] = []
     for _ in range(most):
-        gains = np.maximum(0, need - table)                                                # [c, f]
+        gains = np.maximum(0, need - table)      # [c, f]
         gains[gains < HELPS] = 0
         total = gains @ weight
         best = int(total.argmax())
         if total[best] <= 0:
             break
         mended = np.flatnonzero(gains[best])
-        why = _why(scenes[best], {int(scenes[place]) for place in given} | {int(scenes[np.searchsorted(frames, one.frame)]) for one in found},
+        why = _why(scenes[best],
+                   {int(scenes[place])
+                    for place in given} | {int(scenes[np.searchsorted(frames, one.frame)]) for one in found},
                    float(new[mended].mean()), float(unsure[mended].mean()), bool(given or found))
         last = mended[-1] + 1
-        found.append(Suggestion(int(frames[best]), (int(frames[mended[0]]), int(frames[last] if last < len(frames) else count) - 1),
-                                float(total[best]), why))
+        found.append(
+            Suggestion(int(frames[best]),
+                       (int(frames[mended[0]]), int(frames[last] if last < len(frames) else count) - 1),
+                       float(total[best]), why))
         need, new = np.minimum(need, table[best]), np.minimum(new, table[best])
     return found
 

@@ -1,4 +1,5 @@
-"""The methods by name, all that is said of each in one record, and how one is built: network, preset, changes, weights."""
+"""The methods by name, all that is said of each in one record, and how one is built: network, preset,
+changes, weights."""
 
 from __future__ import annotations
 
@@ -16,30 +17,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """What commands, training and tables know of a method. Code is named as "module:name" and imported when it is asked for."""
+    """What commands, training and tables know of a method. Code is named as "module:name" and imported when
+    it is asked for."""
 
-    network: str                  # the paper's network; the config beside it is called by the same name and "Config"
-    course: str = ""              # the network of preset="course", where that is another one
-    learns: bool = True           # it has weights: it is trained, stored and loaded
-    needs_reference: bool = True  # False: it makes its own
-    course_weights: bool = False  # trained ones ship in data/checkpoints
-    recipe: str = "plain"         # how it is trained: a key of the tables in train/recipes.py
+    network: str  # the paper's network; the config beside it is called by the same name and "Config"
+    course: str = ""                               # the network of preset="course", where that is another one
+    learns: bool = True                            # it has weights: it is trained, stored and loaded
+    needs_reference: bool = True                   # False: it makes its own
+    course_weights: bool = False                   # trained ones ship in data/checkpoints
+    recipe: str = "plain"  # how it is trained: a key of the tables in train/recipes.py
     seen: str = "colorlab.train.forward:see_clip"  # what it is shown of a window of film in training
-    sure: str = ""                # how sure it is of a colour, a function of film/confidence.py; "": it cannot say
+    sure: str = ""  # how sure it is of a colour, a function of film/confidence.py; "": it cannot say
 
 
 _SURE = "colorlab.film.confidence:"
 _SEEN = "colorlab.train.forward:"
 _COURSE = "colorlab.methods.course."
 RECORDS = {
-    "cavc": Method("colorlab.papers.cavc:CAVC", _COURSE + "cavc:CourseCAVC", course_weights=True, recipe="cavc",
-                   seen=_SEEN + "see_cavc", sure=_SURE + "of_cavc"),
-    "lstvc": Method("colorlab.papers.lstvc:LSTVC", _COURSE + "lstvc:CourseLSTVC", course_weights=True, recipe="lstvc",
-                    seen=_SEEN + "see_lstvc", sure=_SURE + "of_lstvc"),
-    "colormnet": Method("colorlab.papers.colormnet:ColorMNet", _COURSE + "colormnet:CourseColorMNet", course_weights=True,
-                        recipe="colormnet", seen=_SEEN + "see_colormnet", sure=_SURE + "of_colormnet"),
-    "tcavc": Method("colorlab.papers.tcavc:TCAVC", _COURSE + "tcavc:CourseTCAVC", needs_reference=False, course_weights=True,
-                    recipe="tcavc", seen=_SEEN + "see_tcavc", sure=_SURE + "of_tcavc"),
+    "cavc": Method("colorlab.papers.cavc:CAVC", _COURSE + "cavc:CourseCAVC", course_weights=True,
+                   recipe="cavc", seen=_SEEN + "see_cavc", sure=_SURE + "of_cavc"),
+    "lstvc": Method("colorlab.papers.lstvc:LSTVC", _COURSE + "lstvc:CourseLSTVC", course_weights=True,
+                    recipe="lstvc", seen=_SEEN + "see_lstvc", sure=_SURE + "of_lstvc"),
+    "colormnet": Method("colorlab.papers.colormnet:ColorMNet", _COURSE + "colormnet:CourseColorMNet",
+                        course_weights=True, recipe="colormnet", seen=_SEEN + "see_colormnet",
+                        sure=_SURE + "of_colormnet"),
+    "tcavc": Method("colorlab.papers.tcavc:TCAVC", _COURSE + "tcavc:CourseTCAVC", needs_reference=False,
+                    course_weights=True, recipe="tcavc", seen=_SEEN + "see_tcavc", sure=_SURE + "of_tcavc"),
     "copy": Method("colorlab.methods.baselines:Copy", learns=False, sure=_SURE + "of_copy"),
     "flow": Method("colorlab.methods.baselines:Flow", learns=False, sure=_SURE + "of_flow"),
 }
@@ -56,7 +59,8 @@ def record(method: str) -> Method:
 
 
 def record_of(model: nn.Module) -> Method | None:
-    """The record of a network that was built, by its class's `method`; None for one that is of no method here."""
+    """The record of a network that was built, by its class's `method`; None for one that is of no method
+    here."""
     return RECORDS.get(getattr(model, "method", ""))
 
 
@@ -85,25 +89,33 @@ def configure(method: str, preset: str = "paper", **changes: object) -> object:
     fields = {field.name: field for field in dataclasses.fields(config_class)}
     unknown = sorted(set(changes) - set(fields))
     if unknown:
-        raise InputError(f"{method}, preset {preset}, has no setting {', '.join(unknown)}; it has {', '.join(fields)}")
-    presets = [dataclasses.asdict(getattr(config_class, name)()) for name in PRESETS if hasattr(config_class, name)]
+        raise InputError(f"{method}, preset {preset}, has no setting {', '.join(unknown)}; it has "
+                         f"{', '.join(fields)}")
+    presets = [
+        dataclasses.asdict(getattr(config_class, name)()) for name in PRESETS if hasattr(config_class, name)
+    ]
     chosen = getattr(config_class, preset)()
     for name, value in changes.items():
         if wanted := _unfit(value, [known[name] for known in presets], fields[name].metadata.get("least", 1)):
-            raise InputError(f"{name} of {method} is {getattr(chosen, name)!r} in preset {preset} and wants {wanted}, not {value!r}")
+            raise InputError(f"{name} of {method} is {getattr(chosen, name)!r} in preset {preset} and wants "
+                             f"{wanted}, not {value!r}")
     return dataclasses.replace(chosen, **changes)
 
 
 def _unfit(value: object, known: list, least: int = 1) -> str:
-    """What a setting wants where this value will not do, going by the values of the presets; "" where it will."""
+    """What a setting wants where this value will not do, going by the values of the presets; "" where it
+    will."""
     if isinstance(value, (list, tuple)) and any(isinstance(item, tuple) for item in known):
         inner = [part for item in known if isinstance(item, tuple) for part in item]
-        return next((f"{wanted} in each place" for part in value if (wanted := _unfit(part, inner))), "" if value else "at least one number")
-    if any(value is item for item in known) or value is None:  # where None stands for nothing, a network says itself; so it does elsewhere
+        return next((f"{wanted} in each place" for part in value if (wanted := _unfit(part, inner))),
+                    "" if value else "at least one number")
+    # where None stands for nothing, a network says itself; so it does elsewhere
+    if any(value is item for item in known) or value is None:
         return ""
     types = {type(item) for item in known if item is not None}
     if bool in types or isinstance(value, bool):
-        return "" if bool in types and isinstance(value, bool) else "true or false" if bool in types else "a number"
+        return "" if bool in types and isinstance(value,
+                                                  bool) else "true or false" if bool in types else "a number"
     if types == {float} or types == {int, float}:
         return "" if isinstance(value, (int, float)) and value == value else "a number"
     if int in types:
@@ -112,14 +124,16 @@ def _unfit(value: object, known: list, least: int = 1) -> str:
     return "" if not types or type(value) in types else f"a {types.pop().__name__}"
 
 
-def load(method: str, preset: str = "paper", weights: str | Path = "none", seed: int = 0, **changes: object) -> nn.Module:
+def load(method: str, preset: str = "paper", weights: str | Path = "none", seed: int = 0,
+         **changes: object) -> nn.Module:
     """Build a method's network, in eval mode on the CPU; the caller moves it with `.to(device)`.
 
-    method: one of METHODS. preset: "paper" (full size, as in the authors' code), "course" (small, for a laptop) or "tiny" (for
-    tests). weights: "none" is the seeded initialisation; "imagenet" the same with backbones from ImageNet/DINOv2; "course" the
-    trained weights that ship with the project; "released" the authors' checkpoint; or the PATH of a checkpoint, ours or
-    theirs. changes: fields of the method's config. The same seed gives the same bits; the global random state is left alone.
-    Raises InputError, in one line, for names that do not exist and weights that are not to be had or do not fit.
+    method: one of METHODS. preset: "paper" (full size, as in the authors' code), "course" (small, for a
+    laptop) or "tiny" (for tests). weights: "none" is the seeded initialisation; "imagenet" the same with
+    backbones from ImageNet/DINOv2; "course" the trained weights that ship with the project; "released" the
+    authors' checkpoint; or the PATH of a checkpoint, ours or theirs. changes: fields of the method's config.
+    The same seed gives the same bits; the global random state is left alone. Raises InputError, in one line,
+    for names that do not exist and weights that are not to be had or do not fit.
     """
     import torch  # not at the top: the names of the methods are to be had without it
 
@@ -136,14 +150,16 @@ def load(method: str, preset: str = "paper", weights: str | Path = "none", seed:
             if not changes or isinstance(error, InputError):
                 raise
             stated = ", ".join(f"{name}={value!r}" for name, value in changes.items())
-            raise InputError(f"{method} cannot be built with {stated} ({' '.join(str(error).split())[:120] or type(error).__name__})") from error
+            raise InputError(f"{method} cannot be built with {stated} "
+                             f"({' '.join(str(error).split())[:120] or type(error).__name__})") from error
     pack_convolutions(model)
     load_weights(model, method, preset, weights)
     return model.eval()
 
 
 def check_fits(path: Path, method: str, preset: str = "paper") -> None:
-    """Raise InputError unless a checkpoint can be read safely and its names and shapes are this network's. Builds no numbers."""
+    """Raise InputError unless a checkpoint can be read safely and its names and shapes are this network's.
+    Builds no numbers."""
     import torch
 
     from colorlab.methods.weights import converted

@@ -1,14 +1,16 @@
-"""Two methods without a network, which every learned one should beat: colour held still, and colour carried by optical flow.
+"""Two methods without a network, which every learned one should beat: colour held still, and colour carried
+by optical flow.
 
-`copy` shows what the reference's colour is worth where it stands. `flow` is made as strong as it can be without learning:
-colour moves from frame to frame along the flow, and where the flow cannot be trusted (something comes into view, or the
-lightness it brings along does not fit) it is repaired from trusted neighbours of like lightness.
+`copy` shows what the reference's colour is worth where it stands. `flow` is made as strong as it can be
+without learning: colour moves from frame to frame along the flow, and where the flow cannot be trusted
+(something comes into view, or the lightness it brings along does not fit) it is repaired from trusted
+neighbours of like lightness.
 
-**Choices, by numbers** (eleven real clips of 22 frames, short side 128, first frame as reference, TV-L1 flow, mean PSNR of
-RGB): `copy` 27.2 dB; warping from frame to frame 33.4; sampling the reference along the composed flows 33.3 (sharper, and
-better where nothing is hidden, but it drifts at edges, where blur hedges); frame to frame with repair 34.0. With another
-classical flow, one flow straight to the reference was worst, and bicubic sampling lost 0.9 dB to bilinear where nothing is
-repaired and won nothing where it is.
+**Choices, by numbers** (eleven real clips of 22 frames, short side 128, first frame as reference, TV-L1 flow,
+mean PSNR of RGB): `copy` 27.2 dB; warping from frame to frame 33.4; sampling the reference along the composed
+flows 33.3 (sharper, and better where nothing is hidden, but it drifts at edges, where blur hedges); frame to
+frame with repair 34.0. With another classical flow, one flow straight to the reference was worst, and bicubic
+sampling lost 0.9 dB to bilinear where nothing is repaired and won nothing where it is.
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ class CopyState:
 class Copy(nn.Module):
     """The colour of the reference nearest in time, held still (of two equally near, the earlier).
 
-    A reference of another size is stretched to the film's. A picture that is not a frame of the film counts only where
-    there is no other reference.
+    A reference of another size is stretched to the film's. A picture that is not a frame of the film counts
+    only where there is no other reference.
     """
 
     method = "copy"
@@ -72,11 +74,13 @@ class Copy(nn.Module):
         return CopyState(_at_least_one(references, "copy"))
 
     def step(self, l: Tensor, state: CopyState) -> tuple[Tensor, CopyState]:
-        """L (B, T, 1, H, W) or (B, 1, H, W) -> ab of the same leading shape, and the state after these frames."""
+        """L (B, T, 1, H, W) or (B, 1, H, W) -> ab of the same leading shape, and the state after these
+        frames."""
         clip, single = as_clip(l)
         size, T = clip.shape[-2:], clip.shape[1]
         nearest = [state.references[self.nearest(state.references, state.frame + t)] for t in range(T)]
-        ab = torch.stack([_colors(reference, clip[:, t]) for t, reference in enumerate(nearest)], 1)  # (B, T, 2, H, W)
+        # (B, T, 2, H, W)
+        ab = torch.stack([_colors(reference, clip[:, t]) for t, reference in enumerate(nearest)], 1)
         return (ab[:, 0] if single else ab), replace(state, frame=state.frame + T)
 
     def attention(self, l: Tensor, state: CopyState, at: tuple[int, int]) -> dict[Source, Tensor]:
@@ -85,13 +89,18 @@ class Copy(nn.Module):
 
     def attention_of(self, l: Tensor, state: CopyState) -> Attention:
         sources, nearest = _sources(state.references, l), self.nearest(state.references, state.frame)
-        return lambda at: {source: own_pixel(l.float(), at) if n == nearest else torch.zeros_like(l[0, 0], dtype=torch.float32)
-                           for n, source in enumerate(sources)}
+        return lambda at: {
+            source: own_pixel(l.float(), at)
+            if n == nearest else torch.zeros_like(l[0, 0], dtype=torch.float32)
+            for n, source in enumerate(sources)
+        }
 
     @staticmethod
     def nearest(references: tuple[Reference, ...], frame: int) -> int:
         """Index of the reference for a frame."""
-        dated = [(abs(r.frame - frame), r.frame, index) for index, r in enumerate(references) if r.frame is not None]
+        dated = [(abs(r.frame - frame), r.frame, index)
+                 for index, r in enumerate(references)
+                 if r.frame is not None]
         return min(dated)[2] if dated else 0
 
 
@@ -122,16 +131,18 @@ class FlowState:
     """The last frame and its colours, all that the next one needs."""
 
     references: tuple[Reference, ...]
-    frame: int = 0                     # index of the next frame
-    l: Tensor | None = None            # (B, 1, H, W) lightness of the frame before
-    ab: Tensor | None = None           # (B, 2, H, W) its colours
-    trace: Tensor | None = None        # (B, 2, H, W) x, y in `source` from where each pixel's colour came, at film size
-    source: int = 0                    # index of the reference that it came from
-    estimator: str | None = None       # what estimated the last flow: "raft" or "classical"
+    frame: int = 0                # index of the next frame
+    l: Tensor | None = None       # (B, 1, H, W) lightness of the frame before
+    ab: Tensor | None = None      # (B, 2, H, W) its colours
+    # (B, 2, H, W) x, y in `source` from where each pixel's colour came, at film size
+    trace: Tensor | None = None
+    source: int = 0               # index of the reference that it came from
+    estimator: str | None = None  # what estimated the last flow: "raft" or "classical"
 
 
 class Carried(NamedTuple):
-    """Colours of a frame, (B, 2, H, W), and where they come from: x, y in the reference at film size, (B, 2, H, W)."""
+    """Colours of a frame, (B, 2, H, W), and where they come from: x, y in the reference at film size, (B, 2,
+    H, W)."""
 
     ab: Tensor
     trace: Tensor
@@ -140,11 +151,13 @@ class Carried(NamedTuple):
 class Flow(nn.Module):
     """Colour carried from each frame to the next along optical flow.
 
-    - A reference that is a frame of the film gives that frame its own colours, and from there on carries its colour.
+    - A reference that is a frame of the film gives that frame its own colours, and from there on carries its
+      colour.
       It does not work backwards: the film streams.
-    - Until the first such frame, a picture that is not a frame of the film is used where there is one, else the first
-      reference as if it were one: flow brings over what it finds again (the same shot), and the rest is coloured by
-      places of like lightness, like texture and not too far away (after Welsh et al. 2002).
+    - Until the first such frame, a picture that is not a frame of the film is used where there is one, else
+      the first
+      reference as if it were one: flow brings over what it finds again (the same shot), and the rest is
+      coloured by places of like lightness, like texture and not too far away (after Welsh et al. 2002).
     - A film that changes its size begins anew with the reference in use.
     """
 
@@ -165,7 +178,8 @@ class Flow(nn.Module):
         return FlowState(_at_least_one(references, "flow"))
 
     def step(self, l: Tensor, state: FlowState) -> tuple[Tensor, FlowState]:
-        """L (B, T, 1, H, W) or (B, 1, H, W) -> ab of the same leading shape, and the state after these frames."""
+        """L (B, T, 1, H, W) or (B, 1, H, W) -> ab of the same leading shape, and the state after these
+        frames."""
         clip, single = as_clip(l)
         frames = []
         for frame in clip.float().unbind(1):
@@ -175,7 +189,8 @@ class Flow(nn.Module):
         return (ab[:, 0] if single else ab), state
 
     def attention(self, l: Tensor, state: FlowState, at: tuple[int, int]) -> dict[Source, Tensor]:
-        """The place of the reference where the colour of pixel `at` began its way, four pixels with bilinear weights.
+        """The place of the reference where the colour of pixel `at` began its way, four pixels with bilinear
+        weights.
 
         Of a repaired pixel, the neighbour is followed that had most weight in the repair.
         """
@@ -189,7 +204,8 @@ class Flow(nn.Module):
             maps = {source: torch.zeros_like(l[0, 0], dtype=torch.float32) for source in sources}
             target = maps[sources[after.source]]
             H, W = target.shape
-            x, y = (position.clamp(0, last) for position, last in zip(after.trace[0, :, at[0], at[1]], (W - 1, H - 1)))
+            x, y = (position.clamp(0, last)
+                    for position, last in zip(after.trace[0, :, at[0], at[1]], (W - 1, H - 1)))
             for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
                 i, j = min(int(y) + row, H - 1), min(int(x) + column, W - 1)
                 target[i, j] += (1 - (y - int(y) - row).abs()) * (1 - (x - int(x) - column).abs())
@@ -201,20 +217,24 @@ class Flow(nn.Module):
         own = [index for index, reference in enumerate(state.references) if reference.frame == state.frame]
         if own:
             ab = _colors(state.references[own[0]], l)
-            return replace(state, frame=state.frame + 1, l=l, ab=ab, trace=pixel_grid(ab).expand_as(ab), source=own[0])
+            return replace(state, frame=state.frame + 1, l=l, ab=ab, trace=pixel_grid(ab).expand_as(ab),
+                           source=own[0])
         if state.l is not None and state.l.shape == l.shape:
             before, source = Carried(state.ab, state.trace), state.source
             carried, estimator = self._carry(l, state.l, before, before)
         else:
             source = self._picture(state) if state.l is None else state.source
             carried, estimator = self._from_picture(l, state.references[source])
-        return replace(state, frame=state.frame + 1, l=l, ab=carried.ab, trace=carried.trace, source=source, estimator=estimator)
+        return replace(state, frame=state.frame + 1, l=l, ab=carried.ab, trace=carried.trace, source=source,
+                       estimator=estimator)
 
     @staticmethod
     def _picture(state: FlowState) -> int:
-        """Index of the reference to begin with when the first frame has none: a picture, else the earliest frame."""
+        """Index of the reference to begin with when the first frame has none: a picture, else the earliest
+        frame."""
         dated = [reference.frame is not None for reference in state.references]
-        return min(range(len(dated)), key=lambda index: (dated[index], state.references[index].frame or 0, index))
+        return min(range(len(dated)), key=lambda index:
+                   (dated[index], state.references[index].frame or 0, index))
 
     def _from_picture(self, l: Tensor, reference: Reference) -> tuple[Carried, str]:
         """Colours for a frame l (B, 1, H, W) from a picture that is another moment, or another scene."""
@@ -228,7 +248,8 @@ class Flow(nn.Module):
         otherwise: what to repair with. The frame before itself: with neighbours; else with these colours.
         """
         now, then = l / 100, l_before / 100
-        flows, estimator = estimate_flow(torch.cat((now, then)), torch.cat((then, now)), self.config.estimator)
+        flows, estimator = estimate_flow(torch.cat((now, then)), torch.cat((then, now)),
+                                         self.config.estimator)
         flow, opposite = flows.chunk(2)
         carried = Carried(*(warp(field, flow, "border") for field in before))
         if not self.config.repair:
@@ -243,41 +264,47 @@ class Flow(nn.Module):
         return Carried(otherwise.ab.lerp(carried.ab, trust), trace), estimator
 
 
-def repair(carried: Carried, l: Tensor, trust: Tensor, reach: int, kinship: float, enough: float = 0.9) -> Carried:
+def repair(carried: Carried, l: Tensor, trust: Tensor, reach: int, kinship: float,
+           enough: float = 0.9) -> Carried:
     """Mend colours that are not trusted enough, from trusted neighbours of like lightness.
 
-    l, trust: (B, 1, H, W), trust in [0, 1]. Each weak pixel is mixed, by its trust, with the mean of the colours on a 9 x 9
-    lattice that reaches `reach` pixels to each side, weighted by their trust, by distance and by likeness of L.
+    l, trust: (B, 1, H, W), trust in [0, 1]. Each weak pixel is mixed, by its trust, with the mean of the
+    colours on a 9 x 9 lattice that reaches `reach` pixels to each side, weighted by their trust, by distance
+    and by likeness of L.
     """
     H, W = l.shape[-2:]
-    b, y, x = (trust[:, 0] < enough).nonzero(as_tuple=True)              # (N,) each: the weak pixels
+    b, y, x = (trust[:, 0] < enough).nonzero(as_tuple=True)            # (N,) each: the weak pixels
     offset = torch.linspace(-reach, reach, 9, device=l.device).round().long()
     dy, dx = (o.flatten() for o in torch.meshgrid(offset, offset, indexing="ij"))
-    near = -(dy**2 + dx**2) / (2 * (reach / 2) ** 2)                     # (81,)
+    near = -(dy**2 + dx**2) / (2 * (reach / 2) ** 2)                   # (81,)
     ab, trace = carried.ab.clone(), carried.trace.clone()
-    for part in torch.arange(len(b), device=l.device).split(1 << 16):    # flat memory for any size of film
+    for part in torch.arange(len(b), device=l.device).split(1 << 16):  # flat memory for any size of film
         bs, ys, xs = b[part, None], y[part, None], x[part, None]
-        yy, xx = (ys + dy).clamp(0, H - 1), (xs + dx).clamp(0, W - 1)    # (n, 81)
+        yy, xx = (ys + dy).clamp(0, H - 1), (xs + dx).clamp(0, W - 1)  # (n, 81)
         unlike = (l[bs, 0, yy, xx] - l[bs, 0, ys, xs]) / kinship
         weight = (near - unlike.square() / 2).exp() * trust[bs, 0, yy, xx] + 1e-12
-        mended = (carried.ab[bs, :, yy, xx] * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)  # (n, 2)
+        # (n, 2)
+        mended = (carried.ab[bs, :, yy, xx] * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
         own = trust[bs[:, 0], 0, ys[:, 0], xs[:, 0]][:, None]
-        ab[bs[:, 0], :, ys[:, 0], xs[:, 0]] = carried.ab[bs[:, 0], :, ys[:, 0], xs[:, 0]] * own + mended * (1 - own)
+        ab[bs[:, 0], :, ys[:, 0],
+           xs[:, 0]] = carried.ab[bs[:, 0], :, ys[:, 0], xs[:, 0]] * own + mended * (1 - own)
         best = weight.argmax(1, keepdim=True)
         followed = carried.trace[bs, :, yy.gather(1, best), xx.gather(1, best)][:, 0]
-        trace[bs[:, 0], :, ys[:, 0], xs[:, 0]] = torch.where(own > 0.5, trace[bs[:, 0], :, ys[:, 0], xs[:, 0]], followed)
+        trace[bs[:, 0], :, ys[:, 0], xs[:, 0]] = torch.where(own > 0.5, trace[bs[:, 0], :, ys[:, 0],
+                                                                              xs[:, 0]], followed)
     return Carried(ab, trace)
 
 
 def match_lightness(l: Tensor, picture: Tensor, samples: int = 24) -> Carried:
     """Colour a frame l (B, 1, H, W) from places of a Lab picture (B, 3, H, W) that look alike in grey.
 
-    Compared are L, brought to the picture's mean and spread, the spread of L in 5 x 5 pixels, and, weakly, the position;
-    colours are a soft mean over a lattice of samples x samples places.
+    Compared are L, brought to the picture's mean and spread, the spread of L in 5 x 5 pixels, and, weakly,
+    the position; colours are a soft mean over a lattice of samples x samples places.
     """
     features = torch.cat((_look(l, picture[:, :1]), _place(l)), 1)                       # (B, 4, H, W)
     others = torch.cat((_look(picture[:, :1], picture[:, :1]), _place(l)), 1)
-    y, x = (torch.linspace(0, side - 1, min(side, samples), device=l.device).round().long() for side in l.shape[-2:])
+    y, x = (torch.linspace(0, side - 1, min(side, samples), device=l.device).round().long()
+            for side in l.shape[-2:])
     pick = lambda field: field[..., y[:, None], x].flatten(2)                              # (B, C, M)
     keys, colors, places = pick(others), pick(picture[:, 1:]), pick(pixel_grid(l.expand(-1, 2, -1, -1)))
     ab, best = [], []
@@ -289,10 +316,12 @@ def match_lightness(l: Tensor, picture: Tensor, samples: int = 24) -> Carried:
 
 
 def _look(l: Tensor, like: Tensor) -> Tensor:
-    """L (B, 1, H, W) with the mean and spread of another's, and its local spread, in steps of 5: (B, 2, H, W)."""
+    """L (B, 1, H, W) with the mean and spread of another's, and its local spread, in steps of 5: (B, 2, H,
+    W)."""
     center, spread = l.mean((-2, -1), keepdim=True), l.std((-2, -1), keepdim=True).clamp(min=1)
     matched = (l - center) / spread * like.std((-2, -1), keepdim=True) + like.mean((-2, -1), keepdim=True)
-    mean, square = (F.avg_pool2d(field, 5, 1, 2, count_include_pad=False) for field in (matched, matched.square()))
+    mean, square = (F.avg_pool2d(field, 5, 1, 2, count_include_pad=False)
+                    for field in (matched, matched.square()))
     return torch.cat((matched, (square - mean.square()).clamp(min=0).sqrt()), 1) / 5
 
 
@@ -305,7 +334,8 @@ def _place(l: Tensor, importance: float = 4.0) -> Tensor:
 def _at_least_one(references: References, method: str) -> tuple[Reference, ...]:
     parsed = parse_references(references)
     if not parsed:
-        raise InputError(f"{method} needs a reference to take its colours from; give an image or (frame_index, image)")
+        raise InputError(f"{method} needs a reference to take its colours from; give an image or "
+                         "(frame_index, image)")
     return parsed
 
 

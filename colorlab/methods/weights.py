@@ -1,7 +1,7 @@
 """Checkpoints: where they come from, how a file is recognised, which released name becomes which of ours.
 
-The authors' checkpoints were not at hand when this was written. What reads them is tested on files of the same names and
-shapes; it has not been run against the real ones.
+The authors' checkpoints were not at hand when this was written. What reads them is tested on files of the
+same names and shapes; it has not been run against the real ones.
 """
 
 from __future__ import annotations
@@ -19,32 +19,39 @@ from colorlab.files.places import INSTALLED_CHECKPOINTS, cache_folder, checkpoin
 
 CHECKPOINTS = checkpoints_folder()
 # What is fetched for an installed package has no place in it: it may not be written, and would go with it.
-RELEASED_HERE = cache_folder() / "released" if CHECKPOINTS == INSTALLED_CHECKPOINTS else CHECKPOINTS / "released"
+RELEASED_HERE = cache_folder(
+) / "released" if CHECKPOINTS == INSTALLED_CHECKPOINTS else CHECKPOINTS / "released"
 
-# Where the authors publish; none of these addresses is known to be stable enough to be fetched without a person.
+# Where the authors publish; none of these addresses is known to be stable enough to be fetched without a
+# person.
 RELEASED = {
-    "colormnet": "the ColorMNet repository's release page (yyang181/colormnet on GitHub): DINOv2FeatureV6_LocalAtten_s2_154000.pth",
-    "lstvc": "the OneDrive link in the readme of bupt-ai-cz/TCVC on GitHub, folder stage2: checkpoint_encoder_finetune*.pth and "
-             "checkpoint_decoder_finetune*.pth, put in one folder",
-    "tcavc": "the OneDrive link in the readme of bupt-ai-cz/TCVC on GitHub: colornet_iter_*.pth and both files of stage2, put in one "
-             "folder",
+    "colormnet": "the ColorMNet repository's release page (yyang181/colormnet on GitHub): "
+                 "DINOv2FeatureV6_LocalAtten_s2_154000.pth",
+    "lstvc": "the OneDrive link in the readme of bupt-ai-cz/TCVC on GitHub, folder stage2: "
+             "checkpoint_encoder_finetune*.pth and checkpoint_decoder_finetune*.pth, put in one folder",
+    "tcavc": "the OneDrive link in the readme of bupt-ai-cz/TCVC on GitHub: "
+             "colornet_iter_*.pth and both files of stage2, put in one folder",
 }
 
-# What `colorlab weights fetch NAME` knows where to get: address, and where it belongs. Found in public repositories, not tried from
-# here. PyTorch's names carry the first digits of their SHA-256; for the other nobody has published one.
+# What `colorlab weights fetch NAME` knows where to get: address, and where it belongs. Found in public
+# repositories, not tried from here. PyTorch's names carry the first digits of their SHA-256; for the other
+# nobody has published one.
 ADDRESSES = {
-    "colormnet": ("https://github.com/yyang181/colormnet/releases/download/v0.1/DINOv2FeatureV6_LocalAtten_s2_154000.pth",
-                  RELEASED_HERE / "colormnet.pth"),
+    "colormnet": (
+        "https://github.com/yyang181/colormnet/releases/download/v0.1/DINOv2FeatureV6_LocalAtten_s2_154000.pth",
+        RELEASED_HERE / "colormnet.pth"),
     "vgg19": ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", None),  # for the perceptual loss
     "raft": ("https://download.pytorch.org/models/raft_large_C_T_SKHT_V2-ff5fadd5.pth", None),  # for flow
 }
 
 
 def address(name: str) -> tuple[str, Path]:
-    """(address, where the file belongs) of weights that can be fetched by name; InputError for others, with what to do."""
+    """(address, where the file belongs) of weights that can be fetched by name; InputError for others, with
+    what to do."""
     if name not in ADDRESSES:
         where = f": get them from {RELEASED[name]}" if name in RELEASED else ""
-        raise InputError(f"no address to fetch {name!r} from{where}; by name there are {', '.join(ADDRESSES)}, else give https://... and --out")
+        raise InputError(f"no address to fetch {name!r} from{where}; by name there are "
+                         f"{', '.join(ADDRESSES)}, else give https://... and --out")
     url, place = ADDRESSES[name]
     return url, place or Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
 
@@ -71,7 +78,8 @@ def course_file(method: str, preset: str = "course") -> Path:
         raise InputError(f"weights='course' fit preset='course', not {preset!r}")
     path = CHECKPOINTS / f"{method}.safetensors"
     if not path.is_file():
-        raise InputError(f"no course weights for {method} at {path}; use weights='none', or train them with `colorlab train`")
+        raise InputError(f"no course weights for {method} at {path}; use weights='none', or train them "
+                         "with `colorlab train`")
     return path
 
 
@@ -82,37 +90,45 @@ def released_path(method: str) -> Path:
     for path in (RELEASED_HERE / method, RELEASED_HERE / f"{method}.pth"):
         if path.exists():
             return path
-    raise InputError(f"the released weights of {method} are not here: get them from {RELEASED[method]}, then pass the path as "
-                     f"weights=..., or put it at {RELEASED_HERE / method}")
+    raise InputError(f"the released weights of {method} are not here: get them from "
+                     f"{RELEASED[method]}, then pass the path as weights=..., or put it at "
+                     f"{RELEASED_HERE / method}")
 
 
 def load_state(model: nn.Module, method: str, path: Path) -> None:
-    """Load a checkpoint strictly: every parameter is filled, nothing is left over but what `released.UNUSED` names."""
+    """Load a checkpoint strictly: every parameter is filled, nothing is left over but what `released.UNUSED`
+    names."""
     model.load_state_dict(converted(path, method, model.state_dict()))
 
 
 def load_initial(model: nn.Module, method: str, path: Path) -> str:
-    """Begin with a pretrained file of another network that a paper began with: what it fits is filled, the rest stays.
+    """Begin with a pretrained file of another network that a paper began with: what it fits is filled, the
+    rest stays.
 
-    The method's `initial` module knows the files; each is recognised by its names. Returns what was done, in a line. Raises InputError for
-    a method that began with none, another file, and one whose names or shapes do not fit.
+    The method's `initial` module knows the files; each is recognised by its names. Returns what was done, in
+    a line. Raises InputError for a method that began with none, another file, and one whose names or shapes
+    do not fit.
     """
     initial = _module_of(method, "initial")
     if initial is None:
         raise InputError(f"{method} begins with no other network's file; leave --initial out")
     state = {name.removeprefix("vistr."): value for name, value in read_state(path).items()}
-    whose, names = next(((whose, names) for whose, (sign, names) in initial.FILES.items() if sign in state), ("", ()))
+    whose, names = next(((whose, names) for whose, (sign, names) in initial.FILES.items() if sign in state),
+                        ("", ()))
     if not whose:
         raise InputError(f"{path} is none of the files that {method} begins with: {initial.SOURCES}")
     own = model.state_dict()
     places = {name: (theirs, ours) for theirs, ours in names for name in own
               if begins(name, ours) and not name.endswith(initial.WITHOUT_SOURCE)}
     expected = {theirs + name[len(ours):]: own[name] for name, (theirs, ours) in places.items()}
-    if not expected or (problems := mismatches({name: state[name] for name in expected if name in state}, expected)):
+    if not expected or (problems := mismatches({name: state[name] for name in expected if name in state},
+                                               expected)):
         raise InputError(f"{path} is {whose}'s and does not fit this {method} network: "
                          f"{problems if expected else 'it has no such part'}; it fits preset='paper'")
-    model.load_state_dict({name: state[places[name][0] + name[len(places[name][1]):]] if name in places else value
-                           for name, value in own.items()})
+    model.load_state_dict({
+        name: state[places[name][0] + name[len(places[name][1]):]] if name in places else value
+        for name, value in own.items()
+    })
     return f"{whose}: {len(places)} of {len(own)} tensors from {path.name}"
 
 
@@ -121,10 +137,12 @@ def converted(path: Path, method: str, expected: Mapping[str, Tensor]) -> dict[s
     released = _module_of(method, "released")
     state = read_state(path, getattr(released, "flatten", None))
     if released is not None and not set(expected) <= set(state):
-        state = released.convert(state) if hasattr(released, "convert") else rename(state, released.NAMES, released.UNUSED)
+        state = released.convert(state) if hasattr(released, "convert") else rename(
+            state, released.NAMES, released.UNUSED)
     problems = mismatches(state, expected)
     if problems:
-        raise InputError(f"{path} does not fit this {method} network: {problems}; was it made with another preset or other changes?")
+        raise InputError(f"{path} does not fit this {method} network: {problems}; was it made with another "
+                         "preset or other changes?")
     return dict(state)
 
 

@@ -2,10 +2,11 @@
 
     metrics.psnr(predicted, truth)                        # two frames, (H, W, 3) uint8
     metrics.cdc(frames)                                   # a clip
-    metrics.evaluate(predicted, truth, ("psnr", "cdc"))   # two films, frame by frame, {"psnr": ..., "truth": ...}
+    metrics.evaluate(predicted, truth, ("psnr", "cdc"))  # two films, frame by frame, {"psnr": ..., "truth": ...}
 
-Numbers of this field do not compare across papers: the same name stands for different things, and some published scripts
-compute something else than they say. Every number here comes with the one line that defines it (METRICS).
+Numbers of this field do not compare across papers: the same name stands for different things, and some
+published scripts compute something else than they say. Every number here comes with the one line that defines
+it (METRICS).
 """
 
 from colorlab.metrics.backbone import EfficientNetCells, EfficientNetDistance
@@ -18,7 +19,8 @@ from colorlab.metrics.frames import (
 from colorlab.metrics.frechet import Moments, frechet_distance, moments
 from colorlab.metrics.i3d import I3D, I3DFeatures
 from colorlab.metrics.meters import Tools
-from colorlab.metrics.networks import FILES, InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance, ntire_input
+from colorlab.metrics.networks import (FILES, InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance,
+                                       ntire_input)
 from colorlab.metrics.score import Clip, evaluate, evaluate_clips
 from colorlab.metrics.table import METRICS, STANDARD, Metric, missing
 from colorlab.metrics.warping import (
@@ -26,10 +28,48 @@ from colorlab.metrics.warping import (
 )
 
 __all__ = [
-    "FILES", "I3D", "METRICS", "PSNR_CEILING", "STANDARD", "Clip", "ColorConsistency", "EfficientNetCells", "EfficientNetDistance",
-    "I3DFeatures", "InceptionFeatures", "Metric", "Moments", "NTIREInceptionFeatures", "PairFlow", "PerceptualDistance", "Tools", "cdc",
-    "ciede2000", "color_histograms", "colorfulness", "colorfulness_absolute", "colorfulness_lab", "difference", "estimated_flow", "evaluate",
-    "evaluate_clips", "frechet_distance", "given_flow", "jensen_shannon", "masked_error", "mean_psnr", "mean_squared_error", "missing", "moments",
-    "ntire_input", "psnr", "psnr_of_error", "psnr_wrapped_uint8", "ssim", "ssim_gaussian", "warp_error", "warp_error_ab",
+    "FILES",
+    "I3D",
+    "METRICS",
+    "PSNR_CEILING",
+    "STANDARD",
+    "Clip",
+    "ColorConsistency",
+    "EfficientNetCells",
+    "EfficientNetDistance",
+    "I3DFeatures",
+    "InceptionFeatures",
+    "Metric",
+    "Moments",
+    "NTIREInceptionFeatures",
+    "PairFlow",
+    "PerceptualDistance",
+    "Tools",
+    "cdc",
+    "ciede2000",
+    "color_histograms",
+    "colorfulness",
+    "colorfulness_absolute",
+    "colorfulness_lab",
+    "difference",
+    "estimated_flow",
+    "evaluate",
+    "evaluate_clips",
+    "frechet_distance",
+    "given_flow",
+    "jensen_shannon",
+    "masked_error",
+    "mean_psnr",
+    "mean_squared_error",
+    "missing",
+    "moments",
+    "ntire_input",
+    "psnr",
+    "psnr_of_error",
+    "psnr_wrapped_uint8",
+    "ssim",
+    "ssim_gaussian",
+    "warp_error",
+    "warp_error_ab",
     "warp_error_lai",
 ]

@@ -1,6 +1,8 @@
-"""How colourful one frame is (Hasler and Suesstrunk 2003). It knows no truth: always print the truth's value beside it.
+"""How colourful one frame is (Hasler and Suesstrunk 2003). It knows no truth: always print the truth's value
+beside it.
 
-Their scale for `colorfulness`: 0 not, 15 slightly, 33 moderately, 45 averagely, 59 quite, 82 highly, 109 extremely.
+Their scale for `colorfulness`: 0 not, 15 slightly, 33 moderately, 45 averagely, 59 quite, 82 highly, 109
+extremely.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from colorlab.metrics.frames import Frame, check_frame
 
 
 def colorfulness(frame: Frame) -> float:
-    """M3 of Hasler and Suesstrunk: sqrt(var rg + var yb) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2), levels 0 to 255.
+    """M3 of Hasler and Suesstrunk: sqrt(var rg + var yb) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2), levels 0 to
+    255.
 
     frame: (H, W, 3) uint8 RGB. BGR changes the value a little and would go unnoticed.
     """
@@ -20,7 +23,8 @@ def colorfulness(frame: Frame) -> float:
 
 
 def colorfulness_absolute(frame: Frame) -> float:
-    """M3 of |rg| and |yb|: what ColorMNet's and DDColor's scripts compute. Lower than `colorfulness`, unevenly so."""
+    """M3 of |rg| and |yb|: what ColorMNet's and DDColor's scripts compute. Lower than `colorfulness`,
+    unevenly so."""
     return _m3(*map(np.abs, _opponents(frame)))
 
 
@@ -43,7 +47,8 @@ def _m3(rg: np.ndarray, yb: np.ndarray) -> float:
 def colorfulness_lab(frame: Frame, sample: bool = False) -> float:
     """M1 of Hasler and Suesstrunk, in CIELAB: sqrt(var a + var b) + 0.37 sqrt(mean(a)^2 + mean(b)^2).
 
-    The scale of LSTVC's column COLOR fits this one. sample: divide the variances by n - 1, as their group's code does.
+    The scale of LSTVC's column COLOR fits this one. sample: divide the variances by n - 1, as their group's
+    code does.
     """
     check_frame(frame)
     ab = rgb_to_lab(frames_to_rgb(frame))[1:].flatten(1).double()      # (2, N)

@@ -11,19 +11,21 @@ from scipy.special import rel_entr
 from colorlab.files.errors import InputError
 from colorlab.metrics.frames import Frame, check_frame
 
-# Liu et al.'s and the NTIRE scorer's. CAVC's text lists t = 1, 2, 3, its equation sums CDC_1, CDC_2 and CDC_4: the equation is taken, as it
-# agrees with the benchmark that the paper compares with; the text's 3 is a slip. (`cdc(frames, lags=(1, 2, 3))` is what the text would be.)
+# Liu et al.'s and the NTIRE scorer's. CAVC's text lists t = 1, 2, 3, its equation sums CDC_1, CDC_2 and
+# CDC_4: the equation is taken, as it agrees with the benchmark that the paper compares with; the text's 3 is
+# a slip. (`cdc(frames, lags=(1, 2, 3))` is what the text would be.)
 LAGS = (1, 2, 4)
 
 
 def cdc(frames: Iterable[Frame], lags: Sequence[int] = LAGS) -> float:
     """CDC of one clip, in [0, ln 2], lower is steadier: the mean over lags t of CDC_t.
 
-    CDC_t is the mean, over all pairs of frames (i, i + t) and over R, G and B, of the Jensen-Shannon divergence
-    (natural logarithm, no square root) of their 256-bin histograms. A lag counts once, however many pairs it has. lags: t = 1, 2, 4, as
-    the published scorers and CAVC's equation have it; CAVC's text says 1, 2, 3 beside that equation (see LAGS).
-    All frames count, the exemplar too. It knows no truth and no place: a panning camera alone gives 1e-3 to 3e-3, a grey film
-    scores about as the truth does (its own lightness changes), a frozen one 0. Print the truth's value beside it.
+    CDC_t is the mean, over all pairs of frames (i, i + t) and over R, G and B, of the Jensen-Shannon
+    divergence (natural logarithm, no square root) of their 256-bin histograms. A lag counts once, however
+    many pairs it has. lags: t = 1, 2, 4, as the published scorers and CAVC's equation have it; CAVC's text
+    says 1, 2, 3 beside that equation (see LAGS). All frames count, the exemplar too. It knows no truth and no
+    place: a panning camera alone gives 1e-3 to 3e-3, a grey film scores about as the truth does (its own
+    lightness changes), a frozen one 0. Print the truth's value beside it.
 
     Raises InputError for a clip without a single pair at the longest lag.
     """
@@ -45,7 +47,9 @@ class ColorConsistency:
     def see(self, frame: Frame) -> float | None:
         """Add the next frame; returns its divergence from the frame before, None for the first."""
         histograms = color_histograms(frame)
-        divergence = {lag: jensen_shannon(self.recent[-lag], histograms) for lag in self.lags if lag <= len(self.recent)}
+        divergence = {
+            lag: jensen_shannon(self.recent[-lag], histograms) for lag in self.lags if lag <= len(self.recent)
+        }
         for lag, value in divergence.items():
             self.sums[lag] += value
         self.recent.append(histograms)
@@ -71,6 +75,7 @@ def color_histograms(frame: Frame) -> np.ndarray:
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """(..., bins) twice -> (...): KL(p || m)/2 + KL(q || m)/2 with m = (p + q)/2, natural logarithm, in [0, ln 2]."""
+    """(..., bins) twice -> (...): KL(p || m)/2 + KL(q || m)/2 with m = (p + q)/2, natural logarithm, in [0,
+    ln 2]."""
     middle = (p + q) / 2
     return (rel_entr(p, middle) + rel_entr(q, middle)).sum(-1) / 2

@@ -1,4 +1,5 @@
-"""How far one frame is from the truth: PSNR and SSIM, and the variants that published numbers were made with."""
+"""How far one frame is from the truth: PSNR and SSIM, and the variants that published numbers were made
+with."""
 
 from __future__ import annotations
 
@@ -28,15 +29,17 @@ def mean_psnr(values: Iterable[float]) -> float:
 
 
 def psnr_of_error(mean_squared: float) -> float:
-    """PSNR of a squared error that was averaged first, over many frames: always the lower of the two means."""
-    return PSNR_CEILING if mean_squared == 0 else float(min(10 * np.log10(255**2 / mean_squared), PSNR_CEILING))
+    """PSNR of a squared error that was averaged first, over many frames: always the lower of the two
+    means."""
+    return PSNR_CEILING if mean_squared == 0 else float(
+        min(10 * np.log10(255**2 / mean_squared), PSNR_CEILING))
 
 
 def psnr_wrapped_uint8(predicted: Frame, truth: Frame) -> float:
     """A wrong number, for the lesson in notebook 08 only: what ColorMNet's published script prints as PSNR.
 
-    It subtracts and squares arrays of uint8, so both wrap around at 256: an error of 16 levels squares to 0, and the
-    mean can never exceed 249. The worse the frame, the more it flatters: about 28 dB is its floor.
+    It subtracts and squares arrays of uint8, so both wrap around at 256: an error of 16 levels squares to 0,
+    and the mean can never exceed 249. The worse the frame, the more it flatters: about 28 dB is its floor.
     """
     check_pair(predicted, truth)
     error = float(np.mean((predicted - truth) ** 2))
@@ -44,18 +47,20 @@ def psnr_wrapped_uint8(predicted: Frame, truth: Frame) -> float:
 
 
 def mean_squared_error(predicted: Frame, truth: Frame) -> float:
-    """Mean over pixels and channels of the squared difference in levels, exact where uint8 would wrap around."""
+    """Mean over pixels and channels of the squared difference in levels, exact where uint8 would wrap
+    around."""
     check_pair(predicted, truth)
     difference = np.subtract(predicted, truth, dtype=np.float32).reshape(len(predicted), -1)
-    rows = np.einsum("hw,hw->h", difference, difference)  # a row's sum keeps its digits in float32, a frame's not
+    # a row's sum keeps its digits in float32, a frame's not
+    rows = np.einsum("hw,hw->h", difference, difference)
     return float(rows.sum(dtype=np.float64) / difference.size)
 
 
 def ssim(predicted: Frame, truth: Frame) -> float:
     """Structural similarity as `skimage.metrics.structural_similarity` has it by default, in [-1, 1].
 
-    7 x 7 uniform window, sample covariance, data range 255, mean over R, G and B: ColorMNet's column. It is not
-    Wang et al.'s own (`ssim_gaussian`), and torchmetrics' differs from both, as it counts the padded rim.
+    7 x 7 uniform window, sample covariance, data range 255, mean over R, G and B: ColorMNet's column. It is
+    not Wang et al.'s own (`ssim_gaussian`), and torchmetrics' differs from both, as it counts the padded rim.
     The same number as the library's, to rounding, in two thirds of its time.
     """
     _check_window(predicted, truth, 7)
@@ -71,7 +76,8 @@ def ssim(predicted: Frame, truth: Frame) -> float:
 
 
 def _window_sums(image: np.ndarray) -> np.ndarray:
-    """(H, W, C) -> (H-6, W-6, C): the sum over every 7 x 7 window that fits, 7 as 2 + 2 + 2 + 1 along each axis."""
+    """(H, W, C) -> (H-6, W-6, C): the sum over every 7 x 7 window that fits, 7 as 2 + 2 + 2 + 1 along each
+    axis."""
     for axis in (0, 1):
         image = np.moveaxis(image, axis, 0)
         two = image[:-1] + image[1:]
@@ -85,8 +91,9 @@ def ssim_gaussian(predicted: Frame, truth: Frame) -> float:
     from skimage.metrics import structural_similarity
 
     _check_window(predicted, truth, 11)
-    return float(structural_similarity(truth, predicted, channel_axis=2, data_range=255, gaussian_weights=True,
-                                       sigma=1.5, use_sample_covariance=False))
+    return float(
+        structural_similarity(truth, predicted, channel_axis=2, data_range=255, gaussian_weights=True,
+                              sigma=1.5, use_sample_covariance=False))
 
 
 def check_frame(frame: Frame) -> None:
@@ -102,7 +109,8 @@ def check_pair(predicted: Frame, truth: Frame) -> None:
     check_frame(predicted)
     check_frame(truth)
     if predicted.shape != truth.shape:
-        raise ValueError(f"the predicted frame is {predicted.shape[:2]} and the truth {truth.shape[:2]} (H, W)")
+        raise ValueError(
+            f"the predicted frame is {predicted.shape[:2]} and the truth {truth.shape[:2]} (H, W)")
 
 
 def _check_window(predicted: Frame, truth: Frame, window: int) -> None:

@@ -1,4 +1,5 @@
-"""The Frechet distance between two clouds of features, behind FID and FVD, and the statistics that it needs."""
+"""The Frechet distance between two clouds of features, behind FID and FVD, and the statistics that it
+needs."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from colorlab.files.errors import InputError
 
 
 class Moments:
-    """Mean and covariance of feature vectors that come in batches: as much memory for an hour as for a second."""
+    """Mean and covariance of feature vectors that come in batches: as much memory for an hour as for a
+    second."""
 
     def __init__(self, dimension: int):
         self.count = 0
@@ -33,7 +35,8 @@ class Moments:
     def covariance(self) -> np.ndarray:
         """(D, D), unbiased."""
         if self.count < 2:
-            raise InputError(f"a Frechet distance needs at least 2 feature vectors on each side, got {self.count}")
+            raise InputError("a Frechet distance needs at least 2 feature vectors on each side, got "
+                             f"{self.count}")
         return self.scatter / (self.count - 1)
 
     def _join(self, count: int, mean: np.ndarray, scatter: np.ndarray) -> None:
@@ -54,9 +57,9 @@ def moments(features: np.ndarray) -> Moments:
 def frechet_distance(x: Moments, y: Moments) -> float:
     """||m1 - m2||^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), at least 0.
 
-    The trace of the root is the sum of the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric: no
-    complex numbers, and no trouble with singular covariances. With no more vectors than dimensions they *are* singular,
-    and the distance is biased upwards, the more the fewer there are.
+    The trace of the root is the sum of the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is
+    symmetric: no complex numbers, and no trouble with singular covariances. With no more vectors than
+    dimensions they *are* singular, and the distance is biased upwards, the more the fewer there are.
     """
     first, second = x.covariance, y.covariance
     values, vectors = np.linalg.eigh(first)

@@ -1,8 +1,9 @@
 """FVD's eyes: I3D (Carreira and Zisserman 2017), and how clips are cut into the windows that it sees.
 
-The Frechet video distance (Unterthiner et al. 2018) compares the 400 logits of an RGB I3D trained on Kinetics-400. The paper of
-this field that prints it (ColorMNet) publishes no code for it, no length and no sampling of clips, so its numbers cannot be made
-again. Here: every window of 16 consecutive frames, 8 apart, resized to 224 x 224, in [-1, 1]. Few windows give a singular
+The Frechet video distance (Unterthiner et al. 2018) compares the 400 logits of an RGB I3D trained on
+Kinetics-400. The paper of this field that prints it (ColorMNet) publishes no code for it, no length and no
+sampling of clips, so its numbers cannot be made again. Here: every window of 16 consecutive frames, 8 apart,
+resized to 224 x 224, in [-1, 1]. Few windows give a singular
 covariance and a number that depends on how many there are: print the count with it.
 """
 
@@ -60,7 +61,8 @@ class I3D(nn.Module):
 
 
 class Unit(nn.Module):
-    """Convolution, batch norm, ReLU, padded as TensorFlow's SAME pads: more at the end where it cannot be even."""
+    """Convolution, batch norm, ReLU, padded as TensorFlow's SAME pads: more at the end where it cannot be
+    even."""
 
     def __init__(self, inner: int, outer: int, kernel: int, stride: int = 1, plain: bool = False):
         super().__init__()
@@ -75,7 +77,8 @@ class Unit(nn.Module):
 class Mixed(nn.Module):
     """Four branches side by side, joined by channel."""
 
-    def __init__(self, inner: int, one: int, three_in: int, three: int, other_in: int, other: int, pooled: int):
+    def __init__(self, inner: int, one: int, three_in: int, three: int, other_in: int, other: int,
+                 pooled: int):
         super().__init__()
         self.b0 = Unit(inner, one, 1)
         self.b1a, self.b1b = Unit(inner, three_in, 1), Unit(three_in, three, 3)
@@ -93,7 +96,10 @@ def max_pool(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, in
 
 def same_pad(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
     """Zeros around (N, C, T, H, W) so that a window of this stride gives ceil(size / stride) outputs."""
-    needed = [max((-(-size // s) - 1) * s + k - size, 0) for size, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
+    needed = [
+        max((-(-size // s) - 1) * s + k - size, 0)
+        for size, k, s in zip(x.shape[2:], kernel, stride, strict=True)
+    ]
     return F.pad(x, [side for total in reversed(needed) for side in (total // 2, total - total // 2)])
 
 
@@ -115,7 +121,8 @@ class I3DFeatures(nn.Module):
         return self.network((small / 127.5 - 1).view(N, T, 3, 224, 224).transpose(1, 2))
 
 
-def windows_of(frames: list[np.ndarray], window: int = WINDOW, stride: int = STRIDE) -> Iterator[list[np.ndarray]]:
+def windows_of(frames: list[np.ndarray], window: int = WINDOW,
+               stride: int = STRIDE) -> Iterator[list[np.ndarray]]:
     """All windows of consecutive frames of a clip that fit, `stride` apart."""
     for start in range(0, len(frames) - window + 1, stride):
         yield frames[start : start + window]

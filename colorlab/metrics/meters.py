@@ -1,8 +1,9 @@
 """Meters: a metric's view of one clip after another, a frame at a time, in memory that does not grow.
 
-A meter's `see` is given the frame that is scored and the step it belongs to, and returns what that frame adds to a
-per-frame table, if anything; `value` is the metric so far, or InputError saying why there is none. `weight` is the number of
-values behind the mean. `new_clip` tells a meter that gathers a whole set where a clip ends and the next begins.
+A meter's `see` is given the frame that is scored and the step it belongs to, and returns what that frame adds
+to a per-frame table, if anything; `value` is the metric so far, or InputError saying why there is none.
+`weight` is the number of values behind the mean. `new_clip` tells a meter that gathers a whole set where a
+clip ends and the next begins.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Tools:
     networks: dict[Callable, nn.Module | InputError] = field(default_factory=dict)
 
     def network(self, build: Callable[..., nn.Module]) -> nn.Module:
-        """A network, built once for all clips; a failure is remembered, too, so that nothing is tried twice."""
+        """A network, built once for all clips; a failure is remembered, too, so that nothing is tried
+        twice."""
         if build not in self.networks:
             try:
                 self.networks[build] = build(download=self.download).to(self.device)
@@ -143,7 +145,9 @@ class Perceptual(PerFrame):
 
     def distance(self, frame: Frame, step: Step) -> float:
         with torch.inference_mode():
-            return float(self.network(as_batch([frame]).to(self.device), as_batch([step.truth]).to(self.device)))
+            return float(
+                self.network(as_batch([frame]).to(self.device),
+                             as_batch([step.truth]).to(self.device)))
 
 
 class Consistency:
@@ -256,8 +260,8 @@ class FrechetVideo(Frechet):
 
     def value(self) -> float:
         if self.weight < 2:
-            raise InputError(f"FVD looks at windows of {WINDOW} frames and needs at least two, so a clip of {WINDOW + STRIDE} "
-                             f"frames or two of {WINDOW}; there are {self.weight}")
+            raise InputError(f"FVD looks at windows of {WINDOW} frames and needs at least two, so a clip of "
+                             f"{WINDOW + STRIDE} frames or two of {WINDOW}; there are {self.weight}")
         return frechet_distance(*self.moments)
 
     def new_clip(self) -> None:

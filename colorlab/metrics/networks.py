@@ -1,8 +1,9 @@
 """The networks that metrics look through, and the files of their weights.
 
-Every file has one place, where torch keeps downloads: $TORCH_HOME/hub/checkpoints (~/.cache/torch/hub/checkpoints).
-Nothing is fetched unless asked for; without its file a metric says what it needs and where to put it. The libraries are
-imported after that question, as torchmetrics and torchvision take seconds.
+Every file has one place, where torch keeps downloads: $TORCH_HOME/hub/checkpoints
+(~/.cache/torch/hub/checkpoints). Nothing is fetched unless asked for; without its file a metric says what it
+needs and where to put it. The libraries are imported after that question, as torchmetrics and torchvision
+take seconds.
 """
 
 from __future__ import annotations
@@ -29,20 +30,22 @@ class NetworkFile(NamedTuple):
 
 
 FILES = {
-    "inception": NetworkFile(
-        "weights-inception-2015-12-05-6726825d.pth", "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/",
-        91, "the Inception v3 that FID is defined on"),
-    "inception_torchvision": NetworkFile(
-        "inception_v3_google-0cc3c7bd.pth", "https://download.pytorch.org/models/", 104, "torchvision's Inception v3"),
+    "inception": NetworkFile("weights-inception-2015-12-05-6726825d.pth",
+                             "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/", 91,
+                             "the Inception v3 that FID is defined on"),
+    "inception_torchvision": NetworkFile("inception_v3_google-0cc3c7bd.pth",
+                                         "https://download.pytorch.org/models/", 104,
+                                         "torchvision's Inception v3"),
     "alex": NetworkFile("alexnet-owt-7be5be79.pth", "https://download.pytorch.org/models/", 233, "AlexNet"),
     "vgg": NetworkFile("vgg16-397923af.pth", "https://download.pytorch.org/models/", 528, "VGG-16"),
-    "i3d": NetworkFile("i3d_pretrained_400.pt", "https://github.com/songweige/TATS/raw/main/tats/fvd/",
-                       50, "I3D trained on Kinetics-400"),
+    "i3d": NetworkFile("i3d_pretrained_400.pt", "https://github.com/songweige/TATS/raw/main/tats/fvd/", 50,
+                       "I3D trained on Kinetics-400"),
 }
 
 
 def network_file(key: str, download: bool = False) -> Path:
-    """The path of a network's weights; fetches them once if `download`. InputError says what to get and where to put it."""
+    """The path of a network's weights; fetches them once if `download`. InputError says what to get and where
+    to put it."""
     file = FILES[key]
     if file.path.is_file():
         return file.path
@@ -54,7 +57,8 @@ def network_file(key: str, download: bool = False) -> Path:
             return file.path
         except OSError as error:  # no network, no such address, no space
             failed = f" ({error})"
-    raise InputError(f"needs {file.of}: get {file.address}{file.name} ({file.megabytes} MB) and put it at {file.path}{failed}")
+    raise InputError(f"needs {file.of}: get {file.address}{file.name} ({file.megabytes} MB) and put it "
+                     f"at {file.path}{failed}")
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -62,15 +66,19 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises five unrelated types for a file that is not what it should be
-        raise InputError(f"{path} does not hold a network's weights: {str(error).splitlines()[0]}; get it again") from error
+        raise InputError(
+            f"{path} does not hold a network's weights: {str(error).splitlines()[0]}; get it again"
+        ) from error
     return state
 
 
 class InceptionFeatures(nn.Module):
-    """FID's features: the 2048 numbers after the average pooling of the Inception v3 of 2015 (torch-fidelity's port).
+    """FID's features: the 2048 numbers after the average pooling of the Inception v3 of 2015
+    (torch-fidelity's port).
 
-    antialias: False resizes to 299 x 299 as TensorFlow 1 did, as the original FID, pytorch-fid and torch-fidelity do;
-    True as torchmetrics does unless told otherwise, which on film frames is another number.
+    antialias: False resizes to 299 x 299 as TensorFlow 1 did, as the original FID, pytorch-fid and
+    torch-fidelity do; True as torchmetrics does unless told otherwise, which on film frames is another
+    number.
     dimension: 2048, or an earlier layer's 64, 192 or 768.
     """
 
@@ -114,7 +122,8 @@ class NTIREInceptionFeatures(nn.Module):
 def ntire_input(frames: Tensor) -> Tensor:
     """(N, 3, H, W) uint8 -> (N, 3, 299, 299): what the NTIRE scorer feeds to its first layer.
 
-    Its network re-normalises input that it believes to be ImageNet-normalised, but is in [0, 1]: a third of the range.
+    Its network re-normalises input that it believes to be ImageNet-normalised, but is in [0, 1]: a third of
+    the range.
     """
     small = F.interpolate(frames.float() / 255, (299, 299), mode="bilinear", align_corners=False)
     scale = small.new_tensor((0.458, 0.448, 0.450)).view(3, 1, 1)
@@ -125,9 +134,9 @@ def ntire_input(frames: Tensor) -> Tensor:
 class PerceptualDistance(nn.Module):
     """LPIPS (Zhang et al. 2018) with trained heads on AlexNet or VGG-16, as torchmetrics has it.
 
-    net: "alex" or "vgg"; the two are different metrics. fed: the range that the network is *given*. LPIPS is defined on
-    [-1, 1]; "0 to 1" (LSTVC's group) and "0 to 255" (ColorMNet's script) are what published code feeds instead, and
-    nothing in it objects.
+    net: "alex" or "vgg"; the two are different metrics. fed: the range that the network is *given*. LPIPS is
+    defined on [-1, 1]; "0 to 1" (LSTVC's group) and "0 to 255" (ColorMNet's script) are what published code
+    feeds instead, and nothing in it objects.
     """
 
     FED = {"-1 to 1": lambda x: x / 127.5 - 1, "0 to 1": lambda x: x / 255, "0 to 255": lambda x: x}
@@ -143,6 +152,7 @@ class PerceptualDistance(nn.Module):
     def forward(self, predicted: Tensor, truth: Tensor) -> Tensor:
         """(1, 3, H, W) uint8 twice -> the distance of the two frames, a number from 0 to about 1."""
         if min(truth.shape[-2:]) < 64:
-            raise InputError(f"LPIPS needs frames of at least 64 x 64 pixels, these are {truth.shape[-1]} x {truth.shape[-2]}")
+            raise InputError(f"LPIPS needs frames of at least 64 x 64 pixels, these are {truth.shape[-1]} x "
+                             f"{truth.shape[-2]}")
         self.distance.reset()
         return self.distance(self.scale(predicted.float()), self.scale(truth.float()))

@@ -27,7 +27,8 @@ def evaluate(predicted: Iterable[Frame], truth: Iterable[Frame], metrics: Sequen
              flow: FlowOf | None = None, skip: Sequence[int] = (), tools: Tools | None = None,
              on_row: Callable[[Row], None] | None = None) -> dict[str, object]:
     """Score one clip: `evaluate_clips` of a single one. Both must have the same number of frames."""
-    return evaluate_clips([Clip("clip", pairs_of(predicted, truth), flow)], metrics, skip=skip, tools=tools, on_row=on_row)
+    return evaluate_clips([Clip("clip", pairs_of(predicted, truth), flow)], metrics, skip=skip, tools=tools,
+                          on_row=on_row)
 
 
 def pairs_of(predicted: Iterable[Frame], truth: Iterable[Frame]) -> Iterator[tuple[Frame, Frame]]:
@@ -38,23 +39,29 @@ def pairs_of(predicted: Iterable[Frame], truth: Iterable[Frame]) -> Iterator[tup
         if pair[0] is over and pair[1] is over:
             return
         if pair[0] is over:
-            raise InputError(f"the prediction ends after {count} frames and the truth goes on; both must have the same frames")
+            raise InputError(
+                f"the prediction ends after {count} frames and the truth goes on; both must have "
+                "the same frames")
         if pair[1] is over:
-            raise InputError(f"the truth ends after {count} frames and the prediction goes on; both must have the same frames")
+            raise InputError(
+                f"the truth ends after {count} frames and the prediction goes on; both must have "
+                "the same frames")
         yield pair
 
 
 def evaluate_clips(clips: Iterable[Clip], metrics: Sequence[str] = STANDARD, *, skip: Sequence[int] = (),
-                   tools: Tools | None = None, on_row: Callable[[Row], None] | None = None) -> dict[str, object]:
+                   tools: Tools | None = None,
+                   on_row: Callable[[Row], None] | None = None) -> dict[str, object]:
     """Score clips in one pass, frame by frame, in memory that does not grow with their length.
 
-    metrics: names of METRICS. skip: indices of exemplar frames, left out where a metric allows it (CDC and the warp error take
-    all frames by definition). tools: device, downloads, and the flow for clips that bring none. on_row: called with every
-    frame's own values.
+    metrics: names of METRICS. skip: indices of exemplar frames, left out where a metric allows it (CDC and
+    the warp error take all frames by definition). tools: device, downloads, and the flow for clips that bring
+    none. on_row: called with every frame's own values.
 
-    Returns {"frames": n, metric: value, ..., "truth": {metric: the truth's own}, "definitions": {metric: one line}}; a value
-    that could not be computed is None, and its definition says why. Several clips add "clips": {name: the same for one}, and
-    metric + "_clip_mean" where the value is a mean over all frames, so that long clips weigh more.
+    Returns {"frames": n, metric: value, ..., "truth": {metric: the truth's own}, "definitions": {metric: one
+    line}}; a value that could not be computed is None, and its definition says why. Several clips add
+    "clips": {name: the same for one}, and metric + "_clip_mean" where the value is a mean over all frames, so
+    that long clips weigh more.
     """
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
@@ -68,7 +75,8 @@ def evaluate_clips(clips: Iterable[Clip], metrics: Sequence[str] = STANDARD, *, 
             raise InputError(f"two clips are named {clip.name}")
         frames = _score_clip(clip, tracks, truths, frozenset(skip), tools, on_row)
         total += frames
-        found[clip.name] = {"frames": frames} | {name: track.end_clip(clip.name) for name, track in tracks.items()}
+        found[clip.name] = {"frames": frames
+                            } | {name: track.end_clip(clip.name) for name, track in tracks.items()}
         found[clip.name]["truth"] = {name: track.end_clip(clip.name) for name, track in truths.items()}
     if not total:
         raise InputError("there are no frames to score")
@@ -123,7 +131,8 @@ class Track:
                 self.reason = str(error)
                 return None
         if self.metric.pooling == "frames":
-            return sum(value * weight for value, weight in self.clips) / sum(weight for _, weight in self.clips)
+            return sum(value * weight
+                       for value, weight in self.clips) / sum(weight for _, weight in self.clips)
         return self.clip_mean()
 
     def clip_mean(self) -> float | None:
@@ -137,8 +146,8 @@ class Track:
         return self.metric.definition + (f" ({note})" if note else "")
 
 
-def _score_clip(clip: Clip, tracks: dict[str, Track], truths: dict[str, Track], skip: frozenset[int], tools: Tools,
-                on_row: Callable[[Row], None] | None) -> int:
+def _score_clip(clip: Clip, tracks: dict[str, Track], truths: dict[str, Track], skip: frozenset[int],
+                tools: Tools, on_row: Callable[[Row], None] | None) -> int:
     for track in (*tracks.values(), *truths.values()):
         track.start_clip()
     before, count = None, 0
@@ -159,7 +168,8 @@ def _score_clip(clip: Clip, tracks: dict[str, Track], truths: dict[str, Track], 
     return count
 
 
-def _report(total: int, tracks: dict[str, Track], truths: dict[str, Track], clips: dict[str, dict]) -> dict[str, object]:
+def _report(total: int, tracks: dict[str, Track], truths: dict[str, Track],
+            clips: dict[str, dict]) -> dict[str, object]:
     values = {name: track.value() for name, track in tracks.items()}
     own = {name: track.value() for name, track in truths.items()}
     definitions = {name: track.definition() for name, track in tracks.items()}

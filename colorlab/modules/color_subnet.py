@@ -1,9 +1,11 @@
-"""The colour network that both BUPT papers take over from Deep Exemplar-based Video Colorization (Zhang et al., CVPR 2019).
+"""The colour network that both BUPT papers take over from Deep Exemplar-based Video Colorization (Zhang et
+al., CVPR 2019).
 
-Three strided stages down to an eighth of the size, dilated stages there, three stages up again with a skip from each
-size to its own: TCAVC's reference colorizer is exactly this, and LSTVC's colorization subnet puts a transformer into
-its middle. Layers keep the numbers they have in that paper. Lightness is one of the input channels, so the skips carry
-its edges at full size to where colour is painted.
+Three strided stages down to an eighth of the size, dilated stages there, three stages up again with a skip
+from each
+size to its own: TCAVC's reference colorizer is exactly this, and LSTVC's colorization subnet puts a
+transformer into its middle. Layers keep the numbers they have in that paper. Lightness is one of the input
+channels, so the skips carry its edges at full size to where colour is painted.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ def conv3x3(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
 
 
 class Shrink(nn.Module):
-    """Every second pixel, each channel times a factor of its own: the strided depthwise 1x1, the papers' "group convolution"."""
+    """Every second pixel, each channel times a factor of its own: the strided depthwise 1x1, the papers'
+    "group convolution"."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -76,7 +79,8 @@ class MiddleStage(nn.Module):
 
 
 class WayUp(nn.Module):
-    """Layers 8 to 10: from (B, 8c, H/8, W/8) and the skips to two channels (or `outputs`) at full size, before any tanh."""
+    """Layers 8 to 10: from (B, 8c, H/8, W/8) and the skips to two channels (or `outputs`) at full size,
+    before any tanh."""
 
     def __init__(self, width: int = 64, outputs: int = 2):
         super().__init__()
@@ -91,16 +95,18 @@ class WayUp(nn.Module):
 
     def forward(self, x: Tensor, skips: Skips) -> Tensor:
         x = F.relu_(self.conv8_1(x).add_(self.skip_quarter(skips.quarter)))
-        x = _stage(x, self.conv8_2, self.conv8_3)                                    # (B, 4c, H/4, W/4)
+        x = _stage(x, self.conv8_2, self.conv8_3)                # (B, 4c, H/4, W/4)
         x = F.relu_(self.conv9_1(x).add_(self.skip_half(skips.half)))
-        x = _stage(x, self.conv9_2)                                                  # (B, 2c, H/2, W/2)
-        x, full = (maps.contiguous(memory_format=torch.channels_last) for maps in (x, skips.full))  # at this size, convolutions gain by it
+        x = _stage(x, self.conv9_2)                              # (B, 2c, H/2, W/2)
+        # at this size, convolutions gain by it
+        x, full = (maps.contiguous(memory_format=torch.channels_last) for maps in (x, skips.full))
         x = F.relu_(self.conv10_1(x).add_(self.skip_full(full)))
-        return self.to_ab(F.leaky_relu_(self.conv10_2(x), 0.2))                      # (B, 2, H, W)
+        return self.to_ab(F.leaky_relu_(self.conv10_2(x), 0.2))  # (B, 2, H, W)
 
 
 class UpConv(nn.Conv2d):
-    """Nearest upsampling to twice the size, then a 3x3 convolution; evaluated the other way round, which is cheaper."""
+    """Nearest upsampling to twice the size, then a 3x3 convolution; evaluated the other way round, which is
+    cheaper."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__(inputs, outputs, kernel_size=3, padding=1)

@@ -1,7 +1,8 @@
 """The networks that a colorizer is trained against: one score per picture, or one per patch.
 
-LSTVC and TCAVC take the discriminator of Deep Exemplar-based Video Colorization; TCAVC's text asks for a PatchGAN (Isola et al.
-2017), though its code averages to one score per picture. Here are both. Only training needs them.
+LSTVC and TCAVC take the discriminator of Deep Exemplar-based Video Colorization; TCAVC's text asks for a
+PatchGAN (Isola et al. 2017), though its code averages to one score per picture. Here are both. Only training
+needs them.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ from torch import Tensor, nn
 
 
 class Judgement(NamedTuple):
-    score: Tensor     # (B, 1) one for the picture, or (B, 1, h, w) one for each patch; higher is more like the truth
+    # (B, 1) one for the picture, or (B, 1, h, w) one for each patch; higher is more like the truth
+    score: Tensor
     features: Tensor  # (B, C, h', w') output of the fourth stage, for a feature-matching loss
 
 
 class SpectralConv(nn.Conv2d):
-    """A convolution whose matrix is divided by its largest singular value (Miyato et al. 2018), so that it changes slowly.
+    """A convolution whose matrix is divided by its largest singular value (Miyato et al. 2018), so that it
+    changes slowly.
 
-    One power iteration at every call, in eval mode too, as in the authors' code. `u` is where the last one arrived.
+    One power iteration at every call, in eval mode too, as in the authors' code. `u` is where the last one
+    arrived.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int = 1, padding: int = 0):
+    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int = 1,
+                 padding: int = 0):
         super().__init__(inputs, outputs, kernel, stride, padding)
         self.register_buffer("u", F.normalize(torch.randn(outputs), dim=0))
 
@@ -68,14 +73,18 @@ class SelfAttention(nn.Module):
 
 
 class PictureDiscriminator(nn.Module):
-    """One score per picture. The defaults are LSTVC's, 11.24 M parameters for 216 x 384; TCAVC's first stage ends in a 3x3.
+    """One score per picture. The defaults are LSTVC's, 11.24 M parameters for 216 x 384; TCAVC's first stage
+    ends in a 3x3.
 
-    widths: of its stages, each of which halves the size; `last` is the kernel of the closing convolution, whose map is averaged.
+    widths: of its stages, each of which halves the size; `last` is the kernel of the closing convolution,
+    whose map is averaged.
     """
 
-    def __init__(self, channels: int = 3, widths: Sequence[int] = (64, 64, 128, 256, 512, 1024), last: tuple[int, int] = (3, 6)):
+    def __init__(self, channels: int = 3, widths: Sequence[int] = (64, 64, 128, 256, 512, 1024),
+                 last: tuple[int, int] = (3, 6)):
         super().__init__()
-        self.stages = nn.ModuleList(Stage(i, o, norm=k > 0) for k, (i, o) in enumerate(zip((channels, *widths), widths)))
+        self.stages = nn.ModuleList(
+            Stage(i, o, norm=k > 0) for k, (i, o) in enumerate(zip((channels, *widths), widths)))
         self.attention = SelfAttention(widths[1])
         self.last = SpectralConv(widths[-1], 1, last)
 
@@ -83,8 +92,9 @@ class PictureDiscriminator(nn.Module):
         """picture: (B, channels, H, W). Raises ValueError where it is too small for the last kernel."""
         smallest = [side << len(self.stages) for side in self.last.kernel_size]
         if any(side < least for side, least in zip(picture.shape[-2:], smallest)):
-            raise ValueError(f"this discriminator needs pictures of at least {smallest[1]} x {smallest[0]} pixels, got "
-                             f"{picture.shape[-1]} x {picture.shape[-2]}; PatchDiscriminator takes any")
+            raise ValueError(
+                f"this discriminator needs pictures of at least {smallest[1]} x {smallest[0]} "
+                f"pixels, got {picture.shape[-1]} x {picture.shape[-2]}; PatchDiscriminator takes any")
         x, features = picture, None
         for number, stage in enumerate(self.stages, start=1):
             x = stage(x)
@@ -96,7 +106,8 @@ class PictureDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """A score for every patch of 70 x 70 pixels: the PatchGAN of Isola et al. 2017, with spectral norm to keep it in step.
+    """A score for every patch of 70 x 70 pixels: the PatchGAN of Isola et al. 2017, with spectral norm to
+    keep it in step.
 
     width: of the first stage; 64 is Isola's. The fourth stage and the last convolution do not stride.
     """

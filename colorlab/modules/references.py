@@ -32,7 +32,8 @@ def parse_references(references: References) -> tuple[Reference, ...]:
     parsed = tuple(_parse_one(item) for item in references)
     frames = [reference.frame for reference in parsed if reference.frame is not None]
     if len(frames) != len(set(frames)):
-        raise ValueError(f"two references for one frame: frame indices are {sorted(frames)}; give each frame once")
+        raise ValueError(
+            f"two references for one frame: frame indices are {sorted(frames)}; give each frame once")
     return parsed
 
 

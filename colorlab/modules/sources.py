@@ -1,4 +1,5 @@
-"""Where a colour comes from: what the maps of `model.attention` are called, and what their names stand for."""
+"""Where a colour comes from: what the maps of `model.attention` are called, and what their names stand
+for."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from colorlab.modules.references import Reference
 
-# What a method's `attention_of(l, state)` returns: for any pixel (y, x) of that frame {source: (H, W)}, together summing to 1.
-# What the pixels of one frame have in common is computed once.
+# What a method's `attention_of(l, state)` returns: for any pixel (y, x) of that frame {source: (H, W)},
+# together summing to 1. What the pixels of one frame have in common is computed once.
 Attention = Callable[[tuple[int, int]], "dict[Source, Tensor]"]
 Kind = Literal["reference", "frame", "memory", "itself"]
 
@@ -18,10 +19,12 @@ Kind = Literal["reference", "frame", "memory", "itself"]
 class Source(str):
     """The name of a map, "reference 2" or "neighbours (frame 7)", that also says what it is a map of.
 
-    kind: "reference": one of the references that `start` was given; "frame": a frame of the film that was coloured before;
-        "memory": several frames together, at the places where they were seen; "itself": the frame that is being coloured.
+    kind: "reference": one of the references that `start` was given; "frame": a frame of the film that was
+        coloured before; "memory": several frames together, at the places where they were seen; "itself": the
+        frame that is being coloured.
     index: which reference, by its place in the list that `start` was given.
-    frame: which frame of the film; of a reference, the frame whose colours it gives, None for a picture that is no frame of it.
+    frame: which frame of the film; of a reference, the frame whose colours it gives, None for a picture that
+        is no frame of it.
     name: with "{frame}" where the frame's number belongs.
     """
 
@@ -40,7 +43,8 @@ class Source(str):
 
     def later(self, frames: int) -> Source:
         """The same source in a film that began so many frames earlier."""
-        return self if self.frame is None else Source(self.pattern, self.kind, self.frame + frames, self.index)
+        return self if self.frame is None else Source(self.pattern, self.kind, self.frame +
+                                                      frames, self.index)
 
 
 def own_pixel(l: Tensor, at: tuple[int, int]) -> Tensor:
@@ -51,7 +55,8 @@ def own_pixel(l: Tensor, at: tuple[int, int]) -> Tensor:
 
 
 def reference_sources(references: Sequence[Reference]) -> list[Source]:
-    """One source for each reference: "reference", "reference 2" for pictures, "reference (frame 5)" for frames of the film."""
+    """One source for each reference: "reference", "reference 2" for pictures, "reference (frame 5)" for
+    frames of the film."""
     sources, pictures = [], 0
     for index, reference in enumerate(references):
         pictures += reference.frame is None

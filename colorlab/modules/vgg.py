@@ -1,8 +1,8 @@
 """VGG-19 as far as relu5_2: the eyes of the perceptual losses (LSTVC Eq. 9, TCAVC Eq. 5).
 
-Both papers, and Deep Exemplar before them, look through the weights of the original Caffe network, which wants BGR less a mean,
-times 255. torchvision's weights want RGB in ImageNet's mean and deviation. `load` tells the two kinds of file apart by their names
-and sets `preparation` accordingly.
+Both papers, and Deep Exemplar before them, look through the weights of the original Caffe network, which
+wants BGR less a mean, times 255. torchvision's weights want RGB in ImageNet's mean and deviation. `load`
+tells the two kinds of file apart by their names and sets `preparation` accordingly.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from colorlab.color import lab_to_rgb
 from colorlab.files.errors import InputError
 
-BLOCKS = ((1, 64, 2), (2, 128, 2), (3, 256, 4), (4, 512, 4), (5, 512, 2))  # number, channels, convolutions; pooled in between
+# number, channels, convolutions; pooled in between
+BLOCKS = ((1, 64, 2), (2, 128, 2), (3, 256, 4), (4, 512, 4), (5, 512, 2))
 LAYERS = tuple(f"relu{block}_{k + 1}" for block, _, count in BLOCKS for k in range(count))
-TORCHVISION = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30)  # where torchvision's `features` has these convolutions
-FILE = "vgg19-dcbb9e9d.pth"  # torchvision's, where torch keeps downloads
+# where torchvision's `features` has these convolutions
+TORCHVISION = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30)
+FILE = "vgg19-dcbb9e9d.pth"                        # torchvision's, where torch keeps downloads
 CAFFE_MEAN = (0.40760392, 0.45795686, 0.48501961)  # B, G, R in [0, 1]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -28,17 +30,20 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def caffe_input(lab: Tensor) -> Tensor:
     """Lab (B, 3, H, W), L in [0, 100] -> what Caffe's VGG takes: BGR less its mean, times 255."""
     bgr = lab_to_rgb(lab).flip(-3).unbind(-3)
-    return torch.stack([255 * (channel - mean) for channel, mean in zip(bgr, CAFFE_MEAN)], dim=-3)  # numbers, no tensor: nothing to copy
+    # numbers, no tensor: nothing to copy
+    return torch.stack([255 * (channel - mean) for channel, mean in zip(bgr, CAFFE_MEAN)], dim=-3)
 
 
 def imagenet_input(lab: Tensor) -> Tensor:
     """Lab (B, 3, H, W), L in [0, 100] -> what torchvision's VGG takes."""
     rgb = lab_to_rgb(lab).unbind(-3)
-    return torch.stack([(channel - mean) / std for channel, mean, std in zip(rgb, IMAGENET_MEAN, IMAGENET_STD)], dim=-3)
+    return torch.stack([(channel - mean) / std
+                        for channel, mean, std in zip(rgb, IMAGENET_MEAN, IMAGENET_STD)], dim=-3)
 
 
 class VGG19(nn.Module):
-    """Feature maps of a Lab picture. Frozen; built with seeded random weights, `trained` is False until `load` has succeeded."""
+    """Feature maps of a Lab picture. Frozen; built with seeded random weights, `trained` is False until
+    `load` has succeeded."""
 
     def __init__(self, seed: int = 0):
         super().__init__()
@@ -69,7 +74,8 @@ class VGG19(nn.Module):
         raise ValueError(f"VGG-19 here has {', '.join(LAYERS)}, not {', '.join(set(layers) - set(found))}")
 
     def load(self, path: str | Path) -> VGG19:
-        """Take trained weights from a file: torchvision's VGG-19 or a port of Caffe's. Raises InputError for anything else."""
+        """Take trained weights from a file: torchvision's VGG-19 or a port of Caffe's. Raises InputError for
+        anything else."""
         from colorlab.files.checkpoints import read_state  # it knows how to read files safely
 
         state = read_state(Path(path))
@@ -81,16 +87,21 @@ class VGG19(nn.Module):
 
     def _fill(self, state: Mapping[str, Tensor], names: Mapping[str, str], path: str | Path) -> None:
         try:
-            self.convs.load_state_dict({f"{ours}.{part}": state[f"{theirs}.{part}"] for ours, theirs in names.items()
-                                        for part in ("weight", "bias")})
+            self.convs.load_state_dict({
+                f"{ours}.{part}": state[f"{theirs}.{part}"]
+                for ours, theirs in names.items()
+                for part in ("weight", "bias")
+            })
         except (KeyError, RuntimeError) as error:
             raise InputError(f"{path} does not hold VGG-19: {' '.join(str(error).split())[:120]}") from error
 
 
 def trained_vgg(path: str | Path | None = None) -> VGG19:
-    """VGG-19 with trained weights, from `path` or from where torch keeps downloads. InputError says what to get."""
+    """VGG-19 with trained weights, from `path` or from where torch keeps downloads. InputError says what to
+    get."""
     found = Path(path) if path else Path(torch.hub.get_dir(), "checkpoints", FILE)
     if not found.is_file():
-        raise InputError(f"the perceptual loss looks through VGG-19: get https://download.pytorch.org/models/{FILE} (548 MB) and put it "
-                         f"at {found}, or train without it (--set weights.perceptual=0)")
+        raise InputError("the perceptual loss looks through VGG-19: get "
+                         f"https://download.pytorch.org/models/{FILE} (548 MB) and put it at {found}, or "
+                         "train without it (--set weights.perceptual=0)")
     return VGG19().load(found)

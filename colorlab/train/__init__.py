@@ -3,11 +3,12 @@
     recipe = recipe_for("lstvc", "course")
     found = survey("clips", "photos")
     training, validation = split(found.clips)
-    train(colorlab.load("lstvc", "course"), "lstvc", recipe, ClipWindows(recipe, training, found.photographs), Path("out"),
-          Settings(validation=validation))
+    train(colorlab.load("lstvc", "course"), "lstvc", recipe, ClipWindows(recipe, training, found.photographs),
+          Path("out"), Settings(validation=validation))
 
-`recipes.py` says how each network is trained; `forward.py` what it is shown; `objective.py` what its answer costs; `loop.py` is the loop;
-`measure.py` says how good the result is, `python -m colorlab.train.validate` prints it.
+`recipes.py` says how each network is trained; `forward.py` what it is shown; `objective.py` what its answer
+costs; `loop.py` is the loop; `measure.py` says how good the result is, `python -m colorlab.train.validate`
+prints it.
 """
 
 from colorlab.train.batches import Batch, ClipWindows, EmbeddedWindows, Motion, estimated_motion
@@ -19,6 +20,8 @@ from colorlab.train.run import Settings, groups
 from colorlab.train.schedules import Cosine, Halving, Linear, Steps
 from colorlab.train.split import COURSE_VALIDATION, clip_name, split
 
-__all__ = ["COURSE_VALIDATION", "RECIPES", "Batch", "ClipWindows", "Cosine", "EmbeddedWindows", "Halving", "Linear", "LossWeights",
-           "Motion", "Phase", "PhasedWindows", "Recipe", "Record", "Settings", "Steps", "changed", "clip_name", "described",
-           "estimated_motion", "groups", "recipe_for", "split", "train"]
+__all__ = [
+    "COURSE_VALIDATION", "RECIPES", "Batch", "ClipWindows", "Cosine", "EmbeddedWindows", "Halving", "Linear",
+    "LossWeights", "Motion", "Phase", "PhasedWindows", "Recipe", "Record", "Settings", "Steps", "changed",
+    "clip_name", "described", "estimated_motion", "groups", "recipe_for", "split", "train"
+]

@@ -1,7 +1,9 @@
-"""Batches of windows. Which windows a step sees is a function of the step, so that training can stop and go on anywhere.
+"""Batches of windows. Which windows a step sees is a function of the step, so that training can stop and go
+on anywhere.
 
-Step s, its k-th part, process r, place i: window ((s * parts + k) * processes + r) * batch + i. Nothing is shuffled on the way, because the
-windows come in a random order of their own; nothing is remembered but the number of the step.
+Step s, its k-th part, process r, place i: window ((s * parts + k) * processes + r) * batch + i. Nothing is
+shuffled on the way, because the windows come in a random order of their own; nothing is remembered but the
+number of the step.
 """
 
 from __future__ import annotations
@@ -58,24 +60,31 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         loose = self.reference if self.reference is None else self.reference.to(device, non_blocking=True)
-        return Batch(self.lab.to(device, non_blocking=True), self.motion and self.motion.to(device), self.sources, loose)
+        return Batch(self.lab.to(device, non_blocking=True), self.motion and self.motion.to(device),
+                     self.sources, loose)
 
 
 class ClipWindows(Dataset):
-    """Windows out of clips and photographs as a recipe wants them, its steps between frames changing as training goes on.
+    """Windows out of clips and photographs as a recipe wants them, its steps between frames changing as
+    training goes on.
 
     Whether references are loose is the same for all windows of a batch, of all processes together.
     """
 
-    def __init__(self, recipe: Recipe, clips: Sequence[Path], photographs: Sequence[Path], processes: int = 1):
+    def __init__(self, recipe: Recipe, clips: Sequence[Path], photographs: Sequence[Path],
+                 processes: int = 1):
         length = recipe.steps * recipe.accumulate * processes * recipe.batch
         self.loose, self.together = recipe.loose, recipe.batch * processes
         if recipe.pictures not in PICTURES:
-            raise InputError(f"no choice of photographs called {recipe.pictures!r}; there are {', '.join(PICTURES)}")
+            raise InputError(f"no choice of photographs called {recipe.pictures!r}; there are "
+                             f"{', '.join(PICTURES)}")
         self.starts = [int(share * length) for share, _ in recipe.strides]
-        self.phases = [ClipDataset(clips, photographs, frames=recipe.frames, size=recipe.size, strides=strides, zoom=recipe.zoom,
-                                   share=recipe.photographs, length=length, seed=recipe.seed, framing=recipe.framing, flip=recipe.flip,
-                                   reverse=recipe.reversed, keep=PICTURES[recipe.pictures]) for _, strides in recipe.strides]
+        self.phases = [
+            ClipDataset(clips, photographs, frames=recipe.frames, size=recipe.size, strides=strides,
+                        zoom=recipe.zoom, share=recipe.photographs, length=length, seed=recipe.seed,
+                        framing=recipe.framing, flip=recipe.flip, reverse=recipe.reversed,
+                        keep=PICTURES[recipe.pictures]) for _, strides in recipe.strides
+        ]
 
     def __len__(self) -> int:
         return len(self.phases[0])
@@ -88,13 +97,16 @@ class ClipWindows(Dataset):
 
 
 class EmbeddedWindows(Dataset):
-    """Windows of the embedded films, with their exact motion: a temporal loss without any estimate. No download, no folder.
+    """Windows of the embedded films, with their exact motion: a temporal loss without any estimate. No
+    download, no folder.
 
     scenes: of CLIPS; films: how many different ones of each scene; length: how many windows there are.
     """
 
-    def __init__(self, recipe: Recipe, scenes: Sequence[str] = CLIPS, films: int = 4, film_frames: int = 24, length: int | None = None):
-        self.recipe, self.scenes, self.films, self.film_frames = recipe, tuple(scenes), films, max(film_frames, recipe.frames)
+    def __init__(self, recipe: Recipe, scenes: Sequence[str] = CLIPS, films: int = 4, film_frames: int = 24,
+                 length: int | None = None):
+        self.recipe, self.scenes, self.films, self.film_frames = recipe, tuple(scenes), films, max(
+            film_frames, recipe.frames)
         self.length = recipe.steps * recipe.accumulate * recipe.batch if length is None else length
 
     def __len__(self) -> int:
@@ -109,7 +121,8 @@ class EmbeddedWindows(Dataset):
         pairs = slice(first, first + self.recipe.frames - 1)
         frames, flow, visible = clip.frames[part], clip.forward[pairs], clip.reliable_forward[pairs]
         if self.recipe.reversed and rng.random() < 0.5:
-            frames, flow, visible = (np.ascontiguousarray(x[::-1]) for x in (frames, clip.backward[pairs], clip.reliable_backward[pairs]))
+            frames, flow, visible = (np.ascontiguousarray(x[::-1])
+                                     for x in (frames, clip.backward[pairs], clip.reliable_backward[pairs]))
         lab = rgb_to_lab(frames_to_rgb(frames))
         return Moving(lab, scene, first, torch.from_numpy(flow), torch.from_numpy(visible).float()[:, None])
 
@@ -120,13 +133,16 @@ def _film(scene: str, frames: int, height: int, width: int, seed: int) -> Clip:
 
 
 def estimated_motion(lab: Tensor, how: str) -> Motion:
-    """Flow and reliability of neighbouring frames: lab (B, T, 3, H, W); how: "auto", "raft" or "classical", on the device of `lab`.
+    """Flow and reliability of neighbouring frames: lab (B, T, 3, H, W); how: "auto", "raft" or "classical",
+    on the device of `lab`.
 
-    Raises InputError where "auto" would let a GPU wait for the classical flow, which a processor computes: whoever wants that says so.
+    Raises InputError where "auto" would let a GPU wait for the classical flow, which a processor computes:
+    whoever wants that says so.
     """
     if how == "auto" and lab.device.type != "cpu" and not raft_file().is_file():
-        raise InputError("the temporal loss needs flow, RAFT's weights are not here, and a GPU would wait seconds a step for the processor's: "
-                         "get them (colorlab weights fetch raft), take windows that know their motion (motion=given), or say motion=classical")
+        raise InputError("the temporal loss needs flow, RAFT's weights are not here, and a GPU would wait "
+                         "seconds a step for the processor's: get them (colorlab weights fetch raft), "
+                         "take windows that know their motion (motion=given), or say motion=classical")
     with torch.no_grad():
         rgb = lab_to_rgb(lab)
         a, b = rgb[:, :-1].flatten(0, 1), rgb[:, 1:].flatten(0, 1)
@@ -157,9 +173,10 @@ class StepOrder:
 
 
 def loader(windows: Dataset, order: StepOrder, workers: int = 0, pin: bool = False) -> Iterator[Batch]:
-    """Batches in this order; `workers` processes read ahead. A window that cannot be read ends it with its own InputError."""
-    batches = DataLoader(Guarded(windows), batch_sampler=order, num_workers=workers, pin_memory=pin, collate_fn=collate,
-                         prefetch_factor=4 if workers else None)
+    """Batches in this order; `workers` processes read ahead. A window that cannot be read ends it with its
+    own InputError."""
+    batches = DataLoader(Guarded(windows), batch_sampler=order, num_workers=workers, pin_memory=pin,
+                         collate_fn=collate, prefetch_factor=4 if workers else None)
     try:
         for batch in batches:
             if isinstance(batch, Failure):
@@ -168,8 +185,9 @@ def loader(windows: Dataset, order: StepOrder, workers: int = 0, pin: bool = Fal
     except RuntimeError as error:
         if "worker" not in str(error):
             raise
-        raise InputError(f"a process that reads training data has died ({' '.join(str(error).split())[:100]}): out of memory? "
-                         "Give fewer --workers") from error
+        raise InputError(
+            "a process that reads training data has died "
+            f"({' '.join(str(error).split())[:100]}): out of memory? Give fewer --workers") from error
 
 
 class Failure(NamedTuple):
@@ -177,7 +195,8 @@ class Failure(NamedTuple):
 
 
 class Guarded(Dataset):
-    """A data set whose InputErrors come back as values: thrown in a worker, they would arrive as a page of text."""
+    """A data set whose InputErrors come back as values: thrown in a worker, they would arrive as a page of
+    text."""
 
     def __init__(self, windows: Dataset):
         self.windows = windows

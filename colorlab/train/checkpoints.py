@@ -1,4 +1,5 @@
-"""A training run on disk: one file with all that the next step depends on, which appears whole or not at all."""
+"""A training run on disk: one file with all that the next step depends on, which appears whole or not at
+all."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:
             torch.save(dict(content), temporary)
     except (InputError, OSError, RuntimeError) as error:
         kept = f"the one before it is whole at {path}" if path.exists() else "there is none yet"
-        raise InputError(f"the checkpoint of step {content['step']} could not be written ({_first_line(error)}); {kept}. Make room on the "
-                         "disk, then give the same command again to go on") from error
+        raise InputError(f"the checkpoint of step {content['step']} could not be written "
+                         f"({_first_line(error)}); {kept}. Make room on the disk, then give the same "
+                         "command again to go on") from error
 
 
 def load_checkpoint(path: Path) -> dict:
@@ -32,25 +34,34 @@ def load_checkpoint(path: Path) -> dict:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle makes torch's reader stumble in every way there is
-        raise InputError(f"{path} is no checkpoint of a training run ({_first_line(error)}); remove it to start again") from error
+        raise InputError(
+            f"{path} is no checkpoint of a training run ({_first_line(error)}); remove it to start again"
+        ) from error
 
 
 def check_same(path: Path, stored: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise InputError unless the checkpoint was made with these settings: going on with others would be neither run."""
-    apart = [f"{name} was {stored.get(name, 'not there')} and is {now.get(name, 'not there')}" for name in (stored | now)
-             if stored.get(name) != now.get(name)]
+    """Raise InputError unless the checkpoint was made with these settings: going on with others would be
+    neither run."""
+    apart = [
+        f"{name} was {stored.get(name, 'not there')} and is {now.get(name, 'not there')}" for name in (stored
+                                                                                                       | now)
+        if stored.get(name) != now.get(name)
+    ]
     if apart:
-        raise InputError(f"{path} is of a run with other settings: {'; '.join(apart[:4])}. Give those again to go on, or another --out")
+        raise InputError(f"{path} is of a run with other settings: {'; '.join(apart[:4])}. Give those "
+                         "again to go on, or another --out")
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, object]) -> None:
-    """The network alone, as `colorlab.load(weights=path)` takes it; `note` stands in the file's header, as JSON."""
+    """The network alone, as `colorlab.load(weights=path)` takes it; `note` stands in the file's header, as
+    JSON."""
     from safetensors.torch import save_file
 
     try:
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
         with whole(path) as temporary:
-            save_file(tensors, temporary, metadata={"colorlab": json.dumps(note)})  # one entry: several would come in any order
+            # one entry: several would come in any order
+            save_file(tensors, temporary, metadata={"colorlab": json.dumps(note)})
     except Exception as error:  # safetensors has an error type of its own, derived from nothing more special
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
             raise InputError(f"the weights could not be written to {path} ({_first_line(error)})") from error

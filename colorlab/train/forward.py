@@ -1,6 +1,7 @@
 """What each network is shown of a window of film in training, and what it answers.
 
-The first frame is the reference, in its own colours, and the rest are to be coloured, with gradients through linkage and memory.
+The first frame is the reference, in its own colours, and the rest are to be coloured, with gradients through
+linkage and memory.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class Prediction(NamedTuple):
 
 
 class Pass(nn.Module):
-    """A network and how it is shown a window, as one module: what several processes have to keep in step is inside."""
+    """A network and how it is shown a window, as one module: what several processes have to keep in step is
+    inside."""
 
     def __init__(self, network: nn.Module, method: str, lightness_noise: float = 0.0):
         super().__init__()
@@ -33,8 +35,8 @@ class Pass(nn.Module):
         self.see, self.lightness_noise = named(record(method).seen), lightness_noise
 
     def forward(self, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
-        """lab: (B, T, 3, H, W); loose: references (B, 3, H, W), or None where the first frame is the reference. draw: seeds what the whole
-        batch has in common by chance. Returns predictions by name."""
+        """lab: (B, T, 3, H, W); loose: references (B, 3, H, W), or None where the first frame is the
+        reference. draw: seeds what the whole batch has in common by chance. Returns predictions by name."""
         return self.see(self, lab, loose, draw)
 
 
@@ -52,7 +54,8 @@ def see_lstvc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict
         look, state = network.look(block, state)
         looks.append(look)
     first = int(loose is None)
-    ab, matched = torch.cat([look.ab for look in looks], dim=1), looks[0].warped  # later blocks match with what was coloured, too
+    # later blocks match with what was coloured, too
+    ab, matched = torch.cat([look.ab for look in looks], dim=1), looks[0].warped
     return {"colors": Prediction(ab[:, first:], lab[:, first:], first, matched=matched[:, first:T])}
 
 
@@ -64,7 +67,8 @@ def see_colormnet(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> 
 
 
 def see_tcavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
-    """Stage 1 paints every frame from lightness alone; stage 2 is given the true first frame (§4), as a picture, as in use."""
+    """Stage 1 paints every frame from lightness alone; stage 2 is given the true first frame (§4), as a
+    picture, as in use."""
     network, l = train.network, lab[:, :, :1]
     noisy = l + train.lightness_noise * torch.randn_like(l) if train.lightness_noise else l
     painted = network.reference.paint(noisy.flatten(0, 1)).unflatten(0, lab.shape[:2])

@@ -8,8 +8,10 @@
 | LSTVC §3.3, TCAVC Eq. 6, after Zhang et al. 2019 | smoothness | `smoothness` |
 | LSTVC §3.3, after Zhang et al. 2019; TCAVC's "patch" | adversarial | `adversarial_generator`, `adversarial_discriminator` |
 
-All are means over all that they compare, so that no weight depends on batch, length or size. Colours are ab as in Lab, about ±110,
-not scaled for a network: the papers' weights are for these units. Weights are in the recipes (`colorlab.train`), not here.
+All are means over all that they compare, so that no weight depends on batch, length or size. Colours are ab
+as in Lab, about ±110,
+not scaled for a network: the papers' weights are for these units. Weights are in the recipes
+(`colorlab.train`), not here.
 """
 
 from __future__ import annotations
@@ -31,10 +33,13 @@ def l1(predicted: Tensor, truth: Tensor) -> Tensor:
     return (predicted - truth).abs().mean()
 
 
-def perceptual(predicted: Mapping[str, Tensor], truth: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """Weighted sum over layers of the mean squared difference of features (TCAVC Eq. 5; with LSTVC_LAYERS, LSTVC Eq. 9).
+def perceptual(predicted: Mapping[str, Tensor], truth: Mapping[str, Tensor],
+               weights: Mapping[str, float]) -> Tensor:
+    """Weighted sum over layers of the mean squared difference of features (TCAVC Eq. 5; with LSTVC_LAYERS,
+    LSTVC Eq. 9).
 
-    predicted, truth: {layer: (B, C, h, w)} as `modules.vgg.VGG19` gives them for Lab pictures; weights: {layer: α}.
+    predicted, truth: {layer: (B, C, h, w)} as `modules.vgg.VGG19` gives them for Lab pictures; weights:
+    {layer: α}.
     """
     return sum(weight * F.mse_loss(predicted[layer], truth[layer]) for layer, weight in weights.items())
 
@@ -42,22 +47,26 @@ def perceptual(predicted: Mapping[str, Tensor], truth: Mapping[str, Tensor], wei
 def temporal(ab: Tensor, flow: Tensor, visible: Tensor, squared: bool = False) -> Tensor:
     """How far colour moves off as the film moves on (LSTVC Eq. 10).
 
-    ab: (B, T, 2, H, W) predicted. flow: (B, T-1, 2, H, W) in pixels, from frame t to t+1, on the grid of t; visible:
-    (B, T-1, 1, H, W), 1 where that flow can be trusted, on the grid of t too. squared: as in the code that LSTVC grew from.
+    ab: (B, T, 2, H, W) predicted. flow: (B, T-1, 2, H, W) in pixels, from frame t to t+1, on the grid of t;
+    visible: (B, T-1, 1, H, W), 1 where that flow can be trusted, on the grid of t too. squared: as in the
+    code that LSTVC grew from.
 
-    The equation warps the frame before by the forward flow, which sampling cannot do; as in that code, the later frame is brought onto
-    the grid of the earlier. The mean runs over all pixels, those masked out count as no error.
+    The equation warps the frame before by the forward flow, which sampling cannot do; as in that code, the
+    later frame is brought onto the grid of the earlier. The mean runs over all pixels, those masked out count
+    as no error.
     """
     B, pairs = flow.shape[:2]
     if ab.shape[1] != pairs + 1 or flow.shape[-2:] != ab.shape[-2:]:
-        raise ValueError(f"T frames have T - 1 flows of their size between them, got ab {tuple(ab.shape)} and flow {tuple(flow.shape)}")
+        raise ValueError(f"T frames have T - 1 flows of their size between them, got ab {tuple(ab.shape)} "
+                         f"and flow {tuple(flow.shape)}")
     brought = warp(ab[:, 1:].flatten(0, 1), flow.flatten(0, 1)).unflatten(0, (B, pairs))
     change = visible.to(ab) * (brought - ab[:, :-1])
     return change.square().mean() if squared else change.abs().mean()
 
 
 def smoothness(ab: Tensor, lab: Tensor, alpha: float = 10.0) -> Tensor:
-    """Colour should be even where the truth is even (Zhang et al. 2019): mean squared distance from `neighbour_mean`.
+    """Colour should be even where the truth is even (Zhang et al. 2019): mean squared distance from
+    `neighbour_mean`.
 
     ab: (B, 2, H, W) predicted; lab: (B, 3, H, W) the truth.
     """
@@ -67,20 +76,23 @@ def smoothness(ab: Tensor, lab: Tensor, alpha: float = 10.0) -> Tensor:
 def neighbour_mean(ab: Tensor, lab: Tensor, alpha: float = 10.0) -> Tensor:
     """Each pixel's mean over its 3 x 3 neighbourhood, weighted by how alike the truth is there. (B, 2, H, W).
 
-    Weights are a softmax over the nine of -|Δlab|² / alpha, itself included. Outside the picture all is zero, L too, and these zeros
-    take part, as in the authors' code: bright rims hardly notice, black ones are pulled to grey.
+    Weights are a softmax over the nine of -|Δlab|² / alpha, itself included. Outside the picture all is zero,
+    L too, and these zeros take part, as in the authors' code: bright rims hardly notice, black ones are
+    pulled to grey.
     """
     if ab.shape[-2:] != lab.shape[-2:] or ab.shape[-3] != 2 or lab.shape[-3] != 3:
-        raise ValueError(f"neighbour_mean wants ab (B, 2, H, W) and the truth's Lab (B, 3, H, W), got {tuple(ab.shape)} and "
-                         f"{tuple(lab.shape)}")
+        raise ValueError("neighbour_mean wants ab (B, 2, H, W) and the truth's Lab (B, 3, H, W), got "
+                         f"{tuple(ab.shape)} and {tuple(lab.shape)}")
     likeness = -(_neighbours(lab) - lab.unsqueeze(2)).square().sum(1, keepdim=True) / alpha  # (B, 1, 9, H, W)
     return (likeness.softmax(2) * _neighbours(ab)).sum(2)
 
 
 def adversarial_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """Relativistic average least squares (Jolicoeur-Martineau 2019): the painted should be judged truer than the true ones are.
+    """Relativistic average least squares (Jolicoeur-Martineau 2019): the painted should be judged truer than
+    the true ones are.
 
-    real, fake: scores of any one shape with the batch first. `real` is what the colorizer cannot change, but it is judged by too.
+    real, fake: scores of any one shape with the batch first. `real` is what the colorizer cannot change, but
+    it is judged by too.
     """
     return ((real - fake.mean() + 1).square().mean() + (fake - real.mean() - 1).square().mean()) / 2
 
@@ -98,4 +110,5 @@ def _neighbours(image: Tensor) -> Tensor:
 
 def _check_same(name: str, predicted: Tensor, truth: Tensor) -> None:
     if predicted.shape != truth.shape:
-        raise ValueError(f"{name} compares like with like, got {tuple(predicted.shape)} and {tuple(truth.shape)}")
+        raise ValueError(f"{name} compares like with like, got {tuple(predicted.shape)} and "
+                         f"{tuple(truth.shape)}")

@@ -1,13 +1,16 @@
-"""`python -m colorlab.train.matching`: what a match alone is worth, before any network corrects what it brings.
+"""`python -m colorlab.train.matching`: what a match alone is worth, before any network corrects what it
+brings.
 
     python -m colorlab.train.matching --data FOLDER --method copy patches imagenet lstvc --weights course
 
-The definition: frames at short side 128, cropped to multiples of 8; the first frame is the reference. The colour of a cell of 4 x 4
-pixels is the mean ab of its pixels. Each cell of frames 10 and 30 takes the mean colour of the reference's cells, weighted by a softmax
-over similarity / temperature. The error is the distance in ab from the cell's own colour, averaged over cells, then over clips.
-Features are centred over positions and scaled to length 1, similarity is their cosine, and the temperature is the one of 0.01, 0.02,
-0.03 with the smallest error over both frames; `colormnet` has a similarity and a temperature of its own. PSNR is that of RGB of the
-same two frames at that temperature, cells enlarged bilinearly under the frame's lightness.
+The definition: frames at short side 128, cropped to multiples of 8; the first frame is the reference. The
+colour of a cell of 4 x 4 pixels is the mean ab of its pixels. Each cell of frames 10 and 30 takes the mean
+colour of the reference's cells, weighted by a softmax over similarity / temperature. The error is the
+distance in ab from the cell's own colour, averaged over cells, then over clips. Features are centred over
+positions and scaled to length 1, similarity is their cosine, and the temperature is the one of 0.01, 0.02,
+0.03 with the smallest error over both frames; `colormnet` has a similarity and a temperature of its own. PSNR
+is that of RGB of the same two frames at that temperature, cells enlarged bilinearly under the frame's
+lightness.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab, split_lab
+from colorlab.color import (fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab,
+                            split_lab)
 from colorlab.files.errors import InputError
 from colorlab.metrics import psnr
 from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps
@@ -37,7 +41,8 @@ TEMPERATURES = (0.01, 0.02, 0.03)
 LEARNED = ("lstvc", "colormnet", "cavc")
 METHODS = ("copy", "patches", "random", "imagenet", *LEARNED)
 
-Similarity = Callable[[Tensor, Tensor], Tensor]  # a frame's L (1, 1, H, W), the reference in Lab (1, 3, H, W) -> (N, M)
+# a frame's L (1, 1, H, W), the reference in Lab (1, 3, H, W) -> (N, M)
+Similarity = Callable[[Tensor, Tensor], Tensor]
 
 
 class Measure(NamedTuple):
@@ -56,13 +61,15 @@ class Worth(NamedTuple):
 
 
 def cosines(frame: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
-    """Eq. 1 of LSTVC for any features: lists of maps (1, C, h, w) on one grid, taken together -> (N, M) in [-1, 1]."""
+    """Eq. 1 of LSTVC for any features: lists of maps (1, C, h, w) on one grid, taken together -> (N, M) in
+    [-1, 1]."""
     query, key = (centered_unit(torch.cat(list(maps), dim=1).flatten(2).mT[0]) for maps in (frame, reference))
     return query @ key.mT
 
 
 def mixed(similarity: Tensor, color: Tensor, temperature: float) -> Tensor:
-    """similarity (N, M), the reference's colours (1, 2, h, w), M = h * w -> each cell's mix of them, the same shape: N = M."""
+    """similarity (N, M), the reference's colours (1, 2, h, w), M = h * w -> each cell's mix of them, the same
+    shape: N = M."""
     weights = (similarity / temperature).softmax(-1)                          # (N, M)
     return (color.flatten(2) @ weights.mT).view_as(color)
 
@@ -81,18 +88,21 @@ def distance(found: Tensor, truth: Tensor) -> float:
 
 
 def patches(l: Tensor) -> list[Tensor]:
-    """Notebook 02's descriptor: 9 x 9 patches of L (1, 1, H, W) from three scales, each as its mean and the rest; maps (1, C, H/4, W/4)."""
+    """Notebook 02's descriptor: 9 x 9 patches of L (1, 1, H, W) from three scales, each as its mean and the
+    rest; maps (1, C, H/4, W/4)."""
     maps = []
     for scale in (1, 2, 4):
         padded = F.pad(F.avg_pool2d(l, scale), (4, 4, 4, 4), mode="replicate")
-        found = F.unfold(padded, 9, stride=CELL // scale).view(1, 81, l.shape[-2] // CELL, l.shape[-1] // CELL)
+        found = F.unfold(padded, 9, stride=CELL // scale).view(1, 81, l.shape[-2] // CELL,
+                                                               l.shape[-1] // CELL)
         mean = found.mean(1, keepdim=True)
         maps += [mean, found - mean]
     return maps
 
 
 def frozen_maps(l: Tensor, eye: PretrainedFeatures) -> list[Tensor]:
-    """The maps of strides 4, 8 and 16 of L (1, 1, H, W) enlarged twice, on one grid and each of unit size: (1, C, H/4, W/4).
+    """The maps of strides 4, 8 and 16 of L (1, 1, H, W) enlarged twice, on one grid and each of unit size:
+    (1, C, H/4, W/4).
 
     H and W are multiples of 8.
     """
@@ -125,7 +135,8 @@ def of_colormnet(model: nn.Module) -> Similarity:
     def similarity(l: Tensor, reference: Tensor) -> Tensor:
         state = model.opened(l, model.start(reference))
         asking, stored = (model.look(x, state).query for x in (l, reference[:, :1]))
-        key, shrinkage, query, selection = (map.flatten(2)[0].mT for map in (stored.key, stored.shrinkage, asking.key, asking.selection))
+        key, shrinkage, query, selection = (map.flatten(2)[0].mT for map in (stored.key, stored.shrinkage,
+                                                                             asking.key, asking.selection))
         scores = colormnet_similarity(key, shrinkage[:, 0], query, selection) / model.config.temperature
         last = scores.topk(min(model.config.top_k or len(key), len(key))).values[:, -1:]
         return scores.masked_fill(scores < last, -torch.inf)
@@ -180,7 +191,8 @@ def pairs(path: Path, short_side: int = SHORT_SIDE, moments: Sequence[int] = MOM
 def worth(measure: Measure, clips: Sequence[Sequence[Pair]]) -> Worth:
     """Errors and PSNR over the pairs of all clips, at the temperature whose mean error is smallest."""
     every = [pair for clip in clips for pair in clip]
-    tried = {temperature: [] for temperature in measure.temperatures}         # for each (moment, error, dB) of every pair
+    # for each (moment, error, dB) of every pair
+    tried = {temperature: [] for temperature in measure.temperatures}
     for moment, frame, reference in every:
         (l, ab), color = split_lab(frame), cell_colors(reference[:, 1:])
         similarity = measure.similarity(l, reference)
@@ -188,13 +200,19 @@ def worth(measure: Measure, clips: Sequence[Sequence[Pair]]) -> Worth:
             found = mixed(similarity, color, temperature)
             scores.append((moment, distance(found, cell_colors(ab)), decibels(found, frame)))
     best = min(tried, key=lambda temperature: sum(error for _, error, _ in tried[temperature]))
-    errors = {moment: _mean([error for t, error, _ in tried[best] if t == moment]) for moment in sorted({t for t, _, _ in tried[best]})}
+    errors = {
+        moment: _mean([error
+                       for t, error, _ in tried[best]
+                       if t == moment])
+        for moment in sorted({t for t, _, _ in tried[best]})
+    }
     return Worth(errors, _mean([db for _, _, db in tried[best]]), best)
 
 
 def decibels(found: Tensor, frame: Tensor) -> float:
     """PSNR of 8-bit RGB of cells' colours (1, 2, h, w) under the lightness of the frame, Lab (1, 3, H, W)."""
-    picture = fit_gamut(join_lab(frame[:, :1], F.interpolate(found, scale_factor=float(CELL), mode="bilinear")))
+    picture = fit_gamut(
+        join_lab(frame[:, :1], F.interpolate(found, scale_factor=float(CELL), mode="bilinear")))
     return psnr(*(rgb_to_frames(lab_to_rgb(lab))[0] for lab in (picture, frame)))
 
 
@@ -205,11 +223,15 @@ def _mean(values: Sequence[float]) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     from colorlab.train.validate import chosen_clips
 
-    parser = argparse.ArgumentParser(prog="python -m colorlab.train.matching", description="What a match alone is worth: mean distance "
-                                     "in ab of cells of 4 x 4 pixels at frames 10 and 30 of a clip, the first frame as reference.")
-    parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER", help="folders with clips below them")
+    parser = argparse.ArgumentParser(
+        prog="python -m colorlab.train.matching",
+        description="What a match alone is worth: mean distance in ab of cells of 4 x 4 pixels at "
+        "frames 10 and 30 of a clip, the first frame as reference.")
+    parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER",
+                        help="folders with clips below them")
     parser.add_argument("--method", nargs="+", choices=METHODS, required=True)
-    parser.add_argument("--weights", default="none", help="of the course networks: course or none (default: none)")
+    parser.add_argument("--weights", default="none",
+                        help="of the course networks: course or none (default: none)")
     parser.add_argument("--clips", default="validation", metavar="NAME,NAME",
                         help="'validation' (default), 'training', 'all', or clips by name")
     parser.add_argument("--short-side", type=int, default=SHORT_SIDE)
@@ -217,7 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         clips = [pairs(path, args.short_side) for path in chosen_clips(args.data, args.clips)]
         measures = {method: measure_for(method, args.weights) for method in args.method}
-        sys.stdout.write(f"{'match':12} " + " ".join(f"{f't = {t}':>7}" for t in MOMENTS) + f" {'PSNR':>7} {'temperature':>12}\n")
+        sys.stdout.write(f"{'match':12} " + " ".join(f"{f't = {t}':>7}" for t in MOMENTS) +
+                         f" {'PSNR':>7} {'temperature':>12}\n")
         for method, measure in measures.items():
             found = worth(measure, clips)
             errors = " ".join(f"{error:7.2f}" for error in found.errors.values())

@@ -1,9 +1,10 @@
 """How good a method is on clips it was not trained on.
 
-The definition: frames at short side 128 (Pillow's bicubic, 8-bit RGB: that is the truth); the first frame is the reference, as the film's
-own frame 0; `colorlab.colorize` at that size; PSNR of 8-bit RGB, averaged over frames 1, 2, ... of a clip, then over clips.
-Colourfulness and CDC stand beside it with the truth's own: a method that paints grey has little error. With a loose reference, the clip's last frame
-mirrored, a picture that is no frame of the film, frames 0 to 11 are coloured and all of them count.
+The definition: frames at short side 128 (Pillow's bicubic, 8-bit RGB: that is the truth); the first frame is
+the reference, as the film's own frame 0; `colorlab.colorize` at that size; PSNR of 8-bit RGB, averaged over
+frames 1, 2, ... of a clip, then over clips. Colourfulness and CDC stand beside it with the truth's own: a
+method that paints grey has little error. With a loose reference, the clip's last frame mirrored, a picture
+that is no frame of the film, frames 0 to 11 are coloured and all of them count.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Score(NamedTuple):
 
 
 def read_clip(path: Path, short_side: int = SHORT_SIDE, frames: int | None = None) -> list[np.ndarray]:
-    """The first frames of a clip (all by default), uint8 (h, w, 3) with this short side; smaller ones as they are."""
+    """The first frames of a clip (all by default), uint8 (h, w, 3) with this short side; smaller ones as they
+    are."""
     files = frame_files(path)[:frames]
     height, width = picture_size(files[0])
     scale = min(1.0, short_side / min(height, width))
@@ -47,20 +49,25 @@ def read_clip(path: Path, short_side: int = SHORT_SIDE, frames: int | None = Non
 
 
 def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str | None = None,
-          precision: str = "float32", reference: Literal["first", "loose"] = "first") -> tuple[Score, list[np.ndarray]]:
-    """Colour a clip of at least two frames from its first one, or from a loose reference (by itself, where the method makes its own), and
-    compare."""
+          precision: str = "float32",
+          reference: Literal["first", "loose"] = "first") -> tuple[Score, list[np.ndarray]]:
+    """Colour a clip of at least two frames from its first one, or from a loose reference (by itself, where
+    the method makes its own), and compare."""
     if len(truth) < 2:
         raise InputError(f"{name} has one frame; at least two are needed, the first is the reference")
     references, given = [(0, truth[0])], 1
     if reference == "loose":
         references, given, truth = np.ascontiguousarray(truth[-1][:, ::-1]), 0, truth[:LOOSE_FRAMES]
-    predicted = list(colorize(truth, None if paints_its_own(model) else references, model, device=device, precision=precision))
+    predicted = list(
+        colorize(truth, None if paints_its_own(model) else references, model, device=device,
+                 precision=precision))
     rest = range(given, len(truth))
     steady = len(truth) >= 5
     return Score(name, len(truth), mean_psnr(psnr(predicted[t], truth[t]) for t in rest),
-                 float(np.mean([colorfulness(predicted[t]) for t in rest])), float(np.mean([colorfulness(truth[t]) for t in rest])),
-                 cdc(predicted) if steady else None, cdc(truth) if steady else None), predicted
+                 float(np.mean([colorfulness(predicted[t]) for t in rest])),
+                 float(np.mean([colorfulness(truth[t]) for t in rest])),
+                 cdc(predicted) if steady else None,
+                 cdc(truth) if steady else None), predicted
 
 
 def paints_its_own(model: nn.Module) -> bool:
@@ -72,5 +79,7 @@ def paints_its_own(model: nn.Module) -> bool:
 def mean_score(scores: Iterable[Score]) -> dict[str, float]:
     """Means over clips, of the numbers that there are."""
     scores = list(scores)
-    columns = {name: [getattr(s, name) for s in scores if getattr(s, name) is not None] for name in Score._fields[2:]}
+    columns = {
+        name: [getattr(s, name) for s in scores if getattr(s, name) is not None] for name in Score._fields[2:]
+    }
     return {name: float(np.mean(values)) for name, values in columns.items() if values}

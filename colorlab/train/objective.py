@@ -30,12 +30,14 @@ class Objective:
 
     def terms(self, predictions: dict[str, Prediction], motion: Motion | None, judges: nn.ModuleDict
               ) -> dict[str, tuple[float, Tensor]]:
-        """{name: (weight, loss)} of all that has a weight; "reference.l1" is the l1 of tcavc's first stage."""
+        """{name: (weight, loss)} of all that has a weight; "reference.l1" is the l1 of tcavc's first
+        stage."""
         found = {}
         for name, prediction in predictions.items():
             for term, weight in asdict(self.weights[name]).items():
                 if weight:
-                    loss = getattr(self, f"_{term}")(prediction, motion, judges[name] if name in judges else None)
+                    loss = getattr(self, f"_{term}")(prediction, motion,
+                                                     judges[name] if name in judges else None)
                     found[term if name == "colors" else f"{name}.{term}"] = weight, loss
         return found
 
@@ -44,7 +46,8 @@ class Objective:
         names = [name for name, weights in self.weights.items() if weights.adversarial]
         if self.recipe.discriminator == "picture":
             return nn.ModuleDict({name: PictureDiscriminator() for name in names})
-        return nn.ModuleDict({name: PatchDiscriminator(width=self.recipe.discriminator_width) for name in names})
+        return nn.ModuleDict(
+            {name: PatchDiscriminator(width=self.recipe.discriminator_width) for name in names})
 
     def _l1(self, found: Prediction, motion: Motion | None, judge: nn.Module | None) -> Tensor:
         return losses.l1(found.ab, split_lab(found.truth)[1])
@@ -62,12 +65,14 @@ class Objective:
     def _perceptual(self, found: Prediction, motion: Motion | None, judge: nn.Module | None) -> Tensor:
         with torch.no_grad():
             truth = self.vgg(found.truth.flatten(0, 1), tuple(self.layers))
-        return losses.perceptual(self.vgg(_pictures(found).flatten(0, 1), tuple(self.layers)), truth, self.layers)
+        return losses.perceptual(self.vgg(_pictures(found).flatten(0, 1), tuple(self.layers)), truth,
+                                 self.layers)
 
     def _temporal(self, found: Prediction, motion: Motion | None, judge: nn.Module | None) -> Tensor:
         if motion is None:
             return found.ab.sum() * 0
-        return losses.temporal(found.ab, motion.flow[:, found.first:], motion.visible[:, found.first:], self.recipe.squared)
+        return losses.temporal(found.ab, motion.flow[:, found.first:], motion.visible[:, found.first:],
+                               self.recipe.squared)
 
     def _smoothness(self, found: Prediction, motion: Motion | None, judge: nn.Module | None) -> Tensor:
         return losses.smoothness(found.ab.flatten(0, 1), found.truth.flatten(0, 1))
@@ -82,7 +87,8 @@ class Objective:
 
 
 class Trial(nn.Module):
-    """All judges at work on what they are to tell apart: one module, so that several processes can keep it in step."""
+    """All judges at work on what they are to tell apart: one module, so that several processes can keep it in
+    step."""
 
     def __init__(self, judges: nn.ModuleDict):
         super().__init__()

@@ -15,7 +15,8 @@ from colorlab.train.recipes import Recipe
 class PhasedWindows(Dataset):
     """Windows of one data set after another, each from its phase's share of the training on.
 
-    windows: for each phase of the recipe the windows of its data, by the number of the window in the whole training.
+    windows: for each phase of the recipe the windows of its data, by the number of the window in the whole
+    training.
     """
 
     def __init__(self, recipe: Recipe, windows: Sequence[Dataset], processes: int = 1):
@@ -32,12 +33,14 @@ class PhasedWindows(Dataset):
 
 
 def check_phases(recipe: Recipe, given: int) -> None:
-    """Raise InputError unless there are as many data sets as the recipe has phases, a recipe without any being one."""
+    """Raise InputError unless there are as many data sets as the recipe has phases, a recipe without any
+    being one."""
     names = [phase.data for phase in recipe.phases]
     if given != max(1, len(names)):
         wanted = f"has {len(names)} phases ({', '.join(names)})" if names else "has one phase"
         single = "; or train on a single set with --set phases=()" if names else ""
-        raise InputError(f"this recipe {wanted} and the data of {given} were given: --data is the first's, each --then the next one's"
+        raise InputError(f"this recipe {wanted} and the data of {given} were given: --data is the first's, "
+                         "each --then the next one's"
                          + single)
     shares = [phase.share for phase in recipe.phases]
     if shares and (shares[0] != 0 or sorted(set(shares)) != shares or shares[-1] >= 1):

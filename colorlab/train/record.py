@@ -1,4 +1,5 @@
-"""What a run leaves to look at: metrics.jsonl, a picture of its losses, and validation frames as they are at some steps."""
+"""What a run leaves to look at: metrics.jsonl, a picture of its losses, and validation frames as they are at
+some steps."""
 
 from __future__ import annotations
 
@@ -17,11 +18,15 @@ class Record:
     """A line of JSON for each logged step. `folder` None keeps them in memory alone."""
 
     def __init__(self, folder: Path | None, from_step: int = 0):
-        """from_step: lines of later steps, which a killed run wrote after its checkpoint, are taken out: they will come again."""
+        """from_step: lines of later steps, which a killed run wrote after its checkpoint, are taken out: they
+        will come again."""
         self.path = folder / "metrics.jsonl" if folder else None
         self.lines: list[dict] = []
         if self.path and self.path.is_file():
-            self.lines = [line for line in map(_parsed, self.path.read_text().splitlines()) if line and line["step"] <= from_step]
+            self.lines = [
+                line for line in map(_parsed,
+                                     self.path.read_text().splitlines()) if line and line["step"] <= from_step
+            ]
             text = "".join(json.dumps(line) + "\n" for line in self.lines)
             write_text(self.path, text)
 
@@ -69,9 +74,12 @@ def strip(films: Mapping[str, Sequence[np.ndarray]], count: int = 6, height: int
     for name, film in films.items():
         shown = [film[round(k)] for k in np.linspace(0, len(film) - 1, min(count, len(film)))]
         width = max(1, math.ceil(height * shown[0].shape[1] / shown[0].shape[0]))
-        row = np.concatenate([np.asarray(Image.fromarray(frame).resize((width, height), Image.BICUBIC)) for frame in shown], axis=1)
+        row = np.concatenate(
+            [np.asarray(Image.fromarray(frame).resize((width, height), Image.BICUBIC)) for frame in shown],
+            axis=1)
         image = Image.fromarray(row)
         ImageDraw.Draw(image).text((3, 2), name, fill="white", stroke_width=1, stroke_fill="black")
         rows.append(np.asarray(image))
     wide = max(row.shape[1] for row in rows)
-    return Image.fromarray(np.concatenate([np.pad(row, ((0, 2), (0, wide - row.shape[1]), (0, 0))) for row in rows]))
+    return Image.fromarray(
+        np.concatenate([np.pad(row, ((0, 2), (0, wide - row.shape[1]), (0, 0))) for row in rows]))

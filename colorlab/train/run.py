@@ -1,4 +1,5 @@
-"""What a training run is made of: the network and its judges, ready for one process or many, and how they are kept and taken up again."""
+"""What a training run is made of: the network and its judges, ready for one process or many, and how they are
+kept and taken up again."""
 
 from __future__ import annotations
 
@@ -29,8 +30,9 @@ class Settings:
     minutes: float | None = None     # stop, with a checkpoint, when so many are over
     cpu: bool = False                # not on a GPU, though there is one
     progress: bool = True
-    watch: Callable[[int, nn.Module], None] | None = None  # called with the step and the network at step 0 and at every validation
-    vgg: nn.Module | None = None     # for the perceptual loss; None: trained weights where torch keeps downloads
+    # called with the step and the network at step 0 and at every validation
+    watch: Callable[[int, nn.Module], None] | None = None
+    vgg: nn.Module | None = None  # for the perceptual loss; None: trained weights where torch keeps downloads
 
 
 @dataclass
@@ -75,19 +77,26 @@ def prepared(accelerator: object, network: nn.Module, method: str, recipe: Recip
     wrapped, optimizer = accelerator.prepare(Pass(network, method, recipe.lightness_noise), optimizer)
     trial = judge_optimizer = None
     if judges:
-        judge_optimizer = _optimizer(recipe, [{"params": list(judges.parameters()), "lr": recipe.discriminator_rate,
-                                               "base": recipe.discriminator_rate}])
+        judge_optimizer = _optimizer(recipe, [{
+            "params": list(judges.parameters()), "lr": recipe.discriminator_rate,
+            "base": recipe.discriminator_rate
+        }])
         trial, judge_optimizer = accelerator.prepare(Trial(judges), judge_optimizer)
-    average = {name: p.detach().clone() for name, p in network.named_parameters() if p.requires_grad} if recipe.average else {}
+    average = {name: p.detach().clone()
+               for name, p in network.named_parameters()
+               if p.requires_grad} if recipe.average else {}
     identity = described(recipe) | dict(identity) | {"processes": str(accelerator.num_processes)}
     return Run(network, objective, wrapped, optimizer, judges, trial, judge_optimizer, average, identity)
 
 
 def groups(network: nn.Module, rates: Sequence[tuple[str, float]]) -> list[dict]:
-    """Parameters that learn, by learning rate: each by the longest of the prefixes in `rates` that its name begins with."""
+    """Parameters that learn, by learning rate: each by the longest of the prefixes in `rates` that its name
+    begins with."""
     found: dict[str, list[nn.Parameter]] = {prefix: [] for prefix, _ in rates}
     for name, parameter in network.named_parameters():
-        fitting = [prefix for prefix in found if not prefix or name == prefix or name.startswith(prefix + ".")]
+        fitting = [
+            prefix for prefix in found if not prefix or name == prefix or name.startswith(prefix + ".")
+        ]
         if parameter.requires_grad and fitting:
             found[max(fitting, key=len)].append(parameter)
     return [{"params": found[prefix], "lr": rate, "base": rate} for prefix, rate in rates if found[prefix]]
@@ -111,7 +120,8 @@ def update_average(run: Run, recipe: Recipe) -> None:
     if run.average:
         keep = min(recipe.average, (1 + run.step) / (10 + run.step))
         now = dict(run.network.named_parameters())
-        torch._foreach_lerp_(list(run.average.values()), [now[name].detach() for name in run.average], 1 - keep)
+        torch._foreach_lerp_(list(run.average.values()), [now[name].detach() for name in run.average],
+                             1 - keep)
 
 
 @contextmanager
@@ -136,9 +146,12 @@ def averaged(run: Run) -> Iterator[None]:
 def content(accelerator: object, run: Run) -> dict[str, object]:
     """All that the next step depends on, as a checkpoint holds it."""
     optimizers = {"optimizer": run.optimizer, "judge_optimizer": run.judge_optimizer}
-    return {"step": run.step, "identity": run.identity, "network": run.network.state_dict(), "average": run.average,
-            "judges": run.judges.state_dict(), "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
-            **{name: optimizer.state_dict() for name, optimizer in optimizers.items() if optimizer is not None}}
+    return {
+        "step": run.step, "identity": run.identity, "network": run.network.state_dict(),
+        "average": run.average, "judges": run.judges.state_dict(),
+        "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
+        **{name: optimizer.state_dict() for name, optimizer in optimizers.items() if optimizer is not None}
+    }
 
 
 def restore(accelerator: object, run: Run, stored: Mapping[str, object]) -> None:

@@ -1,4 +1,5 @@
-"""How the learning rate goes: each schedule is a function of the step alone, so there is nothing to save and nothing to restore."""
+"""How the learning rate goes: each schedule is a function of the step alone, so there is nothing to save and
+nothing to restore."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Steps:
-    """A factor from each share of the training on: ((0.4, 0.1), (0.8, 0.01)) divides by 10 and then by 100. () is constant."""
+    """A factor from each share of the training on: ((0.4, 0.1), (0.8, 0.01)) divides by 10 and then by 100.
+    () is constant."""
 
     at: tuple[tuple[float, float], ...] = ()
 

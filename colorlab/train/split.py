@@ -1,4 +1,5 @@
-"""Which clips are never trained on. The split is by clip, as neighbouring frames of one film are nearly the same picture."""
+"""Which clips are never trained on. The split is by clip, as neighbouring frames of one film are nearly the
+same picture."""
 
 from __future__ import annotations
 
@@ -6,21 +7,24 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-# Of the footage that the course networks are trained on: a fifth, chosen before any training for what they show: fast pans,
-# occlusion, hand-held blur, a still camera, deformation, crowds, portrait format; dull and vivid colour.
-COURSE_VALIDATION = ("davis_bmx-trees", "davis_horsejump-high", "davis_lady-running", "sam2_coffee", "ta_kitten", "vipseg_crowd",
-                     "cotracker_teddy")
+# Of the footage that the course networks are trained on: a fifth, chosen before any training for what they
+# show: fast pans, occlusion, hand-held blur, a still camera, deformation, crowds, portrait format; dull and
+# vivid colour.
+COURSE_VALIDATION = ("davis_bmx-trees", "davis_horsejump-high", "davis_lady-running", "sam2_coffee",
+                     "ta_kitten", "vipseg_crowd", "cotracker_teddy")
 
 
 def split(clips: Sequence[Path], held_out: Sequence[str] | None = None) -> tuple[list[Path], list[Path]]:
     """(to train on, to validate on). held_out: names of clips (of folders, or of films without suffix).
 
-    None: those of COURSE_VALIDATION that are there; where none is, every tenth clip, by its name and not by chance or by order, so that it
-    stays out however the collection grows. A single clip is trained on.
+    None: those of COURSE_VALIDATION that are there; where none is, every tenth clip, by its name and not by
+    chance or by order, so that it stays out however the collection grows. A single clip is trained on.
     """
     if held_out is None:
         held_out = [clip_name(path) for path in clips if clip_name(path) in COURSE_VALIDATION]
-        held_out = held_out or [clip_name(path) for path in clips if zlib.crc32(clip_name(path).encode()) % 10 == 0]
+        held_out = held_out or [
+            clip_name(path) for path in clips if zlib.crc32(clip_name(path).encode()) % 10 == 0
+        ]
     validation = [path for path in clips if clip_name(path) in held_out]
     if len(validation) == len(clips):
         return list(clips), []
@@ -28,7 +32,8 @@ def split(clips: Sequence[Path], held_out: Sequence[str] | None = None) -> tuple
 
 
 def clip_name(path: Path) -> str:
-    """A clip's name: its folder's (the one above, where frames lie in a folder called "frames"), or the film's without suffix."""
+    """A clip's name: its folder's (the one above, where frames lie in a folder called "frames"), or the
+    film's without suffix."""
     if path.suffix and not path.is_dir():
         return path.stem
     return path.parent.name if path.name == "frames" else path.name

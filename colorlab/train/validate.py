@@ -1,4 +1,5 @@
-"""`python -m colorlab.train.validate`: PSNR of methods on validation clips, as `colorlab.train.measure` defines it.
+"""`python -m colorlab.train.validate`: PSNR of methods on validation clips, as `colorlab.train.measure`
+defines it.
 
     python -m colorlab.train.validate --data FOLDER --method copy flow lstvc --weights course
 """
@@ -23,9 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from colorlab.files.settings import literal, pairs
     from colorlab.methods import METHODS, PRESETS, load, record
 
-    parser = argparse.ArgumentParser(prog="python -m colorlab.train.validate", description="PSNR of methods on validation clips, "
-                                     "short side 128, the first frame as reference, or a loose one.")
-    parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER", help="folders with clips below them")
+    parser = argparse.ArgumentParser(
+        prog="python -m colorlab.train.validate",
+        description="PSNR of methods on validation clips, short side 128, the first frame as "
+        "reference, or a loose one.")
+    parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER",
+                        help="folders with clips below them")
     parser.add_argument("--method", nargs="+", choices=METHODS, required=True)
     parser.add_argument("--preset", choices=PRESETS, default="course")
     parser.add_argument("--weights", default="none", help="course, none, released, or a path (default: none)")
@@ -38,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, help="only so many of each clip")
     parser.add_argument("--short-side", type=int, default=SHORT_SIDE)
     parser.add_argument("--device", help="where networks run (default: a GPU if there is one)")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="in what networks compute (default: float32)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32",
+                        help="in what networks compute (default: float32)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, clip by clip")
     args = parser.parse_args(arguments)
     try:
@@ -49,11 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = {}
         for method in args.method:
             learned = record(method).learns
-            model = load(method, args.preset, args.weights if learned else "none", **(changes if learned else {}))
+            model = load(method, args.preset, args.weights if learned else "none",
+                         **(changes if learned else {}))
             device = args.device or a_device(learned)
-            scores = [score(clip_name(path), read_clip(path, args.short_side, args.frames), model, device, args.precision,
-                            args.reference)[0]
-                      for path in clips]
+            scores = [
+                score(clip_name(path), read_clip(path, args.short_side, args.frames), model, device,
+                      args.precision, args.reference)[0] for path in clips
+            ]
             report[method] = {"mean": mean_score(scores), "clips": [s._asdict() for s in scores]}
             sys.stdout.write(as_table(method, scores))
         if args.json:
@@ -75,9 +82,11 @@ def chosen_clips(folders: Sequence[Path], which: str) -> list[Path]:
         names = which.split(",")
         found = [path for path in clips if clip_name(path) in names]
         if missing := set(names) - {clip_name(path) for path in found}:
-            raise InputError(f"no clip named {', '.join(sorted(missing))} below {', '.join(map(str, folders))}")
+            raise InputError(
+                f"no clip named {', '.join(sorted(missing))} below {', '.join(map(str, folders))}")
     if not found:
-        raise InputError(f"no {which} clips below {', '.join(map(str, folders))}; --clips all takes every one")
+        raise InputError(
+            f"no {which} clips below {', '.join(map(str, folders))}; --clips all takes every one")
     return found
 
 

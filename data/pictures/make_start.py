@@ -24,7 +24,8 @@ def main() -> None:
         rows[method] = list(colorlab.colorize(grey, [(0, film[0])], colorlab.load(method)))
     rows["truth"] = film
     tiles = {f"{name}, frame {index}": frames[index] for name, frames in rows.items() for index in SHOWN}
-    Path(__file__).with_name("start.jpg").write_bytes(plots.to_jpeg(plots.contact_sheet(tiles, columns=len(SHOWN))))
+    Path(__file__).with_name("start.jpg").write_bytes(
+        plots.to_jpeg(plots.contact_sheet(tiles, columns=len(SHOWN))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Many damaged files given to every command: what does not end as it should is told, with the number that makes it again.
+"""Many damaged files given to every command: what does not end as it should is told, with the number that
+makes it again.
 
     python tests/attacks/fuzz.py --count 1000 [--seed 0] [--only NAME]
 """

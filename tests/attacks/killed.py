@@ -2,9 +2,10 @@
 
     python tests/attacks/killed.py [colorize train run sweep evaluate batch frames] [--times 10] [--seed 0]
 
-Each command is done once in peace, which also says how long it takes; then it is killed (SIGKILL to it and all its children) at a random moment
-of that time, seeded, again and again up to `--times` kills in a row of fresh starts, given again until it ends, and what it leaves is
-compared byte by byte, apart from what tells times and machines. Some minutes for each command; exit code 1 where anything differs.
+Each command is done once in peace, which also says how long it takes; then it is killed (SIGKILL to it and
+all its children) at a random moment of that time, seeded, again and again up to `--times` kills in a row of
+fresh starts, given again until it ends, and what it leaves is compared byte by byte, apart from what tells
+times and machines. Some minutes for each command; exit code 1 where anything differs.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from attacks.mutations import BOOK  # noqa: E402
 from films import save_film  # noqa: E402
 from PIL import Image  # noqa: E402
 
-GREY = np.random.default_rng(0).integers(0, 256, (8, 12), dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
+GREY = np.random.default_rng(0).integers(0, 256, (8, 12),
+                                         dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
 
 
 class Attack(NamedTuple):
@@ -44,43 +46,62 @@ class Attack(NamedTuple):
 
 
 def prepare(home: Path) -> dict[str, Attack]:
-    frames = [av.VideoFrame.from_ndarray(np.roll(GREY, n, 1), "rgb24").reformat(format="yuv420p") for n in range(60)]
+    frames = [
+        av.VideoFrame.from_ndarray(np.roll(GREY, n, 1), "rgb24").reformat(format="yuv420p") for n in range(60)
+    ]
     save_film(home / "in.mp4", frames)
     Image.fromarray((GREY * (np.array((200, 90, 60)) / 255)).astype(np.uint8)).save(home / "ref.png")
     (home / "films").mkdir()
     for name in ("a.mp4", "b.mp4"):
         shutil.copy(home / "in.mp4", home / "films" / name)
-    cells = [{"cell_type": "code", "id": f"c{n}", "execution_count": None, "metadata": {}, "outputs": [], "source": source} for n, source in enumerate((
-        "import time\nfrom colorlab.experiments import record\ntime.sleep(1)", "record(twice=2 * seed)"))]
+    cells = [{
+        "cell_type": "code", "id": f"c{n}", "execution_count": None, "metadata": {}, "outputs": [],
+        "source": source
+    } for n, source in enumerate(("import time\nfrom colorlab.experiments import record\ntime.sleep(1)",
+                                  "record(twice=2 * seed)"))]
     (home / "book.ipynb").write_text(json.dumps(BOOK | {"cells": BOOK["cells"][:1] + cells}))
-    color = ("--reference", f"{home / 'ref.png'}@0", "--method", "lstvc", "--preset", "tiny", "--segment", "8", "--device", "cpu", "-o")
+    color = ("--reference", f"{home / 'ref.png'}@0", "--method", "lstvc", "--preset", "tiny", "--segment",
+             "8", "--device", "cpu", "-o")
     return {
         "colorize": Attack(("colorize", str(home / "in.mp4"), *color, "{out}/out.mp4"), files),
         "frames": Attack(("colorize", str(home / "in.mp4"), *color, "{out}/frames"), files),
         "batch": Attack(("colorize", str(home / "films"), *color, "{out}/films"), files),
-        "train": Attack(("train", "--method", "lstvc", "--preset", "tiny", "--embedded", "--cpu", "--workers", "0", "--steps", "12", "--save-every", "2",
-                         "--out", "{out}/run"), network),
+        "train": Attack(("train", "--method", "lstvc", "--preset", "tiny", "--embedded", "--cpu", "--workers",
+                         "0", "--steps", "12", "--save-every", "2", "--out", "{out}/run"), network),
         "run": Attack(("run", str(home / "book.ipynb"), "--out", "{out}/runs", "--jobs", "1"), metrics),
-        "sweep": Attack(("sweep", str(home / "book.ipynb"), "-g", "seed=1,2,3", "--out", "{out}/sweep", "--jobs", "1"), metrics),
-        "evaluate": Attack(("evaluate", str(home / "in.mp4"), str(home / "in.mp4"), "--metrics", "psnr,ssim,colorfulness,cdc", "--device", "cpu", "--json",
+        "sweep": Attack(
+            ("sweep", str(home / "book.ipynb"), "-g", "seed=1,2,3", "--out", "{out}/sweep", "--jobs", "1"),
+            metrics),
+        "evaluate": Attack(("evaluate", str(home / "in.mp4"), str(
+            home / "in.mp4"), "--metrics", "psnr,ssim,colorfulness,cdc", "--device", "cpu", "--json",
                             "{out}/out.json", "--csv", "{out}/out.csv"), files),
     }
 
 
 def files(out: Path) -> dict[str, str]:
     """Every file, hidden ones too: nothing may be left over."""
-    return {str(file.relative_to(out)): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(out.rglob("*")) if file.is_file()}
+    return {
+        str(file.relative_to(out)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(out.rglob("*"))
+        if file.is_file()
+    }
 
 
 def network(out: Path) -> dict[str, object]:
     lines = [json.loads(line) for line in (out / "run" / "metrics.jsonl").read_text().splitlines()]
     kept = {file: checksum for file, checksum in files(out).items() if file.endswith(".safetensors")}
-    return kept | {"losses": [(line["step"], line.get("loss")) for line in lines], "names": [name for name in files(out) if "/." not in name]}
+    return kept | {
+        "losses": [(line["step"], line.get("loss"))
+                   for line in lines], "names": [name for name in files(out) if "/." not in name]
+    }
 
 
 def metrics(out: Path) -> dict[str, object]:
     found = {str(file.relative_to(out)): file.read_text() for file in sorted(out.rglob("metrics.json"))}
-    states = {str(file.relative_to(out)): json.loads(file.read_text())["status"] for file in sorted(out.rglob("run.json"))}
+    states = {
+        str(file.relative_to(out)): json.loads(file.read_text())["status"]
+        for file in sorted(out.rglob("run.json"))
+    }
     return found | states | {"names": sorted(name for name in files(out))}
 
 
@@ -88,7 +109,8 @@ def ended(arguments: tuple[str, ...], out: Path, seconds: float | None = None) -
     """Run a command, or kill it after so many seconds; its exit code (-9 for killed) and what it said."""
     line = [sys.executable, "-m", "colorlab", *(word.format(out=out) for word in arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, cwd=out) as process:
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          start_new_session=True, cwd=out) as process:
         try:
             said, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -134,7 +156,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         attacks = prepare(Path(folder))
         for name in args.commands or attacks:
-            wrong += [f"{name}: {line}" for line in attacked(name, attacks[name], args.times, random.Random(f"{args.seed} {name}"), Path(folder))]
+            wrong += [
+                f"{name}: {line}" for line in attacked(name, attacks[name], args.times,
+                                                       random.Random(f"{args.seed} {name}"), Path(folder))
+            ]
     sys.stdout.write("".join(f"{line}\n" for line in wrong))
     return int(bool(wrong))
 

@@ -1,4 +1,5 @@
-"""Damage, seeded: what files look like after a bad disk, a broken download or a bad joke, and the commands that are given them."""
+"""Damage, seeded: what files look like after a bad disk, a broken download or a bad joke, and the commands
+that are given them."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ from colorlab.files.video import read_video
 from colorlab.modules.flow import write_flo
 from colorlab.train.checkpoints import load_checkpoint
 
-GREY = np.random.default_rng(0).integers(0, 256, (5, 7), dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
+GREY = np.random.default_rng(0).integers(0, 256, (5, 7),
+                                         dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
 LONGEST = 30  # seconds that anything may take
 
 
@@ -60,7 +62,8 @@ def mutate(raw: bytes, rng: random.Random) -> bytes:
 
 @dataclass(frozen=True)
 class Subject:
-    """A file, and what is done with a damaged one: `use(path, folder)` gives an exit code, and raises AssertionError for half a result."""
+    """A file, and what is done with a damaged one: `use(path, folder)` gives an exit code, and raises
+    AssertionError for half a result."""
 
     name: str
     raw: bytes
@@ -73,12 +76,16 @@ def subjects(home: Path) -> list[Subject]:
     found: list[Subject] = []
 
     def add(path: Path, *uses: Callable[[Path, Path], int]) -> None:
-        found.extend(Subject(f"{path.name} as {use.__name__.removeprefix('as_')}", path.read_bytes(), use) for use in uses)
+        found.extend(
+            Subject(f"{path.name} as {use.__name__.removeprefix('as_')}", path.read_bytes(), use)
+            for use in uses)
 
     frames = [np.roll(GREY, n, 1) for n in range(8)]
     yuv = [av.VideoFrame.from_ndarray(frame, "rgb24").reformat(format="yuv420p") for frame in frames]
-    for name, codec in (("a.mp4", "libx264"), ("a.mkv", "ffv1"), ("a.avi", "mpeg4"), ("a.webm", "libvpx-vp9")):
-        add(save_film(home / name, yuv, codec, extra=with_tone if name == "a.mkv" else None), as_film, as_truth)
+    for name, codec in (("a.mp4", "libx264"), ("a.mkv", "ffv1"), ("a.avi", "mpeg4"), ("a.webm",
+                                                                                      "libvpx-vp9")):
+        add(save_film(home / name, yuv, codec, extra=with_tone if name == "a.mkv" else None), as_film,
+            as_truth)
     for name in ("a.png", "a.jpg", "a.tif"):
         Image.fromarray(GREY).save(home / name)
         add(home / name, as_reference, *([as_frame] if name != "a.tif" else []))
@@ -112,23 +119,35 @@ def subjects(home: Path) -> list[Subject]:
     return found
 
 
-BOOK = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [
-    {"cell_type": "code", "id": "a", "execution_count": None, "metadata": {"tags": ["parameters"]}, "outputs": [],
-     "source": "seed: int = 3  # of all\nratio = 0.5\nnames = ['a', 'b']"},
-    {"cell_type": "code", "id": "b", "execution_count": None, "metadata": {}, "outputs": [], "source": "print(seed)"}]}
+BOOK = {
+    "nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{
+        "cell_type": "code", "id": "a", "execution_count": None, "metadata": {"tags": ["parameters"]},
+        "outputs": [], "source": "seed: int = 3  # of all\nratio = 0.5\nnames = ['a', 'b']"
+    }, {
+        "cell_type": "code", "id": "b", "execution_count": None, "metadata": {}, "outputs": [],
+        "source": "print(seed)"
+    }]
+}
 
 
 def record(notebook: Path) -> dict:
     """A run.json as a run of that notebook leaves it."""
-    return {"status": "finished", "error": None, "notebook": str(notebook), "notebook_hash": "0" * 64, "parameters": {"seed": 3, "ratio": 0.5},
-            "given": {"seed": 3}, "seed": 3, "inputs": {}, "started": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "device": "cpu",
-            "peak_memory_mb": 100.0, "machine": {"system": "x", "cores": 2}, "versions": provenance.versions(), "git": None,
-            "environment": {"OMP_NUM_THREADS": "1"}, "code_hash": "0" * 64, "fingerprint": "0" * 64}
+    return {
+        "status": "finished", "error": None, "notebook": str(notebook), "notebook_hash": "0" * 64,
+        "parameters": {"seed": 3, "ratio": 0.5}, "given": {"seed": 3}, "seed": 3, "inputs": {},
+        "started": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "device": "cpu", "peak_memory_mb": 100.0,
+        "machine": {"system": "x", "cores": 2}, "versions": provenance.versions(), "git": None,
+        "environment": {"OMP_NUM_THREADS": "1"}, "code_hash": "0" * 64, "fingerprint": "0" * 64
+    }
 
 
 def colorize(film: Path, reference: Path, out: Path, *more: str) -> int:
-    code = main(["colorize", str(film), "--reference", f"{reference}@0", "--method", "copy", "--preset", "tiny", "--device", "cpu", "-o", str(out),
-                 *more])
+    code = main([
+        "colorize",
+        str(film), "--reference", f"{reference}@0", "--method", "copy", "--preset", "tiny", "--device", "cpu",
+        "-o",
+        str(out), *more
+    ])
     if code == 0:
         assert sum(1 for _ in read_video(out)) == sum(1 for _ in read_video(film)), "a film of another length"
     else:
@@ -141,8 +160,12 @@ def as_film(path: Path, folder: Path) -> int:
 
 
 def as_truth(path: Path, folder: Path) -> int:
-    code = main(["evaluate", str(folder / "home" / "a.mp4"), str(path), "--metrics", "psnr,colorfulness", "--json", str(folder / "out.json"),
-                 "--device", "cpu"])
+    code = main([
+        "evaluate",
+        str(folder / "home" / "a.mp4"),
+        str(path), "--metrics", "psnr,colorfulness", "--json",
+        str(folder / "out.json"), "--device", "cpu"
+    ])
     assert (folder / "out.json").exists() == (code == 0)
     return code
 
@@ -235,7 +258,8 @@ def in_time(seconds: int) -> Iterator[None]:
 
 
 def attack(subject: Subject, number: int, home: Path, folder: Path) -> str | None:
-    """Damage a file, have it used in `folder`, and say what is wrong with how that ended; None where it ended as it should."""
+    """Damage a file, have it used in `folder`, and say what is wrong with how that ended; None where it ended
+    as it should."""
     folder.mkdir()
     (folder / "home").symlink_to(home)
     file = folder / f"m{''.join(Path(subject.name.split()[0]).suffixes)}"

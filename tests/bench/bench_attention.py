@@ -2,8 +2,9 @@
 
     python tests/bench/bench_attention.py
 
-At the paper's size, 216 x 384, a block of N frames and the reference has (N + 1) * 1296 tokens of width 384. "as the authors call it" is
-MultiheadAttention with its default need_weights=True, which keeps the weights of every head in memory.
+At the paper's size, 216 x 384, a block of N frames and the reference has (N + 1) * 1296 tokens of width 384.
+"as the authors call it" is MultiheadAttention with its default need_weights=True, which keeps the weights of
+every head in memory.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ WIDTH, HEADS, CELLS = 384, 8, 27 * 48
 
 def build() -> tuple[Attention, torch.nn.MultiheadAttention]:
     torch.manual_seed(0)
-    theirs = torch.nn.MultiheadAttention(WIDTH, HEADS, add_bias_kv=True, add_zero_attn=True, batch_first=True).eval()
+    theirs = torch.nn.MultiheadAttention(WIDTH, HEADS, add_bias_kv=True, add_zero_attn=True,
+                                         batch_first=True).eval()
     ours = Attention(WIDTH, HEADS).eval()
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs
@@ -38,7 +40,8 @@ def variants():
 
 @torch.inference_mode()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, nargs="*", default=[2, 3, 5])
     parser.add_argument("--peak", nargs=2)
     parser.add_argument("--threads", type=int, default=2)
@@ -50,7 +53,8 @@ def main() -> None:
         run = list(variants().values())[int(arguments.peak[0])]
         run(x[:, :64])
         return print(1024 * peak_growth(lambda: run(x)))
-    print(f"width {WIDTH}, {HEADS} heads, {arguments.threads} threads, float32, torch {torch.__version__}, best of {arguments.repeats}")
+    print(f"width {WIDTH}, {HEADS} heads, {arguments.threads} threads, float32, torch "
+          f"{torch.__version__}, best of {arguments.repeats}")
     print(f"{'N':>2} {'tokens':>6} {'':44} {'s':>7} {'to ours':>8} {'MiB':>7} {'apart':>8}")
     for N in arguments.frames:
         x = torch.randn(1, (N + 1) * CELLS, WIDTH, generator=torch.Generator().manual_seed(1))
@@ -64,7 +68,8 @@ def main() -> None:
         for index, (name, run) in enumerate(runs.items()):
             command = [sys.executable, __file__, "--peak", str(index), str(N)]
             memory = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-            print(f"{N:2d} {x.shape[1]:6d} {name:44} {min(times[name]):7.3f} {min(times[name]) / min(times['ours']):8.2f} {memory:7.0f} "
+            print(f"{N:2d} {x.shape[1]:6d} {name:44} {min(times[name]):7.3f} "
+                  f"{min(times[name]) / min(times['ours']):8.2f} {memory:7.0f} "
                   f"{float((run(x) - expected).abs().max()):8.1e}", flush=True)
 
 

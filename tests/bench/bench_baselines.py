@@ -1,7 +1,9 @@
-"""What the baselines cost and reach: python tests/bench/bench_baselines.py [FOLDER] [--frames N] [--clips N] [--side N]
+"""What the baselines cost and reach: python tests/bench/bench_baselines.py [FOLDER] [--frames N] [--clips N]
+[--side N]
 
-FOLDER: colour clips, one folder of frames each; without one, the embedded clips. The first frame is the reference. PSNR is RGB's,
-averaged over the frames after the first, then over clips; times are processor time per frame, one thread.
+FOLDER: colour clips, one folder of frames each; without one, the embedded clips. The first frame is the
+reference. PSNR is RGB's, averaged over the frames after the first, then over clips; times are processor time
+per frame, one thread.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ def psnr(l: Tensor, ab: Tensor, rgb: Tensor) -> float:
 
 
 def colored(model: torch.nn.Module, lab: Tensor) -> dict[str, Tensor]:
-    """ab (T, 2, H, W) by a method; of plain flow also what the composed flows bring straight from the reference."""
+    """ab (T, 2, H, W) by a method; of plain flow also what the composed flows bring straight from the
+    reference."""
     state, ab, composed = model.start([(0, lab[:1])]), [], []
     for l in lab[:, :1].split(1):
         color, state = model.step(l, state)

@@ -1,8 +1,9 @@
 """How fast CAVC is beside the same network written plainly: `python tests/bench/bench_cavc.py`.
 
-"plain" is window attention as one writes it first: softmax(q k + bias + mask) v with the weights held in memory, a mask for
-every window made anew, and features in the order (B, C, H, W). Same parameters, same numbers. One thread; processor time
-(not the clock's) of the best of several runs, both in turn, so that other work on the machine counts as little as can be.
+"plain" is window attention as one writes it first: softmax(q k + bias + mask) v with the weights held in
+memory, a mask for every window made anew, and features in the order (B, C, H, W). Same parameters, same
+numbers. One thread; processor time (not the clock's) of the best of several runs, both in turn, so that other
+work on the machine counts as little as can be.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ RUNS = 5
 def plain_forward(self: WindowBlock, x: Tensor) -> Tensor:
     """(B, H, W, C) -> the same, the first way that comes to mind."""
     B, H, W, C = x.shape
-    query, key, value = self.qkv(self._to_windows(self.norm1(x))).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
+    query, key, value = self.qkv(self._to_windows(self.norm1(x))).unflatten(-1, (3, self.heads, -1)).permute(
+        3, 0, 1, 4, 2, 5)
     scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5                  # (n, B, heads, N, N)
     N = self.window ** 2
     scores = scores + self.bias[self.offsets].view(N, N, -1).permute(2, 0, 1)
@@ -74,9 +76,11 @@ def compare(config: CAVCConfig, size: tuple[int, int]) -> tuple[dict[str, float]
 def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # random extractors are fast enough to time
-    rows = (("paper, 256 x 256", CAVCConfig.paper(), (256, 256)), ("course, 128 x 224", CAVCConfig.course(), (128, 224)),
-            ("course, 100 x 178", CAVCConfig.course(), (100, 178)))
-    print(f"torch {torch.__version__}, 1 thread, float32, one grey channel, best of {RUNS} in processor time\n")
+    rows = (("paper, 256 x 256", CAVCConfig.paper(), (256, 256)),
+            ("course, 128 x 224", CAVCConfig.course(), (128, 224)), ("course, 100 x 178", CAVCConfig.course(),
+                                                                     (100, 178)))
+    print(f"torch {torch.__version__}, 1 thread, float32, one grey channel, best of {RUNS} "
+          "in processor time\n")
     print(f"{'':20}{'plain':>10}{'fused':>10}{'plain / fused':>16}{'largest |Δab|':>16}")
     with torch.inference_mode():
         for name, config, size in rows:

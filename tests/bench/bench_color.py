@@ -39,7 +39,8 @@ def main() -> None:
         backward["kornia"] = lambda: kornia.color.lab_to_rgb(lab[None])
     except ImportError:
         print("kornia is not installed; left out")
-    print(f"1920x1080 float32, {torch.get_num_threads()} threads, median of {ROUNDS}, torch {torch.__version__}")
+    print(f"1920x1080 float32, {torch.get_num_threads()} threads, median of {ROUNDS}, torch "
+          f"{torch.__version__}")
     with torch.inference_mode():
         for title, calls in (("RGB to Lab", forward), ("Lab to RGB", backward)):
             seconds = median_seconds(calls)

@@ -1,9 +1,11 @@
-"""What is lost where colour is carried in few cells: as means, as one line in lightness for a cell, as colorlab does it.
+"""What is lost where colour is carried in few cells: as means, as one line in lightness for a cell, as
+colorlab does it.
 
     python tests/bench/bench_color_lines.py --data FOLDER [--clips validation] [--frames 16]
 
-The true colours of real clips (short side 128) are put into cells of stride 4 and drawn again with the true lightness: PSNR of RGB, mean over
-frames, then over clips. "five times" fits anew to what was drawn, as a network would that carried colour from frame to frame so. No network
+The true colours of real clips (short side 128) are put into cells of stride 4 and drawn again with the true
+lightness: PSNR of RGB, mean over frames, then over clips. "five times" fits anew to what was drawn, as a
+network would that carried colour from frame to frame so. No network
 is at work here: what is lost in matching comes on top.
 """
 
@@ -33,8 +35,10 @@ def means(l: Tensor, chroma: Tensor) -> Tensor:
 def one_line(l: Tensor, chroma: Tensor) -> Tensor:
     """Least squares over each cell by itself."""
     mean_l, mean = F.avg_pool2d(l, CELL), F.avg_pool2d(chroma, CELL)
-    slope = (F.avg_pool2d(l * chroma, CELL) - mean_l * mean) / ((F.avg_pool2d(l.square(), CELL) - mean_l.square()).clamp(min=0) + FLAT)
-    slope, offset = F.interpolate(torch.cat((slope, mean - slope * mean_l), 1), scale_factor=CELL, mode="bilinear").chunk(2, 1)
+    slope = (F.avg_pool2d(l * chroma, CELL) - mean_l * mean) / (
+        (F.avg_pool2d(l.square(), CELL) - mean_l.square()).clamp(min=0) + FLAT)
+    slope, offset = F.interpolate(torch.cat((slope, mean - slope * mean_l), 1), scale_factor=CELL,
+                                  mode="bilinear").chunk(2, 1)
     return slope * l + offset
 
 
@@ -54,13 +58,17 @@ def psnr(carry: Callable, frames: list[np.ndarray], times: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--clips", default="validation")
     parser.add_argument("--frames", type=int, default=16)
     arguments = parser.parse_args()
-    clips = [read_clip(path, frames=arguments.frames) for path in chosen_clips(arguments.data, arguments.clips)]
-    print(f"{len(clips)} clips, the first {arguments.frames} frames\n{'':12} {'once, dB':>9} {'five times':>11}")
+    clips = [
+        read_clip(path, frames=arguments.frames) for path in chosen_clips(arguments.data, arguments.clips)
+    ]
+    print(f"{len(clips)} clips, the first {arguments.frames} frames\n{'':12} "
+          f"{'once, dB':>9} {'five times':>11}")
     for carry in (means, one_line, four_lines):
         once, often = (np.mean([psnr(carry, clip, times) for clip in clips]) for times in (1, 5))
         print(f"{carry.__name__:12} {once:9.2f} {often:11.2f}", flush=True)

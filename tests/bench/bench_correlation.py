@@ -1,12 +1,13 @@
 """The streamed correlation beside the plain formula: time and peak memory of one frame's warp, two heads.
 
-    python tests/bench/bench_correlation.py                      # 216 x 384, 480 x 848 and, streamed only, 1080 x 1920
+    python tests/bench/bench_correlation.py  # 216 x 384, 480 x 848 and, streamed only, 1080 x 1920
     python tests/bench/bench_correlation.py --sizes 216x384      # some of them
 
-A frame of H x W is matched on H/4 x W/4 positions of 256 channels. Plain needs the matrix and its softmax in memory at once: 67 GB
-each for 1080p, so there it is not run. Times are the best of some, streamed and plain in turn in one process; memory is the growth of a
-fresh process's peak, the inputs not counted. Gradients are timed at the size that LSTVC is trained at, 216 x 384, and not above. Half
-an hour on two cores, most of it 1080p.
+A frame of H x W is matched on H/4 x W/4 positions of 256 channels. Plain needs the matrix and its softmax in
+memory at once: 67 GB each for 1080p, so there it is not run. Times are the best of some, streamed and plain
+in turn in one process; memory is the growth of a fresh process's peak, the inputs not counted. Gradients are
+timed at the size that LSTVC is trained at, 216 x 384, and not above. Half an hour on two cores, most of it
+1080p.
 """
 
 from __future__ import annotations
@@ -57,8 +58,10 @@ def run(function, tensors: tuple[Tensor, Tensor, Tensor], temperature: float, gr
 
 def peak(name: str, height: int, width: int, temperature: float, gradients: bool) -> None:
     tensors = inputs(height, width)
-    run(match, tuple(x[:, :64] for x in tensors), temperature, gradients)  # libraries are loaded before the count starts
-    print(peak_growth(lambda: run({"streamed": match, "plain": plain}[name], tensors, temperature, gradients)))
+    # libraries are loaded before the count starts
+    run(match, tuple(x[:, :64] for x in tensors), temperature, gradients)
+    print(
+        peak_growth(lambda: run({"streamed": match, "plain": plain}[name], tensors, temperature, gradients)))
 
 
 def peak_apart(*arguments: object) -> float:
@@ -67,7 +70,8 @@ def peak_apart(*arguments: object) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="*", default=["216x384", "480x848", "1080x1920"])
     parser.add_argument("--peak", nargs=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -77,20 +81,24 @@ def main() -> None:
     if arguments.peak:
         name, height, width, temperature, gradients = arguments.peak
         return peak(name, int(height), int(width), float(temperature), gradients == "True")
-    print(f"one frame, {HEADS} heads, {CHANNELS} channels, {arguments.threads} threads, float32, torch {torch.__version__}, "
-          f"best of {arguments.repeats}")
-    print(f"{'size':>10} {'':14} {'streamed s':>11} {'plain s':>9} {'ratio':>6} {'streamed GiB':>13} {'plain GiB':>10} {'apart':>8}")
+    print(f"one frame, {HEADS} heads, {CHANNELS} channels, {arguments.threads} threads, "
+          f"float32, torch {torch.__version__}, best of {arguments.repeats}")
+    print(f"{'size':>10} {'':14} {'streamed s':>11} {'plain s':>9} {'ratio':>6} "
+          f"{'streamed GiB':>13} {'plain GiB':>10} {'apart':>8}")
     for size in arguments.sizes:
         height, width = map(int, size.split("x"))
-        for label, temperature, gradients in (("soft", 0.01, False), ("nearest", 1e-10, False), ("soft, trained", 0.01, True)):
+        for label, temperature, gradients in (("soft", 0.01, False), ("nearest", 1e-10, False),
+                                              ("soft, trained", 0.01, True)):
             positions = (height // 4) * (width // 4)
             fits = positions < PLAIN_FITS
             if gradients and positions > TRAINED:
                 continue
-            row(size, label, inputs(height, width), temperature, gradients, fits, arguments.repeats if fits else 1)
+            row(size, label, inputs(height, width), temperature, gradients, fits,
+                arguments.repeats if fits else 1)
 
 
-def row(size: str, label: str, tensors, temperature: float, gradients: bool, fits: bool, repeats: int) -> None:
+def row(size: str, label: str, tensors, temperature: float, gradients: bool, fits: bool,
+        repeats: int) -> None:
     times, results = {match: [], plain: []}, {}
     for _ in range(repeats):
         for function in (match, plain) if fits else (match,):
@@ -98,11 +106,15 @@ def row(size: str, label: str, tensors, temperature: float, gradients: bool, fit
             results[function] = run(function, tensors, temperature, gradients)
             times[function].append(time.perf_counter() - began)
     height, width = size.split("x")
-    memory = [peak_apart(name, height, width, temperature, gradients) for name in (("streamed", "plain") if fits else ("streamed",))]
+    memory = [
+        peak_apart(name, height, width, temperature, gradients)
+        for name in (("streamed", "plain") if fits else ("streamed",))
+    ]
     line = f"{size:>10} {label:14} {min(times[match]):11.3f}"
     if fits:
         apart = max(float((a - b).abs().max()) for a, b in zip(results[match], results[plain]))
-        line += (f" {min(times[plain]):9.3f} {min(times[match]) / min(times[plain]):6.2f} {memory[0]:13.2f} {memory[1]:10.2f} {apart:8.1e}")
+        line += (f" {min(times[plain]):9.3f} {min(times[match]) / min(times[plain]):6.2f} "
+                 f"{memory[0]:13.2f} {memory[1]:10.2f} {apart:8.1e}")
     else:
         line += f" {'-':>9} {'-':>6} {memory[0]:13.2f} {'-':>10} {'-':>8}"
     print(line, flush=True)

@@ -1,7 +1,8 @@
 """How long embedded clips and training windows take: python tests/bench/bench_data.py [FOLDER]
 
-FOLDER: clips and photographs to read windows from; without one, 480-line JPEG frames are made from an embedded clip.
-Times of one process, one thread; what counts is their ratio, and windows per second against the steps of the network they feed.
+FOLDER: clips and photographs to read windows from; without one, 480-line JPEG frames are made from an
+embedded clip. Times of one process, one thread; what counts is their ratio, and windows per second against
+the steps of the network they feed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def timed(call, repeats: int) -> float:
 
 def embedded(cache: Path) -> None:
     os.environ["COLORLAB_CACHE"] = str(cache)
-    print("\nembedded clips, 12 frames of 128 x 224 (ms processor time)\n  scene        made   from the cache")
+    print("\nembedded clips, 12 frames of 128 x 224 (ms processor time)\n  scene        "
+          "made   from the cache")
     for name in CLIPS:
         begun = time.process_time()
         embedded_clip(name, 12)
@@ -59,11 +61,14 @@ def naive(files: list[Path], frames: int, size: tuple[int, int]) -> torch.Tensor
 
 
 def windows(found: Found, frames: int = 4, size: tuple[int, int] = (128, 224)) -> None:
-    data = lambda clips, photographs, space: ClipDataset(clips, photographs, frames=frames, size=size, space=space, length=1 << 20)
-    print(f"\nwindows of {frames} frames of {size[0]} x {size[1]} (ms processor time each, and how many times the naive loader's)")
+    data = lambda clips, photographs, space: ClipDataset(clips, photographs, frames=frames, size=size, space=
+                                                         space, length=1 << 20)
+    print(f"\nwindows of {frames} frames of {size[0]} x {size[1]} (ms processor time each, "
+          "and how many times the naive loader's)")
     whole = timed(lambda _: naive(sorted(found.clips[0].glob("*.jpg")), frames, size), 20)
     print(f"  {'whole frames decoded, resized as floats':42s} {whole:7.1f}   1.00")
-    for title, dataset in (("clips, RGB", data(found.clips, (), "rgb")), ("clips, Lab", data(found.clips, (), "lab")),
+    for title, dataset in (("clips, RGB", data(found.clips, (),
+                                               "rgb")), ("clips, Lab", data(found.clips, (), "lab")),
                            ("photographs in motion, Lab", data((), found.photographs, "lab"))):
         if dataset.clips or dataset.photographs:
             one = timed(dataset.__getitem__, 60)
@@ -75,7 +80,8 @@ def windows(found: Found, frames: int = 4, size: tuple[int, int] = (128, 224)) -
         begun = time.perf_counter()
         for _ in range(12):
             next(loader)
-        print(f"  batches of 8 windows, {workers} workers: {96 / (time.perf_counter() - begun):6.1f} windows a second (wall clock)")
+        print(f"  batches of 8 windows, {workers} workers: "
+              f"{96 / (time.perf_counter() - begun):6.1f} windows a second (wall clock)")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""LSTVC at the paper's size: seconds a frame and peak memory, ours beside the formulation that the authors wrote down.
+"""LSTVC at the paper's size: seconds a frame and peak memory, ours beside the formulation that the authors
+wrote down.
 
     python tests/bench/bench_lstvc.py            # N = 2 and 3 (--frames 2 3), both, 216 x 384
     python tests/bench/bench_lstvc.py --blocks   # ours for N = 1 to 6, as the paper's Table 3
-    python tests/bench/bench_lstvc.py --work     # GFLOP a frame for N = 1 to 6: counted, not timed, so the same on any machine
+    python tests/bench/bench_lstvc.py --work  # GFLOP a frame for N = 1 to 6: counted, not timed, so the same on any machine
 
-"plain" keeps every weight of every attention and the whole correlation matrix in memory, makes the reference's features once per
-block, paints the reference's colours along with the frames', and enlarges maps before the convolutions that follow. Both run the
-same parameters, in turn, in one process; a peak is the most that is resident while a block is coloured: libraries, the parameters'
-0.5 GiB and all. The second block is measured: the state is there and warm.
+"plain" keeps every weight of every attention and the whole correlation matrix in memory, makes the
+reference's features once per block, paints the reference's colours along with the frames', and enlarges maps
+before the convolutions that follow. Both run the same parameters, in turn, in one process; a peak is the most
+that is resident while a block is coloured: libraries, the parameters' 0.5 GiB and all. The second block is
+measured: the state is there and warm.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ SIZE = (216, 384)
 
 
 class Cost(NamedTuple):
-    """Of a frame: seconds by the clock and of the processor, all threads together, which other processes disturb less; GiB at the peak."""
+    """Of a frame: seconds by the clock and of the processor, all threads together, which other processes
+    disturb less; GiB at the peak."""
 
     clock: float = math.inf
     processor: float = math.inf
@@ -53,7 +56,8 @@ def plain_match(query: Tensor, key: Tensor, value: Tensor, temperature: float) -
 
 
 def plain_colorization(self, frames: Tensor, references: Tensor, tokens: Tensor) -> Tensor:
-    """Every frame, the reference too (a second copy of the first frame stands for it: as much work), all the way."""
+    """Every frame, the reference too (a second copy of the first frame stands for it: as much work), all the
+    way."""
     frames = torch.cat((frames[:, :references.shape[1]], frames), dim=1)
     source, skips = self.down(frames.flatten(0, 1))
     source = source.unflatten(0, frames.shape[:2])
@@ -78,7 +82,8 @@ class Plain:
         others = {(Attention, "forward"): plain_attention, (Colorization, "forward"): plain_colorization,
                   (correspondence, "match"): plain_match, (correspondence, "upsampled_conv"): plain_bilinear,
                   (color_subnet, "nearest_conv"): plain_nearest}
-        others |= {(module, "instance_norm"): F.instance_norm for module in (correspondence, cnn_transformer, colorization, color_subnet)}
+        others |= {(module, "instance_norm"): F.instance_norm
+                   for module in (correspondence, cnn_transformer, colorization, color_subnet)}
         self.kept = [(*place, getattr(*place)) for place in others]
         for place, other in others.items():
             setattr(*place, other)
@@ -100,7 +105,8 @@ def network() -> LSTVC:
 
 def film(frames: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return 100 * torch.rand(1, frames, 1, *SIZE, generator=generator), 50 * torch.rand(1, 3, *SIZE, generator=generator)
+    return 100 * torch.rand(1, frames, 1, *SIZE, generator=generator), 50 * torch.rand(
+        1, 3, *SIZE, generator=generator)
 
 
 def block(model: LSTVC, l: Tensor, state, plain: bool):
@@ -127,7 +133,8 @@ def measured(model: LSTVC, N: int, repeats: int) -> tuple[Cost, Cost, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blocks", action="store_true")
     parser.add_argument("--work", action="store_true")
     parser.add_argument("--frames", type=int, nargs="*", default=[2, 3], help="N, frames of a block")
@@ -138,7 +145,8 @@ def main() -> None:
     if arguments.work:
         return work()
     model = network()
-    print(f"LSTVC, {SIZE[0]} x {SIZE[1]}, {arguments.threads} threads, float32, torch {torch.__version__}, best of {arguments.repeats}")
+    print(f"LSTVC, {SIZE[0]} x {SIZE[1]}, {arguments.threads} threads, float32, torch "
+          f"{torch.__version__}, best of {arguments.repeats}")
     if arguments.blocks:
         return blocks(model, arguments.repeats)
     print(f"{'N':>2} {'':9} {'ours':>7} {'plain':>7} {'ratio':>6}")
@@ -168,7 +176,8 @@ def blocks(model: LSTVC, repeats: int) -> None:
 def work() -> None:
     """Additions and multiplications of a block, on tensors that hold nothing."""
     with torch.device("meta"):
-        model, l, reference = LSTVC(LSTVCConfig()).eval(), torch.empty(1, 6, 1, *SIZE), torch.empty(1, 3, *SIZE)
+        model, l, reference = LSTVC(LSTVCConfig()).eval(), torch.empty(1, 6, 1,
+                                                                       *SIZE), torch.empty(1, 3, *SIZE)
     print(f"GFLOP a frame, {SIZE[0]} x {SIZE[1]}")
     for N in range(1, 7):
         _, state = model.step(l[:, :N], model.start(reference))

@@ -1,8 +1,10 @@
-"""How long each metric takes beside the obvious library call, on frames of 480 x 854; ratios below 1 are quicker than the library.
+"""How long each metric takes beside the obvious library call, on frames of 480 x 854; ratios below 1 are
+quicker than the library.
 
     python tests/bench/bench_metrics.py
 
-Both are called in turn in one process on one thread, and the median of each is taken: compare the ratios, not the times.
+Both are called in turn in one process on one thread, and the median of each is taken: compare the ratios, not
+the times.
 """
 
 from __future__ import annotations
@@ -47,8 +49,15 @@ def library_cdc(clip: list[np.ndarray]) -> float:
     """np.histogram and SciPy's distance, squared."""
     from scipy.spatial.distance import jensenshannon
 
-    h = [[np.histogram(frame[..., c], bins=256, range=(0, 256))[0] / frame[..., c].size for c in range(3)] for frame in clip]
-    return np.mean([np.mean([jensenshannon(h[i][c], h[i + t][c]) ** 2 for i in range(len(h) - t) for c in range(3)]) for t in (1, 2, 4)])
+    h = [[np.histogram(frame[..., c], bins=256, range=(0, 256))[0] / frame[..., c].size
+          for c in range(3)]
+         for frame in clip]
+    return np.mean([
+        np.mean([jensenshannon(h[i][c], h[i + t][c])**2
+                 for i in range(len(h) - t)
+                 for c in range(3)])
+        for t in (1, 2, 4)
+    ])
 
 
 def library_warp_error(first: np.ndarray, second: np.ndarray, pair: metrics.PairFlow) -> float:
@@ -71,14 +80,17 @@ def cases() -> dict[str, tuple[Callable, Callable, str]]:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(600, 512)), rng.normal(0.1, 1.1, (600, 512))
     found = {
-        "psnr": (lambda: metrics.psnr(predicted, truth), lambda: peak_signal_noise_ratio(truth, predicted), "scikit-image"),
+        "psnr": (lambda: metrics.psnr(predicted, truth), lambda: peak_signal_noise_ratio(truth, predicted),
+                 "scikit-image"),
         "ssim": (lambda: metrics.ssim(predicted, truth),
-                 lambda: structural_similarity(truth, predicted, channel_axis=2, data_range=255), "scikit-image"),
+                 lambda: structural_similarity(truth, predicted, channel_axis=2, data_range=255),
+                 "scikit-image"),
         "colorfulness": (lambda: metrics.colorfulness(truth), lambda: library_colorfulness(truth), "numpy"),
-        "colorfulness_lab": (lambda: metrics.colorfulness_lab(truth), lambda: library_colorfulness_lab(truth), "scikit-image rgb2lab"),
+        "colorfulness_lab": (lambda: metrics.colorfulness_lab(truth), lambda: library_colorfulness_lab(truth),
+                             "scikit-image rgb2lab"),
         "cdc, 6 frames": (lambda: metrics.cdc(clip), lambda: library_cdc(clip), "np.histogram, scipy"),
-        "frechet, 512-d": (lambda: metrics.frechet_distance(metrics.moments(x), metrics.moments(y)), lambda: library_frechet(x, y),
-                           "torchmetrics, float64"),
+        "frechet, 512-d": (lambda: metrics.frechet_distance(metrics.moments(x), metrics.moments(y)),
+                           lambda: library_frechet(x, y), "torchmetrics, float64"),
     }
     try:
         import kornia.geometry  # noqa: F401
@@ -111,7 +123,8 @@ def main() -> None:
                 call()
                 record.append(time.perf_counter() - start)
         mine, theirs = map(statistics.median, times)
-        sys.stdout.write(f"{name:18} {1e3 * mine:6.1f} ms {1e3 * theirs:6.1f} ms {mine / theirs:6.2f}  {abs(a - b) / abs(b):15.1e}  {what}\n")
+        sys.stdout.write(f"{name:18} {1e3 * mine:6.1f} ms {1e3 * theirs:6.1f} ms {mine / theirs:6.2f}  "
+                         f"{abs(a - b) / abs(b):15.1e}  {what}\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""LPIPS and FID beside torchmetrics' own calls, on 12 frames of 240 x 427, the networks filled with random stand-in weights.
+"""LPIPS and FID beside torchmetrics' own calls, on 12 frames of 240 x 427, the networks filled with random
+stand-in weights.
 
     python tests/bench/bench_metrics_networks.py
 
-What is compared is the whole way from frames to the number; weights change no time. FVD has no library that is kept up, so
-nothing stands beside it. Both sides take turns in one process; compare the ratios, not the times.
+What is compared is the whole way from frames to the number; weights change no time. FVD has no library that
+is kept up, so nothing stands beside it. Both sides take turns in one process; compare the ratios, not the
+times.
 """
 
 from __future__ import annotations
@@ -42,10 +44,16 @@ def write_stand_ins() -> None:
     networks.FILES["alex"].path.parent.mkdir(parents=True)
     torch.manual_seed(0)
     torch.save(alexnet(weights=None).state_dict(), networks.FILES["alex"].path)
-    with torch.device("meta"), mock.patch.object(FeatureExtractorInceptionV3, "load_state_dict"), mock.patch("torch.load", return_value={}):
+    with torch.device("meta"), mock.patch.object(FeatureExtractorInceptionV3, "load_state_dict"), mock.patch(
+            "torch.load", return_value={}):
         empty = FeatureExtractorInceptionV3("names", ["2048"], "nowhere").state_dict()
-    weights = {name: torch.randn(value.shape) / max(1, value[0].numel() if value.ndim else 1) ** 0.5 for name, value in empty.items()}
-    positive = {name: value.abs() + 0.5 if name.endswith("running_var") else value for name, value in weights.items()}
+    weights = {
+        name: torch.randn(value.shape) / max(1, value[0].numel() if value.ndim else 1)**0.5
+        for name, value in empty.items()
+    }
+    positive = {
+        name: value.abs() + 0.5 if name.endswith("running_var") else value for name, value in weights.items()
+    }
     torch.save(positive, networks.FILES["inception"].path)
 
 
@@ -57,7 +65,9 @@ def cases() -> dict[str, tuple[Callable[[], float], Callable[[], float]]]:
     tools = metrics.Tools(networks={metrics.InceptionFeatures: metrics.InceptionFeatures(),
                                     metrics.PerceptualDistance: metrics.PerceptualDistance()})
     lpips = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=False)
-    fid = FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(networks.FILES["inception"].path), antialias=False)
+    fid = FrechetInceptionDistance(feature=2048,
+                                   feature_extractor_weights_path=str(networks.FILES["inception"].path),
+                                   antialias=False)
     planes = [torch.from_numpy(clip).permute(0, 3, 1, 2) for clip in (predicted, truth)]
 
     def library_lpips() -> float:
@@ -76,7 +86,8 @@ def cases() -> dict[str, tuple[Callable[[], float], Callable[[], float]]]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as home, mock.patch.dict(os.environ, {"TORCH_HOME": home}), torch.inference_mode():
+    with tempfile.TemporaryDirectory() as home, mock.patch.dict(os.environ,
+                                                                {"TORCH_HOME": home}), torch.inference_mode():
         write_stand_ins()
         sys.stdout.write(f"{'metric':8} {'ours':>9} {'library':>9} {'ratio':>6}  values agree to\n")
         for name, calls in cases().items():

@@ -1,9 +1,12 @@
-"""What reading colour at exact places is worth, and what it costs: course networks with `register` and without it, in one run.
+"""What reading colour at exact places is worth, and what it costs: course networks with `register` and
+without it, in one run.
 
-    python tests/bench/bench_registration.py --data FOLDER [--method lstvc colormnet] [--clips validation] [--frames 24]
+    python tests/bench/bench_registration.py --data FOLDER [--method lstvc colormnet] [--clips validation]
+    [--frames 24]
 
-The same weights, trained with it: a network trained without it might do better without it than shown here. PSNR as `colorlab.train.measure`
-has it; seconds are medians over the steps of the first clip, the two networks taking turns.
+The same weights, trained with it: a network trained without it might do better without it than shown here.
+PSNR as `colorlab.train.measure` has it; seconds are medians over the steps of the first clip, the two
+networks taking turns.
 """
 
 from __future__ import annotations
@@ -23,17 +26,24 @@ from colorlab.train.validate import chosen_clips
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--method", nargs="+", default=["lstvc", "colormnet"])
     parser.add_argument("--clips", default="validation")
     parser.add_argument("--frames", type=int, default=24)
     arguments = parser.parse_args()
-    clips = [read_clip(path, frames=arguments.frames) for path in chosen_clips(arguments.data, arguments.clips)]
+    clips = [
+        read_clip(path, frames=arguments.frames) for path in chosen_clips(arguments.data, arguments.clips)
+    ]
     flow = statistics.mean(score("", clip, load("flow", "course"), "cpu")[0].psnr for clip in clips)
-    print(f"{len(clips)} clips, the first {arguments.frames} frames; flow {flow:.2f} dB\n{'':24} {'dB':>7} {'ms a frame':>11}")
+    print(f"{len(clips)} clips, the first {arguments.frames} frames; flow {flow:.2f} "
+          f"dB\n{'':24} {'dB':>7} {'ms a frame':>11}")
     for method in arguments.method:
-        networks = {"register=None": load(method, "course", "course", register=None).eval(), "as it is": load(method, "course", "course").eval()}
+        networks = {
+            "register=None": load(method, "course", "course", register=None).eval(),
+            "as it is": load(method, "course", "course").eval()
+        }
         seconds = step_seconds(networks, clips[0])
         for name, network in networks.items():
             psnr = statistics.mean(score("", clip, network, "cpu")[0].psnr for clip in clips)

@@ -1,9 +1,10 @@
-"""Does the reading of data keep up with the training? Time per batch of the loader beside the time of a step, for the course networks.
+"""Does the reading of data keep up with the training? Time per batch of the loader beside the time of a step,
+for the course networks.
 
     python tests/bench/bench_train.py [FOLDER ...]    (default: the embedded films and photographs, written as files)
 
-Both run in one process, turn by turn, so that a busy machine slows both; look at the ratio. Below 1, a single reading process
-keeps this device fed; above, so many --workers are needed.
+Both run in one process, turn by turn, so that a busy machine slows both; look at the ratio. Below 1, a single
+reading process keeps this device fed; above, so many --workers are needed.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def main(folders: list[str]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         found = survey(*(folders or [embedded_folder(Path(temporary))]))
         device = "GPU" if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
-        print(f"{len(found.clips)} clips, {len(found.photographs)} photographs; {device}; one reading process; median of {REPEATS}")
+        print(f"{len(found.clips)} clips, {len(found.photographs)} photographs; {device}; one "
+              f"reading process; median of {REPEATS}")
         print(f"{'method':10} {'batch':>14} {'read':>9} {'step':>9} {'read / step':>12}")
         for method in ("lstvc", "colormnet", "cavc", "tcavc"):
             recipe = replace(recipe_for(method), steps=1)
@@ -56,7 +58,8 @@ def main(folders: list[str]) -> None:
                 batch = next(batches)
                 reads.append(time.perf_counter() - began)
                 fixed = [window for window in batch.lab]
-                record = train(network, method, recipe, Fixed(fixed), None, Settings(log_every=1, progress=False))
+                record = train(network, method, recipe, Fixed(fixed), None,
+                               Settings(log_every=1, progress=False))
                 steps.append(record.lines[-1]["seconds"])
             read, step = median(reads), median(steps)
             size = f"{recipe.batch} x {recipe.frames} frames"

@@ -1,15 +1,19 @@
-"""Does reading and writing a film take more memory the longer the film is? How much of that is FFmpeg's? And how long does a frame take?
+"""Does reading and writing a film take more memory the longer the film is? How much of that is FFmpeg's? And
+how long does a frame take?
 
     python tests/bench/bench_video.py [--minutes 1 5 20] [--size 96 128] [--suffix .mp4 .mkv]
 
-Generates films with a sound track and copies each in processes of their own: with read_video and write_video(like=...), and, for
-comparison, with PyAV alone doing the same decoding, encoding and copying of sound, from one opening of the file and from three.
-Prints each process's peak memory, its ratio to the shortest film's, and its growth per hour of film.
+Generates films with a sound track and copies each in processes of their own: with read_video and
+write_video(like=...), and, for comparison, with PyAV alone doing the same decoding, encoding and copying of
+sound, from one opening of the file and from three. Prints each process's peak memory, its ratio to the
+shortest film's, and its growth per hour of film.
 
-What is found: an MP4 file holds a table of all its packets, of pictures and of sound. FFmpeg keeps it in memory for every opening of the
-file that it reads, and for the file that it writes: some 30 MiB for an hour where a film is opened once ("FFmpeg x1"), some 50 where it is opened
-three times ("FFmpeg x3"), as colorlab does: for the frames, for their time stamps, and for the sound, which may lie anywhere in the file. Matroska
-has no such table, and stays flat.
+What is found: an MP4 file holds a table of all its packets, of pictures and of sound. FFmpeg keeps it in
+    memory for every opening of the
+file that it reads, and for the file that it writes: some 30 MiB for an hour where a film is opened once
+("FFmpeg x1"), some 50 where it is opened three times ("FFmpeg x3"), as colorlab does: for the frames, for
+their time stamps, and for the sound, which may lie anywhere in the file. Matroska has no such table, and
+stays flat.
 """
 
 from __future__ import annotations
@@ -69,7 +73,8 @@ def generate(path: Path, minutes: float, one: Path) -> None:
                     at, shift = packet.dts and packet.dts * packet.time_base, turn * REEL / packet.time_base
                     if at is None or at >= REEL or (turn and at < 0) or turn * REEL + at >= 60 * minutes:
                         continue
-                    packet.dts, packet.pts, packet.stream = int(packet.dts + shift), int(packet.pts + shift), streams[packet.stream.index]
+                    packet.dts, packet.pts, packet.stream = int(packet.dts + shift), int(
+                        packet.pts + shift), streams[packet.stream.index]
                     output.mux(packet)
 
 
@@ -79,7 +84,8 @@ def ours(source: str, target: str) -> int:
 
 
 def ffmpeg(source: str, target: str, openings: int) -> int:
-    """The same work without colorlab: frames to RGB and back, encoded alike, the sound's packets passed on as the frames go."""
+    """The same work without colorlab: frames to RGB and back, encoded alike, the sound's packets passed on as
+    the frames go."""
     from colorlab.files.video.encode import X264
 
     to_rgb, from_rgb = VideoReformatter(), VideoReformatter()
@@ -97,7 +103,8 @@ def ffmpeg(source: str, target: str, openings: int) -> int:
                 _pass(output, packet, passed)
                 continue
             for frame in packet.decode():
-                again = av.VideoFrame.from_ndarray(to_rgb.reformat(frame, format="rgb24").to_ndarray(), "rgb24")
+                again = av.VideoFrame.from_ndarray(
+                    to_rgb.reformat(frame, format="rgb24").to_ndarray(), "rgb24")
                 again = from_rgb.reformat(again, format="yuv420p")
                 again.pts, again.time_base = (next(times) if times else frame).pts, pictures.time_base
                 output.mux(made.encode(again))
@@ -116,7 +123,10 @@ def _pass(output: av.container.OutputContainer, packet: av.Packet, stream: av.Au
         output.mux(packet)
 
 
-WAYS = {"colorlab": ours, "FFmpeg x3": lambda source, target: ffmpeg(source, target, 3), "FFmpeg x1": lambda source, target: ffmpeg(source, target, 1)}
+WAYS = {
+    "colorlab": ours, "FFmpeg x3": lambda source, target: ffmpeg(source, target, 3),
+    "FFmpeg x1": lambda source, target: ffmpeg(source, target, 1)
+}
 
 
 def apart(way: str, source: str, target: str) -> None:
@@ -125,17 +135,23 @@ def apart(way: str, source: str, target: str) -> None:
 
     start = time.perf_counter()
     frames = WAYS[way](source, target)
-    sys.stdout.write(json.dumps({"frames": frames, "seconds": time.perf_counter() - start, "peak": 1024 * peak_resident()}))
+    sys.stdout.write(
+        json.dumps({"frames": frames, "seconds": time.perf_counter() - start,
+                    "peak": 1024 * peak_resident()}))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 5, 20])
     parser.add_argument("--size", type=int, nargs=2, default=[96, 128], metavar=("H", "W"))
-    parser.add_argument("--suffix", nargs="+", default=[".mp4", ".mkv"], help="containers, of the film read and of the one written")
+    parser.add_argument("--suffix", nargs="+", default=[".mp4", ".mkv"],
+                        help="containers, of the film read and of the one written")
     args = parser.parse_args()
-    print(f"H.264 {args.size[1]}x{args.size[0]} at {RATE}/s with AAC sound; PyAV {av.__version__}, Python {sys.version.split()[0]}")
-    print(f"{'':5} {'':10} {'minutes':>8} {'frames':>8} {'ms/frame':>9} {'peak MiB':>9} {'ratio':>6} {'MiB/hour':>9}")
+    print(f"H.264 {args.size[1]}x{args.size[0]} at {RATE}/s with AAC sound; PyAV "
+          f"{av.__version__}, Python {sys.version.split()[0]}")
+    print(f"{'':5} {'':10} {'minutes':>8} {'frames':>8} {'ms/frame':>9} {'peak MiB':>9} "
+          f"{'ratio':>6} {'MiB/hour':>9}")
     with tempfile.TemporaryDirectory() as folder:
         for suffix in args.suffix:
             one, source, target = (Path(folder) / f"{name}{suffix}" for name in ("reel", "in", "out"))
@@ -144,12 +160,16 @@ def main() -> None:
             for minutes in args.minutes:
                 generate(source, minutes, one)
                 for way in WAYS:
-                    program = CALL.format(here=str(Path(__file__).parent), way=way, source=str(source), target=str(target))
-                    found = json.loads(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+                    program = CALL.format(here=str(Path(__file__).parent), way=way, source=str(source),
+                                          target=str(target))
+                    found = json.loads(
+                        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True,
+                                       text=True).stdout)
                     begun, least = first.setdefault(way, (minutes, found["peak"]))
                     hourly = (found["peak"] - least) / (minutes - begun) * 60 if minutes > begun else 0
-                    print(f"{suffix:5} {way:10} {minutes:8g} {found['frames']:8d} {1000 * found['seconds'] / found['frames']:9.2f} "
-                          f"{found['peak']:9.1f} {found['peak'] / least:6.3f} {hourly:9.1f}", flush=True)
+                    print(f"{suffix:5} {way:10} {minutes:8g} {found['frames']:8d} "
+                          f"{1000 * found['seconds'] / found['frames']:9.2f} {found['peak']:9.1f} "
+                          f"{found['peak'] / least:6.3f} {hourly:9.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""`colorlab evaluate`: films and folders in, a table, JSON and rows out, and one clear line where they do not match."""
+"""`colorlab evaluate`: films and folders in, a table, JSON and rows out, and one clear line where they do not
+match."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def folder(tmp_path_factory) -> Path:
         for way in ("forward", "backward"):
             (root / "flow" / name / way).mkdir(parents=True)
             for index, field in enumerate(getattr(clip, way)):
-                write_flo(root / "flow" / name / way / f"{index:05d}.flo", torch.from_numpy(field).permute(2, 0, 1))
+                write_flo(root / "flow" / name / way / f"{index:05d}.flo",
+                          torch.from_numpy(field).permute(2, 0, 1))
     return root
 
 
@@ -51,7 +53,8 @@ def test_one_clip_gives_the_golden_numbers_flat(folder, tmp_path):
     assert report["frames"] == 8
     assert report["psnr"] == pytest.approx(GOLDEN["psnr"]["pan"]["mean"], abs=1e-4)
     assert report["ssim"] == pytest.approx(GOLDEN["ssim"]["pan"]["skimage_default_mean"], abs=1e-6)
-    assert report["colorfulness"] == pytest.approx(GOLDEN["colorfulness"]["pan"]["pred"]["rgyb_signed_mean"], rel=1e-6)
+    assert report["colorfulness"] == pytest.approx(GOLDEN["colorfulness"]["pan"]["pred"]["rgyb_signed_mean"],
+                                                   rel=1e-6)
     assert report["cdc"] == pytest.approx(GOLDEN["cdc"]["pred"]["pan"]["cdc"], rel=1e-6)
     assert report["truth"]["cdc"] == pytest.approx(GOLDEN["cdc"]["gt"]["pan"]["cdc"], rel=1e-6)
     assert set(report["definitions"]) == {"psnr", "ssim", "colorfulness", "cdc"}
@@ -67,20 +70,24 @@ def test_all_eight_by_default_and_what_cannot_be_had_is_null_with_its_reason(fol
 
 
 def test_a_folder_of_clips_is_a_data_set(folder, tmp_path):
-    report = evaluated(tmp_path, folder / "pred", folder / "gt", "--metrics", "psnr,cdc,warp_error", "--flow", folder / "flow")
+    report = evaluated(tmp_path, folder / "pred", folder / "gt", "--metrics", "psnr,cdc,warp_error", "--flow",
+                       folder / "flow")
     assert report["frames"] == 16 and set(report["clips"]) == {"pan", "layers"}
     assert report["psnr"] == pytest.approx(GOLDEN["psnr"]["dataset"]["mean_over_frames"], abs=1e-4)
     assert report["psnr_clip_mean"] == pytest.approx(GOLDEN["psnr"]["dataset"]["mean_over_clips"], abs=1e-4)
     assert report["cdc"] == pytest.approx(GOLDEN["cdc"]["pred"]["dataset"]["cdc"], rel=1e-6)
-    assert report["warp_error"] == pytest.approx(GOLDEN["warp_error"]["dataset"]["pred"]["ruder_mask"], rel=1e-4)
+    assert report["warp_error"] == pytest.approx(GOLDEN["warp_error"]["dataset"]["pred"]["ruder_mask"],
+                                                 rel=1e-4)
     assert report["truth"]["warp_error"] == pytest.approx(0, abs=1e-12)
     assert report["clips"]["layers"]["psnr"] == pytest.approx(GOLDEN["psnr"]["layers"]["mean"], abs=1e-4)
 
 
 def test_skipping_the_exemplar(folder, tmp_path):
     report = evaluated(tmp_path, folder / "pred", folder / "gt", "--metrics", "psnr", "--skip-exemplar")
-    assert report["psnr_clip_mean"] == pytest.approx(GOLDEN["psnr"]["dataset"]["mean_over_clips_without_first"], abs=1e-4)
-    other = evaluated(tmp_path, folder / "pred/pan", folder / "gt/pan", "--metrics", "psnr", "--skip-exemplar", "--exemplar", 3)
+    assert report["psnr_clip_mean"] == pytest.approx(
+        GOLDEN["psnr"]["dataset"]["mean_over_clips_without_first"], abs=1e-4)
+    other = evaluated(tmp_path, folder / "pred/pan", folder / "gt/pan", "--metrics", "psnr",
+                      "--skip-exemplar", "--exemplar", 3)
     kept = [value for index, value in enumerate(GOLDEN["psnr"]["pan"]["per_frame"]) if index != 3]
     assert other["psnr"] == pytest.approx(sum(kept) / 7, abs=1e-4)
 

@@ -22,7 +22,11 @@ def colorize(folder, *more, out="out"):
     if not (folder.parent / "ref.png").exists():
         Image.new("RGB", (48, 32), (200, 60, 60)).save(folder.parent / "ref.png")
     given = () if "--reference" in more else ("--reference", str(folder.parent / "ref.png"))
-    return ["colorize", str(folder), *given, "--method", "copy", "--device", "cpu", "-o", str(folder.parent / out), *map(str, more)]
+    return [
+        "colorize",
+        str(folder), *given, "--method", "copy", "--device", "cpu", "-o",
+        str(folder.parent / out), *map(str, more)
+    ]
 
 
 @pytest.fixture
@@ -42,8 +46,9 @@ def test_two_films_of_a_batch_that_would_get_one_output_are_named(batch, capsys)
     assert not list((batch.parent / "out").iterdir())
 
 
-@pytest.mark.parametrize("more, message", [(("--preview", 2), "would both get the contact sheet a.preview.jpg"),
-                                           (("--reference", "{name}.png"), "are both a in --reference")])
+@pytest.mark.parametrize("more, message",
+                         [(("--preview", 2), "would both get the contact sheet a.preview.jpg"),
+                          (("--reference", "{name}.png"), "are both a in --reference")])
 def test_two_films_that_differ_in_suffix_alone_share_no_sheet_and_no_reference(batch, capsys, more, message):
     save_film(batch / "a.mkv", grey_ramp(2))
     assert main(colorize(batch, *more)) == 2 and message in capsys.readouterr().err
@@ -83,9 +88,11 @@ def test_a_truth_that_is_there_twice_is_not_chosen_by_chance(tmp_path, capsys):
     for side, films in (("pr", ["a.mp4"]), ("tr", ["a.mkv", "a.avi"])):
         (tmp_path / side).mkdir()
         for film in films:
-            save_film(tmp_path / side / film, grey_ramp(2), codec="mpeg4" if film.endswith("avi") else "libx264")
+            save_film(tmp_path / side / film, grey_ramp(2),
+                      codec="mpeg4" if film.endswith("avi") else "libx264")
     assert main(["evaluate", str(tmp_path / "pr"), str(tmp_path / "tr"), "--metrics", "psnr"]) == 2
-    assert f"{tmp_path / 'tr' / 'a.avi'} and {tmp_path / 'tr' / 'a.mkv'} are both the clip a" in capsys.readouterr().err
+    assert f"{tmp_path / 'tr' / 'a.avi'} and {tmp_path / 'tr' / 'a.mkv'} are both the clip a" in capsys.readouterr(
+    ).err
 
 
 def test_accents_composed_in_two_ways_are_one_name(tmp_path):
@@ -95,4 +102,5 @@ def test_accents_composed_in_two_ways_are_one_name(tmp_path):
 
 def test_a_file_that_looks_like_an_option_is_told_how_to_be_written(capsys):
     assert main(["colorize", "-a.mp4", "--method", "copy", "-o", "out.mp4"]) == 2
-    assert capsys.readouterr().err == "colorlab: -a.mp4 looks like an option; if it is a file, write ./-a.mp4\n"
+    assert capsys.readouterr(
+    ).err == "colorlab: -a.mp4 looks like an option; if it is a file, write ./-a.mp4\n"

@@ -1,4 +1,5 @@
-"""Data sets: official splits, layouts as they are unpacked, what is missing, safe archives, and grey the papers' way."""
+"""Data sets: official splits, layouts as they are unpacked, what is missing, safe archives, and grey the
+papers' way."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def numbered(count: int, pattern: str = "{:05d}.jpg", start: int = 0, step: int 
     return [pattern.format(start + step * index) for index in range(count)]
 
 
-# -- the official lists ----------------------------------------------------------------------------------------------
+# -- the official lists
+# ----------------------------------------------------------------------------------------------
 
 def test_the_two_davis_tests_are_different_clips():
     val, test_dev = (DATA_SETS["davis2017"].splits[split].clips for split in ("val", "test-dev"))
@@ -50,7 +52,8 @@ def test_nvcc2023_has_the_scorers_lengths():
     assert sum(splits.NVCC2023_VAL.values()) == 4339 and splits.NVCC2023_VAL["014"] == 600
 
 
-# -- layouts as they come out of the archives ------------------------------------------------------------------------
+# -- layouts as they come out of the archives
+# ------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, split, folder, frames", [
     ("davis2017", "val", "davis2017/trainval/DAVIS/JPEGImages/480p/camel", numbered(3)),
@@ -84,7 +87,8 @@ def test_a_film_is_found_where_its_archive_puts_it(tmp_path, name, split, path):
 def test_clips_come_in_the_official_order_and_only_they(tmp_path):
     for clip in ("soapbox", "camel", "bear", "blackswan"):  # bear is a training clip in the same folder
         make_frames(tmp_path / "davis2017/JPEGImages/480p" / clip, numbered(1))
-    assert list(datasets.clips("davis2017", "val", tmp_path, partial=True)) == ["blackswan", "camel", "soapbox"]
+    assert list(datasets.clips("davis2017", "val", tmp_path,
+                               partial=True)) == ["blackswan", "camel", "soapbox"]
 
 
 def test_val_is_not_read_from_test_dev(tmp_path):
@@ -94,7 +98,8 @@ def test_val_is_not_read_from_test_dev(tmp_path):
 
 
 def test_what_is_absent_says_where_it_comes_from_and_where_it_goes(tmp_path):
-    with pytest.raises(InputError, match=r"davischallenge\.org.*davis2017/trainval/DAVIS/JPEGImages/480p/CLIP is there"):
+    with pytest.raises(InputError,
+                       match=r"davischallenge\.org.*davis2017/trainval/DAVIS/JPEGImages/480p/CLIP is there"):
         datasets.clips("davis2017", "val", tmp_path)
 
 
@@ -129,16 +134,20 @@ def test_pictures_that_tcavc_drops():
 def test_picture_files_that_tcavc_drops(tmp_path):
     varied = np.random.default_rng(0).integers(0, 256, (260, 260, 3), dtype=np.uint8)
     flat = np.full_like(varied, 7)
-    for name, picture in {"varied": varied, "grey": varied[..., 0], "small": varied[:100], "flat": flat}.items():
+    for name, picture in {"varied": varied, "grey": varied[..., 0], "small": varied[:100],
+                          "flat": flat}.items():
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
     Image.fromarray(varied).quantize(64).save(tmp_path / "palette.png")
-    assert [path.stem for path in sorted(tmp_path.iterdir()) if datasets.file_kept_by_tcavc(path)] == ["palette", "varied"]
+    assert [path.stem
+            for path in sorted(tmp_path.iterdir())
+            if datasets.file_kept_by_tcavc(path)] == ["palette", "varied"]
     (tmp_path / "cut.png").write_bytes((tmp_path / "varied.png").read_bytes()[:900])
     with pytest.raises(InputError, match="cut.png is not a picture"):
         datasets.file_kept_by_tcavc(tmp_path / "cut.png")
 
 
-# -- is it whole? ----------------------------------------------------------------------------------------------------
+# -- is it whole?
+# ----------------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def nvcc(tmp_path) -> Path:
@@ -198,7 +207,8 @@ def test_unknown_names_are_refused(tmp_path):
         datasets.check("davis2017", "test", tmp_path)
 
 
-# -- archives --------------------------------------------------------------------------------------------------------
+# -- archives
+# --------------------------------------------------------------------------------------------------------
 
 def make_zip(path: Path, members: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
@@ -217,15 +227,20 @@ def make_tar(path: Path, members: list[tarfile.TarInfo], mode: str = "w:gz") -> 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_an_archive_is_unpacked_as_it_is(tmp_path, kind):
-    archive = (make_zip(tmp_path / "a.zip", {"DAVIS/x/1.jpg": b"abc", "./DAVIS/2.jpg": b"abc"}) if kind == "zip"
-               else make_tar(tmp_path / "a.tar.gz", [tarfile.TarInfo("DAVIS/x/1.jpg"), tarfile.TarInfo("./DAVIS/2.jpg")]))
+    archive = (make_zip(tmp_path /
+                        "a.zip", {"DAVIS/x/1.jpg": b"abc", "./DAVIS/2.jpg": b"abc"}) if kind == "zip" else
+               make_tar(tmp_path /
+                        "a.tar.gz", [tarfile.TarInfo("DAVIS/x/1.jpg"),
+                                     tarfile.TarInfo("./DAVIS/2.jpg")]))
     told = []
     assert datasets.unpack(archive, tmp_path / "sets/davis", lambda name, size: told.append(size)) == 2
-    assert (tmp_path / "sets/davis/DAVIS/x/1.jpg").read_bytes() == b"abc" and (tmp_path / "sets/davis/DAVIS/2.jpg").is_file()
+    assert (tmp_path / "sets/davis/DAVIS/x/1.jpg").read_bytes() == b"abc" and (
+        tmp_path / "sets/davis/DAVIS/2.jpg").is_file()
     assert told == [3, 3]
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "a\\..\\evil.txt", "C:/evil.txt"])
+@pytest.mark.parametrize("name",
+                         ["../evil.txt", "/evil.txt", "a/../../evil.txt", "a\\..\\evil.txt", "C:/evil.txt"])
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_nothing_lands_outside_the_folder(tmp_path, name, kind):
     archive = (make_zip(tmp_path / "a.zip", {"good.txt": b"abc", name: b"abc"}) if kind == "zip"
@@ -268,9 +283,12 @@ def test_a_damaged_archive_leaves_nothing(tmp_path):
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
 
 
-# -- grey input ------------------------------------------------------------------------------------------------------
+# -- grey input
+# ------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("color, cielab, opencv", [((255, 0, 0), 53.2, 32.3), ((0, 0, 255), 32.3, 10.8), ((99, 99, 99), 42.0, 42.0)])
+
+@pytest.mark.parametrize("color, cielab, opencv", [((255, 0, 0), 53.2, 32.3), ((0, 0, 255), 32.3, 10.8),
+                                                   ((99, 99, 99), 42.0, 42.0)])
 def test_opencv_grey_and_cielab_lightness_differ(color, cielab, opencv):
     frames = np.full((1, 2, 2, 3), color, np.uint8)
     assert datasets.lightness(frames)[0, 0, 0, 0].item() == pytest.approx(cielab, abs=0.1)
@@ -284,7 +302,8 @@ def test_opencv_grey_is_opencvs():
     assert datasets.opencv_grey(np.uint8([[255, 0, 0]])).tolist() == [76]
 
 
-# -- the command -----------------------------------------------------------------------------------------------------
+# -- the command
+# -----------------------------------------------------------------------------------------------------
 
 def test_list_names_every_set_with_its_source(tmp_path, capsys):
     make_frames(tmp_path / "davis2017/trainval/DAVIS/JPEGImages/480p/camel", numbered(1))
@@ -313,8 +332,13 @@ def test_made_clips_score_perfectly_against_themselves(tmp_path, monkeypatch, ca
     made = ["data", "make", "layers", "--frames", "6", "--size", "96x64", "--out", str(tmp_path / "made")]
     assert main(made) == 0
     clip = tmp_path / "made/layers"
-    assert main(["evaluate", str(clip / "frames"), str(clip / "frames"), "--flow", str(clip), "--metrics", "psnr,cdc,warp_error",
-                 "--json", str(tmp_path / "out.json")]) == 0
+    assert main([
+        "evaluate",
+        str(clip / "frames"),
+        str(clip / "frames"), "--flow",
+        str(clip), "--metrics", "psnr,cdc,warp_error", "--json",
+        str(tmp_path / "out.json")
+    ]) == 0
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["psnr"] == 100 and report["cdc"] == report["truth"]["cdc"]
     assert report["warp_error"] < 1e-3  # resampling, and the mixed pixels of edges

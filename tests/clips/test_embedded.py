@@ -34,13 +34,16 @@ def residual(here: torch.Tensor, there: torch.Tensor, flow: np.ndarray) -> np.nd
 @pytest.mark.parametrize("name", CLIPS)
 def test_warping_along_the_flow_brings_each_frame_onto_its_neighbour(name):
     clip = embedded_clip(name, **SIZE)
-    light = linear_light(clip.frames) / torch.from_numpy(clip.gain).view(-1, 1, 1, 1)  # the same exposure for all
+    # the same exposure for all
+    light = linear_light(clip.frames) / torch.from_numpy(clip.gain).view(-1, 1, 1, 1)
     for here, there, flow, reliable in ((light[:-1], light[1:], clip.forward, clip.reliable_forward),
                                         (light[1:], light[:-1], clip.backward, clip.reliable_backward)):
-        error = lambda dx, dy: residual(here, there, flow + np.float32((dx, dy)).reshape(2, 1, 1))[reliable].mean()
+        error = lambda dx, dy: residual(here, there, flow + np.float32(
+            (dx, dy)).reshape(2, 1, 1))[reliable].mean()
         assert reliable.mean() > 0.5
         assert error(0, 0) < 4.5  # levels of 255 in linear light; nothing but resampling
-        assert error(0, 0) < 0.85 * min(error(dx, dy) for dx, dy in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)))
+        assert error(0,
+                     0) < 0.85 * min(error(dx, dy) for dx, dy in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)))
 
 
 @pytest.mark.parametrize("name", ["layers", "occlusion", "parallax"])
@@ -147,8 +150,9 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeyp
     assert embedded_clip("zoom", 1, 32, 48).frames.shape == (1, 32, 48, 3)
 
 
-@pytest.mark.parametrize("arguments, message", [(("pan",), "no embedded clip called 'pan'; there are parallax"),
-                                                (("zoom", 0), "at least 1 frame"), (("zoom", 2, 8, 8), "16x16")])
+@pytest.mark.parametrize("arguments, message",
+                         [(("pan",), "no embedded clip called 'pan'; there are parallax"),
+                          (("zoom", 0), "at least 1 frame"), (("zoom", 2, 8, 8), "16x16")])
 def test_what_cannot_be_made_is_refused_in_one_line(arguments, message):
     with pytest.raises(InputError, match=message):
         embedded_clip(*arguments)

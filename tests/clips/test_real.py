@@ -1,4 +1,5 @@
-"""Real film from the installed package: read whole, cropped in proportion, and never a frame of another take."""
+"""Real film from the installed package: read whole, cropped in proportion, and never a frame of another
+take."""
 
 import importlib.metadata
 
@@ -24,13 +25,15 @@ def test_a_take_is_whole_and_has_no_cut(name):
 def test_start_and_step_choose_frames_of_the_same_take():
     whole = clips.film("street", 9, height=32, width=56)
     assert np.array_equal(clips.film("street", 3, height=32, width=56, start=2, step=3), whole[2:9:3])
-    assert np.array_equal(clips.film("layers", 2, height=32, width=56, start=1, step=2), clips.embedded_clip("layers", 4, 32, 56).frames[1::2])
+    assert np.array_equal(clips.film("layers", 2, height=32, width=56, start=1, step=2),
+                          clips.embedded_clip("layers", 4, 32, 56).frames[1::2])
 
 
 def test_a_take_begins_where_the_catalogue_says():
     frames = list(read_video(clips.real_file("bikes.mp4")))
     ours = clips.film("pavement", 1, height=272, width=272)[0]
-    middle = frames[clips.TAKES["pavement"].start][:, 184:456]  # not resized: the middle of the file's own frame
+    # not resized: the middle of the file's own frame
+    middle = frames[clips.TAKES["pavement"].start][:, 184:456]
     assert np.array_equal(ours, middle)
 
 
@@ -39,7 +42,8 @@ def test_pixels_that_are_not_square_are_shown_in_their_shape():
     assert float(source.pixel_aspect) == pytest.approx(128 / 117)
     frame = next(iter(source))
     ours = clips.film("face", 1, height=144, width=144)[0].astype(int)
-    columns = (np.arange(144) + 0.5 - 72) * 117 / 128 + 88 - 0.5  # a square pixel is 117/128 of a stored one wide
+    # a square pixel is 117/128 of a stored one wide
+    columns = (np.arange(144) + 0.5 - 72) * 117 / 128 + 88 - 0.5
     beside = lambda places: np.abs(ours - frame[:, np.rint(places).astype(int)]).mean()
     assert beside(columns) < 0.4 * beside(np.arange(16, 160))
 
@@ -49,7 +53,10 @@ def test_what_is_written_into_a_film_does_not_come_back():
     assert clips.film("face", 1, 32, 56).any()
 
 
-@pytest.mark.parametrize("wrong", [dict(name="bike"), dict(frames=0), dict(height=8), dict(start=-1), dict(step=0)])
+@pytest.mark.parametrize(
+    "wrong", [dict(name="bike"),
+              dict(frames=0), dict(height=8),
+              dict(start=-1), dict(step=0)])
 def test_what_cannot_be_had_is_refused(wrong):
     with pytest.raises(InputError):
         clips.film(**{"name": "street", **wrong})

@@ -73,8 +73,10 @@ def test_all_frames_of_a_window_get_the_same_crop_and_flip(tmp_path):
 
 
 def test_half_of_the_windows_are_mirrored(tmp_path):
-    ramp = np.repeat(np.arange(0, 200, 5, dtype=np.uint8)[None, None, :, None], 3, -1).repeat(24, 1).repeat(2, 0)
-    data = ClipDataset([write_clip(tmp_path / "clip", ramp)], frames=1, size=(12, 20), space="rgb", length=200)
+    ramp = np.repeat(np.arange(0, 200, 5, dtype=np.uint8)[None, None, :, None], 3, -1).repeat(24,
+                                                                                              1).repeat(2, 0)
+    data = ClipDataset([write_clip(tmp_path / "clip", ramp)], frames=1, size=(12, 20), space="rgb",
+                       length=200)
     falling = sum(bool(data[i].frames[0, 0, 0, 0] > data[i].frames[0, 0, 0, -1]) for i in range(200))
     assert 75 < falling < 125
 
@@ -84,14 +86,17 @@ def test_a_crop_shows_what_is_there(tmp_path):
     plane = np.add.outer(np.arange(120), np.arange(120)).astype(np.uint8)
     clip = write_clip(tmp_path / "clip", np.repeat(plane[None, :, :, None], 3, -1))
     for index in range(10):
-        values = ClipDataset([clip], frames=1, size=(30, 30), zoom=0.5, flip=False, space="rgb")[index].frames[0, 0] * 255
+        values = ClipDataset([clip], frames=1, size=(30, 30), zoom=0.5, flip=False,
+                             space="rgb")[index].frames[0, 0] * 255
         across, down = values[:, -1] - values[:, 0], values[-1] - values[0]
-        assert across.std() < 1 and (across.mean() - down.mean()).abs() < 3 and 29 * 2 - 2 < across.mean() < 29 * 4 + 2
+        assert across.std() < 1 and (across.mean() -
+                                     down.mean()).abs() < 3 and 29 * 2 - 2 < across.mean() < 29 * 4 + 2
 
 
 @pytest.mark.parametrize("framing, corners", [("cover", (20, 99)), ("squash", (0, 119))])
 def test_a_frame_is_resized_whole_or_cut_in_its_middle(tmp_path, framing, corners):
-    """A ramp across a picture three times as wide as high, shown in a square window: its middle third, or all of it."""
+    """A ramp across a picture three times as wide as high, shown in a square window: its middle third, or all
+    of it."""
     ramp = np.repeat(np.arange(120, dtype=np.uint8)[None, None, :, None], 3, -1).repeat(80, 1)
     clip = write_clip(tmp_path / "clip", ramp)
     data = ClipDataset([clip], frames=1, size=(40, 40), framing=framing, flip=False, space="rgb", length=5)
@@ -114,7 +119,9 @@ def test_a_photograph_that_does_not_serve_leaves_its_turn_to_the_next(tmp_path):
     paths = [tmp_path / f"photo{n}.png" for n in range(4)]
     for n, path in enumerate(paths):
         Image.fromarray(np.full((24, 40, 3), 40 * n, np.uint8)).save(path)
-    chosen = lambda keep: [ClipDataset((), paths, frames=1, size=(12, 20), length=12, keep=keep)[i].source for i in range(12)]
+    chosen = lambda keep: [
+        ClipDataset((), paths, frames=1, size=(12, 20), length=12, keep=keep)[i].source for i in range(12)
+    ]
     assert set(chosen(None)) == set(map(str, paths))
     assert set(chosen(lambda path: path.stem in ("photo1", "photo3"))) == {str(paths[1]), str(paths[3])}
     with pytest.raises(InputError, match="keeps none of the 4 photographs"):
@@ -145,7 +152,8 @@ def test_seeds_give_other_windows(tmp_path):
 
 def test_lab_is_the_lab_of_the_rgb(tmp_path):
     clip = write_clip(tmp_path / "clip", embedded_clip("zoom", 3, 32, 48).frames)
-    lab, rgb = (ClipDataset([clip], frames=2, size=(16, 24), space=space)[3].frames for space in ("lab", "rgb"))
+    lab, rgb = (ClipDataset([clip], frames=2, size=(16, 24), space=space)[3].frames
+                for space in ("lab", "rgb"))
     assert_close(lab, rgb_to_lab(rgb))
 
 
@@ -153,7 +161,8 @@ def test_a_large_jpeg_is_read_as_well_as_a_whole_one(tmp_path):
     path = tmp_path / "large.jpg"
     Image.fromarray(photograph("retina")).save(path, quality=98, subsampling=0)
     got = windows.read_crop(path, (200, 300, 1000, 1000), (56, 64)).astype(float)
-    whole = Image.fromarray(photograph("retina")).resize((64, 56), Image.Resampling.BICUBIC, box=(200, 300, 1000, 1000))
+    whole = Image.fromarray(photograph("retina")).resize((64, 56), Image.Resampling.BICUBIC,
+                                                         box=(200, 300, 1000, 1000))
     assert np.abs(got - np.asarray(whole)).mean() < 1.5
 
 
@@ -237,24 +246,32 @@ def test_a_loose_reference_is_another_view_of_the_same_clip_or_now_and_then_a_st
     strangers = moments = 0
     for index in range(200):
         window, own = data.with_reference(index), int(data[index].source[-1])
-        assert torch.equal(window.frames, data[index].frames)  # the window itself is the one without a reference
+        # the window itself is the one without a reference
+        assert torch.equal(window.frames, data[index].frames)
         level = float(window.reference.mean()) * 255
         strangers += (level > 70) != bool(own)
         moments += abs(level - levels(window)[0]) > 0.6
-    assert 5 <= strangers <= 30     # one in eight, half of them of the same clip after all; relit pictures keep their side of 70
-    assert moments > 120            # most show another moment or another light
+    # one in eight, half of them of the same clip after all; relit pictures keep their side of 70
+    assert 5 <= strangers <= 30
+    assert moments > 120  # most show another moment or another light
 
 
 def test_half_of_the_loose_references_are_mirrored(tmp_path):
     frames = np.zeros((4, 24, 40, 3), np.uint8)
     frames[:, :, 30:] = 255
-    data = ClipDataset([write_clip(tmp_path / "clip", frames)], frames=2, size=(24, 40), zoom=1.0, space="rgb", length=100)
-    left_is_brighter = [bool(r[..., :20].mean() > r[..., 20:].mean()) for r in (data.with_reference(i).reference for i in range(100))]
+    data = ClipDataset([write_clip(tmp_path / "clip", frames)], frames=2, size=(24, 40), zoom=1.0,
+                       space="rgb", length=100)
+    left_is_brighter = [
+        bool(r[..., :20].mean() > r[..., 20:].mean())
+        for r in (data.with_reference(i).reference for i in range(100))
+    ]
     assert 30 < sum(left_is_brighter) < 70
 
 
 def test_another_light_changes_the_tones_and_not_the_picture(tmp_path):
     ramp = torch.linspace(0, 1, 64).expand(3, 8, 64)
     relit = [windows.relit(ramp, np.random.default_rng(seed)) for seed in range(8)]
-    assert all(bool((picture.diff(dim=-1) >= 0).all()) and picture.min() >= 0 and picture.max() <= 1 for picture in relit)
+    assert all(
+        bool((picture.diff(dim=-1) >= 0).all()) and picture.min() >= 0 and picture.max() <= 1
+        for picture in relit)
     assert max(float((picture - ramp).abs().max()) for picture in relit) > 0.1

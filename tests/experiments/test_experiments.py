@@ -18,11 +18,16 @@ from colorlab.files.errors import InputError
 
 
 def notebook(path: Path, *cells: str, parameters: str = "", tagged: int = 1) -> Path:
-    """Write a notebook; where `parameters` is given it is the first cell, with the tag, as often as `tagged` says."""
-    sources = [(source, ["parameters"]) for source in [parameters] * tagged if source] + [(source, []) for source in cells]
-    book = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [
-        {"cell_type": "code", "id": f"cell-{n}", "execution_count": None, "metadata": {"tags": tags} if tags else {}, "outputs": [],
-         "source": source} for n, (source, tags) in enumerate(sources)]}
+    """Write a notebook; where `parameters` is given it is the first cell, with the tag, as often as `tagged`
+    says."""
+    sources = [(source, ["parameters"]) for source in [parameters] * tagged if source] + [(source, [])
+                                                                                          for source in cells]
+    book = {
+        "nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{
+            "cell_type": "code", "id": f"cell-{n}", "execution_count": None,
+            "metadata": {"tags": tags} if tags else {}, "outputs": [], "source": source
+        } for n, (source, tags) in enumerate(sources)]
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(book))
     return path
@@ -55,17 +60,29 @@ device = choose()
 
 
 @pytest.mark.parametrize("name, text, value", [
-    ("size", "007", 7), ("ratio", "1e-3", 1e-3), ("ratio", "2", 2.0), ("name", "007", "007"), ("name", "none", "none"),
-    ("deep", "false", False), ("deep", "yes", True), ("method", "flow", "flow"), ("limit", "none", None), ("limit", "3", 3.0),
-    ("clips", "pan,rotation", ["pan", "rotation"]), ("clips", "['a']", ["a"]), ("widths", "3,4", [3, 4]), ("device", "'cpu'", "cpu"),
+    ("size", "007", 7),
+    ("ratio", "1e-3", 1e-3),
+    ("ratio", "2", 2.0),
+    ("name", "007", "007"),
+    ("name", "none", "none"),
+    ("deep", "false", False),
+    ("deep", "yes", True),
+    ("method", "flow", "flow"),
+    ("limit", "none", None),
+    ("limit", "3", 3.0),
+    ("clips", "pan,rotation", ["pan", "rotation"]),
+    ("clips", "['a']", ["a"]),
+    ("widths", "3,4", [3, 4]),
+    ("device", "'cpu'", "cpu"),
 ])
 def test_text_is_read_as_its_parameters_type(name, text, value):
     read = experiments.read_value(text, parse_cell(TYPES, "book.ipynb")[name])
     assert (read, type(read)) == (value, type(value))
 
 
-@pytest.mark.parametrize("name, text", [("size", "3.5"), ("size", "many"), ("ratio", "warm"), ("deep", "maybe"), ("method", "magic"),
-                                        ("limit", "low"), ("widths", "1,b")])
+@pytest.mark.parametrize("name, text", [("size", "3.5"), ("size", "many"), ("ratio", "warm"),
+                                        ("deep", "maybe"), ("method", "magic"), ("limit", "low"),
+                                        ("widths", "1,b")])
 def test_text_of_another_type_is_refused(name, text):
     with pytest.raises(InputError, match=f"{name} of the notebook is .* got"):
         experiments.read_value(text, parse_cell(TYPES, "book.ipynb")[name])
@@ -108,7 +125,9 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path, content):
 
 def test_two_notebooks_of_one_name_are_refused(tmp_path):
     with pytest.raises(InputError, match="different --out"):
-        experiments.plan([notebook(tmp_path / "a" / "book.ipynb", "1"), notebook(tmp_path / "b" / "book.ipynb", "2")])
+        experiments.plan(
+            [notebook(tmp_path / "a" / "book.ipynb", "1"),
+             notebook(tmp_path / "b" / "book.ipynb", "2")])
 
 
 def test_record_refuses_what_json_cannot_hold():
@@ -122,10 +141,11 @@ def finished(tmp_path_factory) -> experiments.Run:
     folder = tmp_path_factory.mktemp("a {brace} in the name")
     book = notebook(
         folder / "book.ipynb", "import os, numpy\nfrom colorlab.experiments import record",
-        "record(psnr=numpy.float32(size) / 2, per_frame=numpy.arange(2)); record(name=name, psnr=30.5)",
+        "record(psnr=numpy.float32(size) / 2, per_frame=numpy.arange(2)); "
+        "record(name=name, psnr=30.5)",
         "import ipywidgets\nipywidgets.IntSlider()", "print(os.getcwd())",
-        "import IPython.display as show\nfrom PIL import Image\nImage.new('RGB', (900, 300), 'red').save('red.png')\n"
-        "show.display(show.Image('red.png'))",
+        "import IPython.display as show\nfrom PIL import Image\nImage.new('RGB', (900, "
+        "300), 'red').save('red.png')\nshow.display(show.Image('red.png'))",
         parameters="size: int = 8\nname = 'none'\nseed = 3")
     return run(book, out=folder / "runs", parameters={"size": 16})[0]
 
@@ -134,9 +154,11 @@ def test_run_json_holds_what_a_repetition_needs(finished):
     record = json.loads((finished.job.folder / "run.json").read_text())
     assert record["parameters"] == {"size": 16, "name": "none", "seed": 3}
     assert (record["status"], record["seed"], record["given"]) == ("finished", 3, {"size": 16})
-    assert record["versions"]["python"] and record["versions"]["torch"] and record["notebook_hash"] and record["code_hash"]
+    assert record["versions"]["python"] and record["versions"]["torch"] and record[
+        "notebook_hash"] and record["code_hash"]
     assert record["device"] == "cpu" and 0 < record["seconds"] < 600 and 20 < record["peak_memory_mb"] < 4000
-    assert record["environment"]["PYTHONHASHSEED"] == "0" and int(record["environment"]["OMP_NUM_THREADS"]) >= 1
+    assert record["environment"]["PYTHONHASHSEED"] == "0" and int(
+        record["environment"]["OMP_NUM_THREADS"]) >= 1
 
 
 def test_metrics_json_holds_what_the_notebook_recorded(finished):
@@ -170,14 +192,19 @@ def test_a_failed_cell_is_named_and_the_other_notebooks_still_run(tmp_path, caps
     whole = notebook(tmp_path / "whole.ipynb", "1 + 1")
     assert main(["run", str(broken), str(whole), "--out", str(tmp_path / "runs"), "--jobs", "2"]) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("colorlab:")]
-    assert len(said) == 1 and "broken.ipynb, cell In [2] `raise ValueError" in said[0] and "ValueError: too warm" in said[0]
-    states = {name: json.loads((tmp_path / "runs" / name / "run.json").read_text())["status"] for name in ("broken", "whole")}
+    assert len(said) == 1 and "broken.ipynb, cell In [2] `raise ValueError" in said[
+        0] and "ValueError: too warm" in said[0]
+    states = {
+        name: json.loads((tmp_path / "runs" / name / "run.json").read_text())["status"]
+        for name in ("broken", "whole")
+    }
     assert states == {"broken": "failed", "whole": "finished"}
     assert json.loads((tmp_path / "runs" / "broken" / "metrics.json").read_text()) == {}
 
 
-@pytest.mark.parametrize("arguments", [["nothing.ipynb"], ["book.ipynb", "-p", "size", "big"], ["book.ipynb", "-p", "sise", "1"],
-                                       ["book.ipynb", "-p", "size", "1", "-p", "size", "2"], ["empty"]])
+@pytest.mark.parametrize(
+    "arguments", [["nothing.ipynb"], ["book.ipynb", "-p", "size", "big"], ["book.ipynb", "-p", "sise", "1"],
+                  ["book.ipynb", "-p", "size", "1", "-p", "size", "2"], ["empty"]])
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments):
     notebook(tmp_path / "book.ipynb", parameters="size = 1")
     (tmp_path / "empty").mkdir()
@@ -189,7 +216,8 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, ar
 
 def counting(path: Path, *more: str) -> Path:
     """A notebook that adds a letter to `times.txt` beside it each time it runs."""
-    return notebook(path, "with open('times.txt', 'a') as file:\n    _ = file.write('x')", *more, parameters="size = 1\nfilm = ''")
+    return notebook(path, "with open('times.txt', 'a') as file:\n    _ = file.write('x')", *more,
+                    parameters="size = 1\nfilm = ''")
 
 
 def times(path: Path) -> int:
@@ -245,11 +273,15 @@ def test_a_kernel_that_fails_to_start_is_started_again(tmp_path, monkeypatch):
 
 
 def test_runs_side_by_side_do_not_hear_one_another(tmp_path):
-    books = [notebook(tmp_path / f"book{n}.ipynb", "from colorlab.experiments import record\nrecord(mine=who)\nprint(who)",
-                      parameters=f"who = {n}") for n in range(4)]
+    books = [
+        notebook(tmp_path / f"book{n}.ipynb",
+                 "from colorlab.experiments import record\nrecord(mine=who)\nprint(who)",
+                 parameters=f"who = {n}") for n in range(4)
+    ]
     runs = run(*books, out=tmp_path / "runs", jobs=4)
     assert [done.metrics for done in runs] == [{"mine": n} for n in range(4)]
-    assert [printed(cells_of(done.job.folder / done.job.notebook.name)[1]) for done in runs] == [f"{n}\n" for n in range(4)]
+    assert [printed(cells_of(done.job.folder / done.job.notebook.name)[1])
+            for done in runs] == [f"{n}\n" for n in range(4)]
 
 
 def alive(pid: int) -> bool:
@@ -267,9 +299,10 @@ def test_a_killed_batch_leaves_whole_runs_alone_and_goes_on_from_them(tmp_path, 
         tmp_path / "2" / "second.ipynb", "import os, time\nopen('pid', 'w').write(str(os.getpid()))\n"
         "time.sleep(0 if os.path.exists('quick') else 600)")
     out, pid = tmp_path / "runs", tmp_path / "2" / "pid"
-    batch = subprocess.Popen([sys.executable, "-m", "colorlab", "run", first, second, "--out", out, "--jobs", "1"],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                             env=os.environ | {"PYTHONPATH": str(provenance.PACKAGE.parent)})
+    batch = subprocess.Popen(
+        [sys.executable, "-m", "colorlab", "run", first, second, "--out", out, "--jobs", "1"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(provenance.PACKAGE.parent)})
     try:
         wait_for(lambda: pid.exists() and pid.read_text())
     finally:
@@ -294,7 +327,8 @@ def wait_for(condition, seconds: float = 120) -> None:
 
 
 def test_a_refreshed_notebook_has_outputs_ids_and_tags_and_nothing_that_changes(tmp_path):
-    book = notebook(tmp_path / "book.ipynb", "print(size)", "import ipywidgets\nipywidgets.IntSlider()", parameters="size = 3")
+    book = notebook(tmp_path / "book.ipynb", "print(size)", "import ipywidgets\nipywidgets.IntSlider()",
+                    parameters="size = 3")
     experiments.refresh([book], progress=False)
     after = cells_of(book)
     assert [cell["id"] for cell in after] == ["cell-0", "cell-1", "cell-2"]

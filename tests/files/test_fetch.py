@@ -35,7 +35,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Range", f"bytes */{len(server.content)}")
                 return self.end_headers()
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
+            self.send_header("Content-Range",
+                             f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         else:
             self.send_response(200)
         if server.announce:
@@ -71,7 +72,8 @@ def url(server, name="file.pth") -> str:
 
 def broken_off(server, path):
     server.break_at = 300_000
-    with pytest.raises(InputError, match="broke off after 300,000 of 1,024,000 bytes; the same command goes on"):
+    with pytest.raises(InputError,
+                       match="broke off after 300,000 of 1,024,000 bytes; the same command goes on"):
         fetch(url(server), path)
     server.break_at = None
 
@@ -115,7 +117,8 @@ def test_another_file_is_refused_and_not_kept(server, tmp_path):
 
 
 def test_the_name_carries_the_first_digits(server, tmp_path):
-    assert digits_in_name("https://example.org/models/vgg19-dcbb9e9d.pth") == "dcbb9e9d" and digits_in_name("https://x/epoch-3.pth") == ""
+    assert digits_in_name("https://example.org/models/vgg19-dcbb9e9d.pth") == "dcbb9e9d" and digits_in_name(
+        "https://x/epoch-3.pth") == ""
     good, bad = url(server, f"net-{SHA[:8]}.pth"), url(server, "net-00000000.pth")
     assert f"begins with {SHA[:8]}" in " ".join(fetch(good, tmp_path / "good").verified)
     with pytest.raises(InputError, match="not the file"):
@@ -128,13 +131,16 @@ def test_what_could_not_be_checked_is_said(server, tmp_path):
     assert found.verified == () and len(found.unverified) == 2
 
 
-@pytest.mark.parametrize(("address", "said"), (("http://localhost:9/x", "could not be fetched"), ("ftp://x/y", "begins with https")))
+@pytest.mark.parametrize(
+    ("address", "said"),
+    (("http://localhost:9/x", "could not be fetched"), ("ftp://x/y", "begins with https")))
 def test_an_address_that_does_not_answer_is_one_line(address, said, tmp_path):
     with pytest.raises(InputError, match=said):
         fetch(address, tmp_path / "f")
 
 
-def test_the_command_fetches_checks_the_network_and_says_what_it_does_not_know(server, tmp_path, capsys, monkeypatch):
+def test_the_command_fetches_checks_the_network_and_says_what_it_does_not_know(
+        server, tmp_path, capsys, monkeypatch):
     import io
 
     import torch
@@ -144,7 +150,12 @@ def test_the_command_fetches_checks_the_network_and_says_what_it_does_not_know(s
     from colorlab.methods import weights
 
     file = io.BytesIO()
-    torch.save({"model": {f"module.{name}": value for name, value in colorlab.load("cavc", "tiny").state_dict().items()}}, file)
+    torch.save(
+        {
+            "model": {
+                f"module.{name}": value for name, value in colorlab.load("cavc", "tiny").state_dict().items()
+            }
+        }, file)
     server.content = file.getvalue()
     monkeypatch.setitem(weights.ADDRESSES, "cavc", (url(server), tmp_path / "cavc.pth"))
     check = weights_command.check_fits

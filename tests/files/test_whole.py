@@ -31,9 +31,12 @@ def full_disk():
 
 
 @pytest.mark.parametrize("name, write", [
-    ("a.txt", lambda path: write_text(path, "x" * 100_000)), ("a.json", lambda path: write_json(path, ["x" * 100_000])),
-    ("a.png", lambda path: write_image(path, NOISE)), ("a.state", lambda path: save_state(path, torch.zeros(100_000))),
-    ("folder", lambda path: write_video(path, [NOISE] * 2)), ("a.mp4", lambda path: write_video(path, [NOISE] * 30)),
+    ("a.txt", lambda path: write_text(path, "x" * 100_000)),
+    ("a.json", lambda path: write_json(path, ["x" * 100_000])),
+    ("a.png", lambda path: write_image(path, NOISE)),
+    ("a.state", lambda path: save_state(path, torch.zeros(100_000))),
+    ("folder", lambda path: write_video(path, [NOISE] * 2)),
+    ("a.mp4", lambda path: write_video(path, [NOISE] * 30)),
     ("a.safetensors", lambda path: save_weights(path, {"x": torch.zeros(100_000)}, {})),
 ])
 def test_a_full_disk_is_one_line_that_names_the_file_and_leaves_nothing(tmp_path, full_disk, name, write):
@@ -66,7 +69,8 @@ with whole(Path(sys.argv[1], "a.txt")) as file, whole(Path(sys.argv[1], "folder"
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise there")
 def test_what_a_killed_process_left_goes_when_the_next_one_writes(tmp_path):
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=os.environ | {"PYTHONPATH": str(Path(whole_module.__file__).parents[2])})
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)],
+                   env=os.environ | {"PYTHONPATH": str(Path(whole_module.__file__).parents[2])})
     assert len(list(tmp_path.glob(".*"))) == 2
     (tmp_path / ".mine.part.txt").touch()
     with whole(tmp_path / "b.txt") as temporary:  # what is in the making now is no leftover

@@ -1,4 +1,5 @@
-"""`colorlab colorize --check` says what a film is and what to do first; each line against a film made for it."""
+"""`colorlab colorize --check` says what a film is and what to do first; each line against a film made for
+it."""
 
 from fractions import Fraction
 
@@ -16,7 +17,8 @@ from colorlab.film.check import Look, fields_line, shift
 NOISE = gaussian_filter(np.random.default_rng(0).normal(size=(80, 520)), 2)
 TEXTURE = (NOISE - NOISE.min()) / np.ptp(NOISE) * 200 + 25
 
-OTHER = (np.kron(np.random.default_rng(5).integers(0, 2, (8, 12)), np.ones((8, 8))) * 200 + 25).astype(np.uint8)
+OTHER = (np.kron(np.random.default_rng(5).integers(0, 2, (8, 12)), np.ones(
+    (8, 8))) * 200 + 25).astype(np.uint8)
 
 
 def view(x, y=4, size=(64, 96)):
@@ -48,10 +50,14 @@ def check(monkeypatch, capsys):
 
 
 def test_ten_lines_say_what_a_plain_film_is(tmp_path, check):
-    said = check(save_film(tmp_path / "in.mp4", grey_ramp(30), extra=with_tone, matrix=1, color_range=2, sample_aspect_ratio=Fraction(4, 3)))
-    assert said["picture"] == "48x32, pixels 4:3, shown as 64x32" and said["rate"] == "24 frames/s, 30 frames, 1.2 s"
+    said = check(
+        save_film(tmp_path / "in.mp4", grey_ramp(30), extra=with_tone, matrix=1, color_range=2,
+                  sample_aspect_ratio=Fraction(4, 3)))
+    assert said["picture"] == "48x32, pixels 4:3, shown as 64x32" and said[
+        "rate"] == "24 frames/s, 30 frames, 1.2 s"
     assert said["fields"] == "progressive" and said["colours"].endswith("BT.709, full range")
-    assert said["streams"] == "h264 pictures, aac sound" and said["cuts"] == "none found" and "left out: nothing" in said["kept"]
+    assert said["streams"] == "h264 pictures, aac sound" and said[
+        "cuts"] == "none found" and "left out: nothing" in said["kept"]
     assert said["first"] == "nothing: it can be coloured as it is" and "copy 1 s" in said["time"]
 
 
@@ -80,7 +86,8 @@ def test_bars_cuts_and_unsteadiness_are_found(tmp_path, check):
         luma[16:80] = view(100 + int(rng.integers(-2, 3)), 8 + int(rng.integers(-2, 3))) if k < 12 else OTHER
         frames.append(frame(luma))
     said = check(save_film(tmp_path / "in.mkv", frames, codec="ffv1"))
-    assert said["cuts"] == "1 at 12" and said["steadiness"].startswith("black bars top 16, bottom 16; unsteady")
+    assert said["cuts"] == "1 at 12" and said["steadiness"].startswith(
+        "black bars top 16, bottom 16; unsteady")
     assert "crop=96:64:0:16" in said["first"] and "steady it" in said["first"]
 
 
@@ -98,10 +105,13 @@ def test_motion_as_a_whole_is_measured(moved):
 
 
 def test_a_variable_rate_and_what_is_left_out_are_said(tmp_path, check):
-    path = save_film(tmp_path / "in.mp4", grey_ramp(8), stamps=[0, 40, 80, 300, 340, 700, 900, 1000], time_base=Fraction(1, 1000))
+    path = save_film(tmp_path / "in.mp4", grey_ramp(8), stamps=[0, 40, 80, 300, 340, 700, 900, 1000],
+                     time_base=Fraction(1, 1000))
     assert "on average, variable" in check(path)["rate"]
-    deep = save_film(tmp_path / "in.mkv", [planar("yuv420p12le", np.full((32, 48), 900, np.uint16), 2048, 2048)] * 8, codec="ffv1")
-    assert "left out: 2 of 12 bits" in check(deep)["kept"] and "left out: nothing" in check(deep, "--lossless")["kept"]
+    deep = save_film(tmp_path / "in.mkv",
+                     [planar("yuv420p12le", np.full((32, 48), 900, np.uint16), 2048, 2048)] * 8, codec="ffv1")
+    assert "left out: 2 of 12 bits" in check(deep)["kept"] and "left out: nothing" in check(
+        deep, "--lossless")["kept"]
 
 
 def test_a_film_that_cannot_be_read_to_its_end_is_reported_with_its_trouble(tmp_path, check):
@@ -119,7 +129,8 @@ def test_the_estimate_is_the_time_of_a_block_times_the_film(tmp_path, monkeypatc
 
 def test_a_folder_of_films_is_checked_one_by_one(tmp_path, capsys):
     save_film(tmp_path / "a.mp4", grey_ramp(2))
-    assert main(["colorize", "--check", str(tmp_path)]) == 2 and "give that film as IN" in capsys.readouterr().err
+    assert main(["colorize", "--check", str(tmp_path)
+                 ]) == 2 and "give that film as IN" in capsys.readouterr().err
 
 
 def test_without_check_a_method_and_an_output_are_wanted(tmp_path, capsys):

@@ -1,4 +1,5 @@
-"""The main job, with stand-ins for networks: lightness stays, frames keep their order and number, references arrive as they should."""
+"""The main job, with stand-ins for networks: lightness stays, frames keep their order and number, references
+arrive as they should."""
 
 import itertools
 import os
@@ -69,7 +70,8 @@ def grey_of(frames):
 @pytest.mark.parametrize("ab", [(20.0, -30.0), (0.0, 0.0), (110.0, 110.0), (-100.0, 90.0)])
 @pytest.mark.parametrize("size", [None, 16])
 def test_lightness_out_is_lightness_in(ab, size):
-    """To what rounding to 8 bits allows: 0.28 of L at black, where one level is 0.27 and the gamut ends sharply."""
+    """To what rounding to 8 bits allows: 0.28 of L at black, where one level is 0.27 and the gamut ends
+    sharply."""
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, -1)
     film = [grey, *grey_of(FILM)[:, :16, :16]]
     for before, after in zip(film, colorlab.colorize(film, PICTURE, Painter(ab), size), strict=True):
@@ -108,12 +110,14 @@ def test_frames_keep_their_order_in_blocks_of_any_length(block):
 
 def test_frames_come_one_by_one_from_a_film_without_end():
     endless = itertools.cycle(FILM)
-    assert len(list(itertools.islice(colorlab.colorize(endless, PICTURE, Painter(frames_per_step=3)), 20))) == 20
+    assert len(list(itertools.islice(colorlab.colorize(endless, PICTURE, Painter(frames_per_step=3)),
+                                     20))) == 20
 
 
 def test_no_more_than_a_block_is_read_ahead():
     pulled = itertools.count()
-    out = colorlab.colorize((frame for frame in FILM if next(pulled) >= 0), PICTURE, Painter(frames_per_step=2))
+    out = colorlab.colorize((frame for frame in FILM if next(pulled) >= 0), PICTURE,
+                            Painter(frames_per_step=2))
     next(out)
     assert next(pulled) == 2
 
@@ -158,7 +162,8 @@ def test_a_frames_own_picture_falls_pixel_on_pixel():
     ramp = np.linspace(40, 200, 72)[None, :, None] + np.linspace(0, 40, 48)[:, None, None] * np.ones(3)
     next(colorlab.colorize(FILM, [(0, ramp.astype(np.uint8))], model))
     pooled = ramp.reshape(24, 2, 36, 2, 3).mean((1, 3)).astype(np.uint8)
-    assert (model.references[0][1] - lab(pooled))[..., 2:-2, 2:-2].abs().max() < 0.5  # half a pixel off would be 0.9
+    # half a pixel off would be 0.9
+    assert (model.references[0][1] - lab(pooled))[..., 2:-2, 2:-2].abs().max() < 0.5
 
 
 def test_no_reference_arrives_as_none():
@@ -173,8 +178,12 @@ def test_gradients_and_inference_mode_do_not_leak_to_the_caller():
 
 
 @pytest.mark.parametrize("references, message", [
-    (PICTURE / 255.0, "uint8 array"), (PICTURE[..., :1], "uint8 array"), ("ref.png", "not str"), ([(-1, PICTURE)], "from 0"),
-    ([(1, PICTURE), (1, PICTURE)], "two references for frame 1"), ([(0, PICTURE, 2)], "frame_index, picture"),
+    (PICTURE / 255.0, "uint8 array"),
+    (PICTURE[..., :1], "uint8 array"),
+    ("ref.png", "not str"),
+    ([(-1, PICTURE)], "from 0"),
+    ([(1, PICTURE), (1, PICTURE)], "two references for frame 1"),
+    ([(0, PICTURE, 2)], "frame_index, picture"),
 ])
 def test_a_reference_that_is_none_says_so_at_once(references, message):
     with pytest.raises(InputError, match=message):
@@ -214,7 +223,11 @@ def painter(monkeypatch):
 
 def arguments(film, *more, reference=("ref.png",), method="lstvc", out="out.mp4"):
     named = itertools.chain.from_iterable(("--reference", str(film.parent / name)) for name in reference)
-    return ["colorize", str(film), *named, "--method", method, "--device", "cpu", "-o", str(film.parent / out), *map(str, more)]
+    return [
+        "colorize",
+        str(film), *named, "--method", method, "--device", "cpu", "-o",
+        str(film.parent / out), *map(str, more)
+    ]
 
 
 def fails(arguments, capsys):
@@ -280,7 +293,8 @@ def test_what_cannot_be_done_is_one_line(film, painter, capsys, monkeypatch, cha
     assert not painter.seen
 
 
-@pytest.mark.parametrize("more, message", [(("--size", 3), "--size 3 is too small"), (("--rate", 0), "no frame rate"),
+@pytest.mark.parametrize("more, message", [(("--size", 3), "--size 3 is too small"),
+                                           (("--rate", 0), "no frame rate"),
                                            (("--device", "cuda:99"), "--device cuda:99 cannot be used here"),
                                            (("--device", "toaster"), "--device toaster cannot be used here")])
 def test_options_out_of_range_are_one_line(film, painter, capsys, monkeypatch, more, message):
@@ -323,7 +337,9 @@ def test_a_stopped_run_leaves_nothing_behind(film, monkeypatch, capsys, number):
 @pytest.mark.parametrize("method", ["copy", "lstvc", "colormnet", "cavc"])
 def test_every_method_that_takes_a_reference_colors_a_film(film, method):
     pytest.importorskip({"copy": "colorlab.methods.baselines"}.get(method, f"colorlab.papers.{method}"))
-    assert main(arguments(film, "--preset", "tiny", "--size", 32, method=method, reference=("ref.png", "ref.png@3"))) == 0
+    assert main(
+        arguments(film, "--preset", "tiny", "--size", 32, method=method,
+                  reference=("ref.png", "ref.png@3"))) == 0
     assert read_video(film.parent / "out.mp4").count() == 8
 
 

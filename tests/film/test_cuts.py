@@ -1,4 +1,5 @@
-"""Where scenes begin, which references colour which scene, and what becomes of a picture of which only a part is given."""
+"""Where scenes begin, which references colour which scene, and what becomes of a picture of which only a part
+is given."""
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ from colorlab.files.errors import InputError
 from colorlab.film.cuts import find_cuts
 from colorlab.film.references import guide
 
-RED, BLUE, GREEN = (np.full((48, 64, 3), color, np.uint8) for color in ((200, 60, 60), (60, 60, 200), (60, 160, 60)))
+RED, BLUE, GREEN = (np.full((48, 64, 3), color, np.uint8)
+                    for color in ((200, 60, 60), (60, 60, 200), (60, 160, 60)))
 
 
 def moving(seed, count=12, speed=2, size=(96, 128)):
     """A film of one scene: a camera pans over blurred noise."""
     noise = torch.rand(1, 1, 24, 40, generator=torch.Generator().manual_seed(seed))
-    wide = nn.functional.interpolate(noise, (size[0], size[1] * 2), mode="bicubic")[0, 0].clamp(0, 1).mul(255).byte().numpy()
+    wide = nn.functional.interpolate(noise, (size[0], size[1] * 2),
+                                     mode="bicubic")[0, 0].clamp(0, 1).mul(255).byte().numpy()
     return [np.repeat(wide[:, speed * n : speed * n + size[1], None], 3, -1) for n in range(count)]
 
 
@@ -90,7 +93,8 @@ def test_no_reference_reaches_over_a_cut():
     references = [(0, tinted(film[0], RED)), (13, tinted(film[13], BLUE))]
     reds = [reddish(frame) for frame in copied(film, references, "auto")]
     assert reds == [True] * 12 + [False] * 12
-    assert [reddish(frame) for frame in copied(film, references, None)] == [True] * 7 + [False] * 17  # the nearest in time
+    # the nearest in time
+    assert [reddish(frame) for frame in copied(film, references, None)] == [True] * 7 + [False] * 17
 
 
 def test_cuts_by_hand_are_obeyed():
@@ -102,13 +106,15 @@ def test_cuts_by_hand_are_obeyed():
 def test_a_scene_without_a_reference_takes_the_loose_picture_most_like_it():
     one, other = moving(1), moving(2)
     loose = [tinted(other[5], BLUE), tinted(one[5], RED)]
-    assert [reddish(frame) for frame in copied(one + other + one, loose, [12, 24])] == [True] * 12 + [False] * 12 + [True] * 12
+    assert [reddish(frame) for frame in copied(one + other + one, loose, [12, 24])
+            ] == [True] * 12 + [False] * 12 + [True] * 12
 
 
 def test_a_scene_that_comes_back_takes_the_coloured_frame_most_like_it():
     one, other = moving(1), moving(2)
     references = [(0, tinted(one[0], RED)), (12, tinted(other[0], BLUE))]
-    assert [reddish(frame) for frame in copied(one + other + one, references, [12, 24])] == [True] * 12 + [False] * 12 + [True] * 12
+    assert [reddish(frame) for frame in copied(one + other + one, references, [12, 24])
+            ] == [True] * 12 + [False] * 12 + [True] * 12
 
 
 class Recorder(nn.Module):
@@ -133,7 +139,8 @@ def test_each_scene_starts_anew_and_no_block_reaches_over_a_cut():
     model, film = Recorder(), moving(1, 24)
     list(colorlab.colorize(film, [(2, film[2]), (14, film[14])], model, cuts=[12]))
     assert model.blocks == [5, 5, 2, 5, 5, 2]
-    assert [[frame for frame, _ in references] for references in model.starts] == [[2], [2]]  # counted from the scene's first
+    # counted from the scene's first
+    assert [[frame for frame, _ in references] for references in model.starts] == [[2], [2]]
 
 
 def test_a_method_without_references_starts_each_scene_without():
@@ -179,7 +186,8 @@ def test_the_part_keeps_the_films_own_lightness_and_position_when_the_network_se
     guidance = guide(film, [(1, part(RED))])
     (frame, image), = guidance.to_lab(0, film[0], colorlab.load("copy"), 48, torch.device("cpu"))
     assert frame == 1 and image.shape == (1, 3, 48, 64)
-    own = nn.functional.interpolate(rgb_to_lab(frames_to_rgb(film[1]))[None, :1], (48, 64), mode="bilinear", antialias=True)
+    own = nn.functional.interpolate(
+        rgb_to_lab(frames_to_rgb(film[1]))[None, :1], (48, 64), mode="bilinear", antialias=True)
     assert (image[:, :1] - own).abs().max() < 1e-4
     red = rgb_to_lab(frames_to_rgb(RED))[1:, 0, 0]
     assert (image[0, 1:, :, :30].mean((1, 2)) - red).abs().max() < 0.1  # no black creeps in at the edge

@@ -20,7 +20,8 @@ def view(seed, x=0):
 
 
 def starts(lumas):
-    return scene_starts(look_at(np.repeat(luma.round().clip(0, 255).astype(np.uint8)[..., None], 3, -1)) for luma in lumas)
+    return scene_starts(
+        look_at(np.repeat(luma.round().clip(0, 255).astype(np.uint8)[..., None], 3, -1)) for luma in lumas)
 
 
 def dissolve(before, after, frames):
@@ -35,8 +36,10 @@ def test_a_dissolve_begins_a_scene_in_its_middle(frames):
 
 
 def test_a_dissolve_while_both_pictures_move_slowly_is_found():
-    film = [view(0, n // 3) for n in range(20)] + [0.5 * (1 + np.cos(np.pi * (n + 1) / 13)) * view(0, (20 + n) // 3)
-                                                  + 0.5 * (1 - np.cos(np.pi * (n + 1) / 13)) * view(1, n // 3) for n in range(12)]
+    film = [view(0, n // 3) for n in range(20)] + [
+        0.5 * (1 + np.cos(np.pi * (n + 1) / 13)) * view(0, (20 + n) // 3) + 0.5 *
+        (1 - np.cos(np.pi * (n + 1) / 13)) * view(1, n // 3) for n in range(12)
+    ]
     found = starts(film + [view(1, (12 + n) // 3) for n in range(20)])
     assert len(found) == 1 and 20 <= found[0] <= 32
 
@@ -48,10 +51,16 @@ def test_cuts_stay_where_they_are():
     assert found[0] == 30 and len(found) == 2 and 60 <= found[1] <= 72
 
 
-@pytest.mark.parametrize("film", [[view(0, 3 * n) for n in range(70)],                                        # a pan
-                                  [view(0) * (1 - 0.7 * n / 60) + 20 for n in range(60)],                      # light that goes down
-                                  [view(0)] * 30 + [np.full(SIZE, 250.0)] + [view(0)] * 30,                    # a flash
-                                  dissolve(view(0), np.full(SIZE, 16.0), 20) + dissolve(np.full(SIZE, 16.0), view(0), 20)],  # to black and back
-                         ids=["pan", "light", "flash", "fade"])
+@pytest.mark.parametrize(
+    "film",
+    [
+        [view(0, 3 * n) for n in range(70)],  # a pan
+        # light that goes down
+        [view(0) * (1 - 0.7 * n / 60) + 20 for n in range(60)],
+        [view(0)] * 30 + [np.full(SIZE, 250.0)] + [view(0)] * 30,  # a flash
+        # to black and back
+        dissolve(view(0), np.full(SIZE, 16.0), 20) + dissolve(np.full(SIZE, 16.0), view(0), 20)
+    ],
+    ids=["pan", "light", "flash", "fade"])
 def test_motion_light_and_flashes_are_no_dissolves(film):
     assert starts(film) == []

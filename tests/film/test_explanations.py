@@ -45,7 +45,13 @@ def test_the_command_explains_a_colour_of_a_shipped_network(method, tmp_path, ca
     for n in range(4):
         grey = np.roll(rng.integers(0, 256, (6, 10), dtype=np.uint8), n, 1).repeat(8, 0).repeat(8, 1)
         Image.fromarray(grey).save(tmp_path / "film" / f"{n:03d}.png")
-    Image.fromarray(rng.integers(0, 256, (6, 10, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)).save(tmp_path / "ref.png")
+    Image.fromarray(rng.integers(0, 256, (6, 10, 3),
+                                 dtype=np.uint8).repeat(8, 0).repeat(8, 1)).save(tmp_path / "ref.png")
     reference = () if method == "tcavc" else ("--reference", f"{tmp_path / 'ref.png'}@0")
-    assert main(["colorize", str(tmp_path / "film"), *reference, "--method", method, "--explain", "2,30,40", "-o", str(tmp_path / "out.mp4")]) == 0
-    assert np.array(Image.open(tmp_path / "out.2-30-40.png")).std() > 10 and "frame 2, pixel (30, 40)" in capsys.readouterr().out
+    assert main([
+        "colorize",
+        str(tmp_path / "film"), *reference, "--method", method, "--explain", "2,30,40", "-o",
+        str(tmp_path / "out.mp4")
+    ]) == 0
+    assert np.array(Image.open(
+        tmp_path / "out.2-30-40.png")).std() > 10 and "frame 2, pixel (30, 40)" in capsys.readouterr().out

@@ -49,29 +49,44 @@ def test_only_scenes_without_a_picture_of_their_own_are_painted():
 def test_the_command_colours_with_a_palette_alone(tmp_path, capsys):
     from colorlab.files.video import read_video
     film = save_film(tmp_path / "in.mp4", grey_ramp(8))
-    given = ["colorize", str(film), "--palette", "#5a3c28,#7896be", "--device", "cpu", "--cuts", "none", "-o", str(tmp_path / "out.mp4")]
+    given = [
+        "colorize",
+        str(film), "--palette", "#5a3c28,#7896be", "--device", "cpu", "--cuts", "none", "-o",
+        str(tmp_path / "out.mp4")
+    ]
     assert main([*given, "--method", "copy"]) == 0
     assert int(np.ptp(next(iter(read_video(tmp_path / "out.mp4")))[16, 24].astype(int))) > 2
     assert main([*given, "--method", "tcavc"]) == 2 and "paints its own" in capsys.readouterr().err
 
 
 def tinted(seed, color):
-    grey = torch.nn.functional.interpolate(torch.rand(1, 1, 12, 16, generator=torch.Generator().manual_seed(seed)), (96, 128), mode="bicubic")[0, 0]
+    grey = torch.nn.functional.interpolate(
+        torch.rand(1, 1, 12, 16, generator=torch.Generator().manual_seed(seed)), (96, 128), mode="bicubic")[0,
+                                                                                                            0]
     return (grey.clamp(0.1, 0.9).numpy()[..., None] * color).astype(np.uint8)
 
 
 def test_pictures_that_give_one_thing_two_colours_are_found_and_others_are_not():
     red, blue, pink = tinted(0, (230, 120, 120)), tinted(0, (120, 120, 230)), tinted(0, (228, 124, 118))
     said = contradictions(Guidance((Given(0, red), Given(9, blue), Given(12, pink))))
-    assert [(pair.one, pair.other) for pair in said] in ([(0, 1), (1, 2)], [(1, 2), (0, 1)]) and said[0].share > 0.8 and said[0].distance > 30
-    assert not contradictions(Guidance((Given(0, red), Given(9, tinted(5, (120, 120, 230))))))  # another picture may have other colours
-    assert not contradictions(Guidance((Given(0, red), Given(9, blue)), (5,)))                  # and so may another scene
+    assert [(pair.one, pair.other)
+            for pair in said] in ([(0, 1),
+                                   (1, 2)], [(1, 2),
+                                             (0, 1)]) and said[0].share > 0.8 and said[0].distance > 30
+    # another picture may have other colours
+    assert not contradictions(Guidance((Given(0, red), Given(9, tinted(5, (120, 120, 230))))))
+    assert not contradictions(Guidance((Given(0, red), Given(9, blue)), (5,)))  # and so may another scene
 
 
 def test_the_command_names_the_two(tmp_path, capsys):
     for name, color in (("red.png", (230, 120, 120)), ("blue.png", (120, 120, 230))):
         Image.fromarray(tinted(0, color)).resize((48, 32)).save(tmp_path / name)
     film = save_film(tmp_path / "in.mp4", grey_ramp(8))
-    assert main(["colorize", str(film), "--reference", str(tmp_path / "red.png@0"), "--reference", str(tmp_path / "blue.png@4"), "--method", "copy",
-                 "--device", "cpu", "--cuts", "none", "-o", str(tmp_path / "out.mp4")]) == 0
+    assert main([
+        "colorize",
+        str(film), "--reference",
+        str(tmp_path / "red.png@0"), "--reference",
+        str(tmp_path / "blue.png@4"), "--method", "copy", "--device", "cpu", "--cuts", "none", "-o",
+        str(tmp_path / "out.mp4")
+    ]) == 0
     assert "red.png@0 and blue.png@4 contradict each other" in capsys.readouterr().err

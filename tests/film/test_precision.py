@@ -13,7 +13,8 @@ FRAMES = [np.full((16, 16, 3), 90 + n, np.uint8) for n in range(2)]
 
 
 def switches() -> tuple:
-    return (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32, torch.is_autocast_enabled("cpu"),
+    return (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32,
+            torch.is_autocast_enabled("cpu"),
             torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None)
 
 
@@ -60,11 +61,16 @@ def test_on_a_processor_tf32_is_float32_and_half_precision_is_not(precision):
 
     frames = embedded_clip("layers", 3, 32, 48).frames
     model = colorlab.load("lstvc", "tiny")
-    exact, found = (np.stack(list(colorlab.colorize(frames, [(0, frames[0])], model, precision=p))) for p in ("float32", precision))
+    exact, found = (np.stack(list(colorlab.colorize(frames, [(0, frames[0])], model, precision=p)))
+                    for p in ("float32", precision))
     assert np.array_equal(found, exact) == (precision in ("float32", "tf32"))
 
 
 def test_the_command_line_knows_no_other(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["colorize", str(tmp_path), "--method", "copy", "--precision", "half", "-o", str(tmp_path / "out")])
+        main([
+            "colorize",
+            str(tmp_path), "--method", "copy", "--precision", "half", "-o",
+            str(tmp_path / "out")
+        ])
     assert stop.value.code == 2 and "float32" in capsys.readouterr().err

@@ -1,4 +1,5 @@
-"""Long films: killed at any moment, the same command ends in the same film; errors and Ctrl-C pass through the stages; batches and sheets."""
+"""Long films: killed at any moment, the same command ends in the same film; errors and Ctrl-C pass through
+the stages; batches and sheets."""
 
 import itertools
 import os
@@ -30,7 +31,11 @@ from colorlab.methods.course.cavc import CourseCAVC, CourseCAVCConfig
 
 RNG = np.random.default_rng(0)
 SIZE = (40, 56)  # no multiple of 16
-STEM = [np.repeat(np.roll(RNG.integers(0, 256, (5, 7)).repeat(8, 0).repeat(8, 1).astype(np.uint8), n, 1)[..., None], 3, -1) for n in range(4)]
+STEM = [
+    np.repeat(
+        np.roll(RNG.integers(0, 256, (5, 7)).repeat(8, 0).repeat(8, 1).astype(np.uint8), n, 1)[..., None], 3,
+        -1) for n in range(4)
+]
 
 
 def picture(color=(200, 90, 60)):
@@ -40,7 +45,10 @@ def picture(color=(200, 90, 60)):
 @pytest.fixture
 def film(tmp_path):
     import av
-    frames = [av.VideoFrame.from_ndarray(np.roll(STEM[0], n, 1), "rgb24").reformat(format="yuv420p") for n in range(25)]
+    frames = [
+        av.VideoFrame.from_ndarray(np.roll(STEM[0], n, 1), "rgb24").reformat(format="yuv420p")
+        for n in range(25)
+    ]
     Image.fromarray(picture()).save(tmp_path / "ref.png")
     return save_film(tmp_path / "in.mkv", frames, codec="libx264", extra=with_tone)
 
@@ -48,7 +56,9 @@ def film(tmp_path):
 # ---- stages side by side ----
 
 def stages_at_work():
-    return [thread for thread in threading.enumerate() if thread.name in ("colorlab-ahead", "colorlab-behind")]
+    return [
+        thread for thread in threading.enumerate() if thread.name in ("colorlab-ahead", "colorlab-behind")
+    ]
 
 
 def test_stages_keep_order_and_run_at_the_same_time():
@@ -189,10 +199,13 @@ def test_a_caller_that_stops_ends_all_stages():
 
 @pytest.mark.parametrize("method", ["copy", "flow", "lstvc", "colormnet", "tcavc", "cavc"])
 def test_a_state_comes_back_from_its_file_to_the_bit(method, tmp_path):
-    model, l = colorlab.load(method, "tiny"), torch.rand(1, 8, 1, 32, 48, generator=torch.Generator().manual_seed(0)) * 100
-    reference = torch.cat((l[:, 0], 20 * torch.randn(1, 2, 32, 48, generator=torch.Generator().manual_seed(1))), 1)
+    model, l = colorlab.load(
+        method, "tiny"), torch.rand(1, 8, 1, 32, 48, generator=torch.Generator().manual_seed(0)) * 100
+    reference = torch.cat(
+        (l[:, 0], 20 * torch.randn(1, 2, 32, 48, generator=torch.Generator().manual_seed(1))), 1)
     with torch.inference_mode():
-        _, state = model.step(l[:, :5], model.start(None if method == "tcavc" else [(0, reference), (6, reference)]))
+        _, state = model.step(l[:, :5],
+                              model.start(None if method == "tcavc" else [(0, reference), (6, reference)]))
         save_state(tmp_path / "state", state)
         again = load_state(tmp_path / "state", torch.device("cpu"))
         assert type(again) is type(state)
@@ -200,7 +213,8 @@ def test_a_state_comes_back_from_its_file_to_the_bit(method, tmp_path):
 
 
 def test_a_file_of_anything_else_builds_nothing(tmp_path):
-    torch.save({"kind": "class", "module": "os", "name": "system", "fields": {"command": "exit"}}, tmp_path / "state")
+    torch.save({"kind": "class", "module": "os", "name": "system", "fields": {"command": "exit"}},
+               tmp_path / "state")
     with pytest.raises(ValueError, match="not colorlab's"):
         load_state(tmp_path / "state", torch.device("cpu"))
 
@@ -210,7 +224,8 @@ def test_a_file_of_anything_else_builds_nothing(tmp_path):
 def do(film, output, method="copy", stop=None, segment=6, cuts=None, confidence=None, size=None):
     """Run a job; after `stop` frames it is interrupted."""
     opened = read_video(film)
-    job = Job(opened, output, colorlab.load(method, "tiny"), size, torch.device("cpu"), {"references": "one"}, 24, confidence, segment)
+    job = Job(opened, output, colorlab.load(method, "tiny"), size, torch.device("cpu"), {"references": "one"},
+              24, confidence, segment)
     references = None if method == "tcavc" else [(0, picture())]
     seen = [0]
 
@@ -225,7 +240,8 @@ def do(film, output, method="copy", stop=None, segment=6, cuts=None, confidence=
         return job.unfinished(), seen[0]
 
 
-@pytest.mark.parametrize("method, name", [("copy", "out.mp4"), ("lstvc", "out.mov"), ("colormnet", "out.mp4"), ("copy", "out"), ("tcavc", "out.mp4")])
+@pytest.mark.parametrize("method, name", [("copy", "out.mp4"), ("lstvc", "out.mov"), ("colormnet", "out.mp4"),
+                                          ("copy", "out"), ("tcavc", "out.mp4")])
 def test_an_interrupted_job_ends_in_the_same_bytes(film, tmp_path, method, name):
     (tmp_path / "whole").mkdir()
     assert do(film, tmp_path / "whole" / name, method, cuts=[10]) == (25, 25)
@@ -247,10 +263,13 @@ def test_joined_segments_have_the_frames_times_and_sound_of_a_film_in_one_piece(
     do(source, tmp_path / f"one{suffix}", segment=1000)
     do(source, tmp_path / f"out{suffix}", segment=4)
     one, out = read_video(tmp_path / f"one{suffix}"), read_video(tmp_path / f"out{suffix}")
-    assert out.count() == 25 and [stamp.start for stamp in out.stamps()] == [stamp.start for stamp in one.stamps()] and (out.rate, out.colors) == (one.rate, one.colors)
+    assert out.count() == 25 and [stamp.start for stamp in out.stamps()] == [
+        stamp.start for stamp in one.stamps()
+    ] and (out.rate, out.colors) == (one.rate, one.colors)
     assert max(np.abs(a.astype(int) - b).mean() for a, b in zip(one, out, strict=True)) < 2  # encoded apart
     if suffix == ".mkv":
-        assert [payload for _, payload in packets(out.path, "audio")] == [payload for _, payload in packets(film, "audio")]
+        assert [payload for _, payload in packets(out.path, "audio")
+                ] == [payload for _, payload in packets(film, "audio")]
 
 
 def _decoded(path):
@@ -289,21 +308,26 @@ def test_sound_that_the_output_cannot_hold_is_refused_before_the_work(film, tmp_
 # ---- how sure ----
 
 def sure_model(method):
-    return CourseCAVC(replace(CourseCAVCConfig.tiny(), extractor="patches", lay_channels=8)).eval() if method == "cavc" else colorlab.load(method, "tiny")
+    return CourseCAVC(replace(CourseCAVCConfig.tiny(), extractor="patches",
+                              lay_channels=8)).eval() if method == "cavc" else colorlab.load(method, "tiny")
 
 
 @pytest.mark.parametrize("method", ["copy", "flow", "cavc", "lstvc", "colormnet", "tcavc"])
 def test_confidence_comes_with_the_very_step(method):
-    model, l = sure_model(method), torch.rand(1, 4, 1, 37, 50, generator=torch.Generator().manual_seed(0)) * 100
-    reference = torch.cat((l[:, 0], 20 * torch.randn(1, 2, 37, 50, generator=torch.Generator().manual_seed(1))), 1)
+    model, l = sure_model(method), torch.rand(1, 4, 1, 37, 50,
+                                              generator=torch.Generator().manual_seed(0)) * 100
+    reference = torch.cat(
+        (l[:, 0], 20 * torch.randn(1, 2, 37, 50, generator=torch.Generator().manual_seed(1))), 1)
     with torch.inference_mode():
         state = model.start(None if method == "tcavc" else [(1, reference)])
         ab, after = model.step(l, state)
         sure = sure_step(model, l, state)
     assert torch.equal(sure.ab, ab) and sure.state.frame == after.frame
-    assert sure.confidence.shape == (1, 4, 1, 37, 50) and 0 <= sure.confidence.min() and sure.confidence.max() <= 1
+    assert sure.confidence.shape == (1, 4, 1, 37,
+                                     50) and 0 <= sure.confidence.min() and sure.confidence.max() <= 1
     if method != "tcavc":
-        assert (sure.confidence[:, 1] == 1).all() and (sure.confidence[:, 2] < 0.99).any()  # the frame that is a reference
+        # the frame that is a reference
+        assert (sure.confidence[:, 1] == 1).all() and (sure.confidence[:, 2] < 0.99).any()
 
 
 @pytest.mark.parametrize("method", ["copy", "colormnet"])
@@ -323,7 +347,8 @@ def test_what_is_laid_is_sure_where_it_is_as_light():
     with torch.inference_mode():
         state = model.start(torch.cat((l, torch.zeros(1, 2, 24, 40)), 1))
         assert sure_step(model, l, state).confidence.mean() > 0.95
-        assert sure_step(model, torch.full_like(l, 100.0), state).confidence.max() < 0.01  # as bright as nothing in the reference
+        # as bright as nothing in the reference
+        assert sure_step(model, torch.full_like(l, 100.0), state).confidence.max() < 0.01
 
 
 def test_a_method_that_matches_nothing_says_so(film, tmp_path):
@@ -346,13 +371,19 @@ def test_the_map_is_a_film_as_long_as_the_film_and_resumes_with_it(film, tmp_pat
 # ---- the command ----
 
 def command(film, *more, out="out.mp4", method="copy", reference="ref.png@0"):
-    return ["colorize", str(film), "--reference", str(film.parent / reference), "--method", method, "--preset", "tiny", "--device", "cpu",
-            "-o", str(film.parent / out), *map(str, more)]
+    return [
+        "colorize",
+        str(film), "--reference",
+        str(film.parent / reference), "--method", method, "--preset", "tiny", "--device", "cpu", "-o",
+        str(film.parent / out), *map(str, more)
+    ]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
 def test_a_killed_command_goes_on_when_it_is_given_again(film, tmp_path):
-    program = [sys.executable, "-m", "colorlab", *command(film, "--segment", 2, method="lstvc", out="out.mp4")]
+    program = [
+        sys.executable, "-m", "colorlab", *command(film, "--segment", 2, method="lstvc", out="out.mp4")
+    ]
     folder = tmp_path / ".out.mp4.unfinished"
     process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 100
@@ -397,8 +428,12 @@ def test_cuts_are_shown_and_taken_by_hand(film, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("more, message", [
-    (("--cuts", "twelve"), "give auto, none, or the frames"), (("--cuts", "25"), "the film has 25 frames"), (("--segment", 0), "count frames"),
-    (("--explain", "3,4"), "give FRAME,Y,X"), (("--explain", "3,40,0"), "y from 0 to 39"), (("--confidence", "PATH/no/sure.mp4"), "does not exist"),
+    (("--cuts", "twelve"), "give auto, none, or the frames"),
+    (("--cuts", "25"), "the film has 25 frames"),
+    (("--segment", 0), "count frames"),
+    (("--explain", "3,4"), "give FRAME,Y,X"),
+    (("--explain", "3,40,0"), "y from 0 to 39"),
+    (("--confidence", "PATH/no/sure.mp4"), "does not exist"),
     (("--confidence", "PATH/out.mp4"), "name the same file"),
 ])
 def test_what_cannot_be_done_is_one_line(film, tmp_path, capsys, more, message):
@@ -412,8 +447,10 @@ def test_explain_saves_a_picture_and_names_the_sources(film, tmp_path, capsys):
     assert main(command(film, "--explain", "12,20,30", "--cuts", "10", method="colormnet")) == 0
     assert (tmp_path / "out.12-20-30.png").is_file() and not (tmp_path / "out.mp4").exists()
     said = capsys.readouterr().out
-    assert "frame 12, pixel (20, 30)" in said and "neighbours (frame 10)" in said  # counted from the film's first, not the scene's
-    assert main(command(film, "--explain", "12,20,30", out="why.jpg")) == 0 and Image.open(tmp_path / "why.jpg").format == "JPEG"
+    # counted from the film's first, not the scene's
+    assert "frame 12, pixel (20, 30)" in said and "neighbours (frame 10)" in said
+    assert main(command(film, "--explain", "12,20,30", out="why.jpg")) == 0 and Image.open(
+        tmp_path / "why.jpg").format == "JPEG"
 
 
 def test_a_preview_comes_first_or_alone(film, tmp_path, capsys):
@@ -450,4 +487,5 @@ def test_a_folder_of_films_is_coloured_film_by_film(film, tmp_path, capsys):
     (films / "torn.mp4").unlink()
     assert main(arguments) == 0
     assert capsys.readouterr().err.count("done before") == 2
-    assert sorted(os.listdir(tmp_path / "colored")) == ["a.mkv", "strip"] and len(os.listdir(tmp_path / "colored" / "strip")) == 3
+    assert sorted(os.listdir(tmp_path / "colored")) == ["a.mkv", "strip"] and len(
+        os.listdir(tmp_path / "colored" / "strip")) == 3

@@ -1,4 +1,5 @@
-"""What an interrupted job left is looked at before it is built upon; what it delivered is recognised; the input stays the same."""
+"""What an interrupted job left is looked at before it is built upon; what it delivered is recognised; the
+input stays the same."""
 
 import json
 import os
@@ -19,7 +20,8 @@ from colorlab.files.video.segments import join_segments
 from colorlab.film.references import guide
 from colorlab.film.restore import Job, restore
 
-GREY = np.random.default_rng(0).integers(0, 256, (5, 7), dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
+GREY = np.random.default_rng(0).integers(0, 256, (5, 7),
+                                         dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
 PICTURE = (GREY * (np.array((200, 90, 60)) / 255)).astype(np.uint8)
 
 
@@ -29,14 +31,16 @@ class Stopped(Exception):
 
 @pytest.fixture
 def film(tmp_path):
-    frames = [av.VideoFrame.from_ndarray(np.roll(GREY, n, 1), "rgb24").reformat(format="yuv420p") for n in range(25)]
+    frames = [
+        av.VideoFrame.from_ndarray(np.roll(GREY, n, 1), "rgb24").reformat(format="yuv420p") for n in range(25)
+    ]
     Image.fromarray(PICTURE).save(tmp_path / "ref.png")
     return save_film(tmp_path / "in.mkv", frames, codec="libx264", extra=with_tone)
 
 
 def job_for(film, output, confidence=None):
-    return Job(read_video(film), output, colorlab.load("copy" if confidence is None else "lstvc", "tiny"), None, torch.device("cpu"), {},
-               24, confidence, 6)
+    return Job(read_video(film), output, colorlab.load("copy" if confidence is None else "lstvc", "tiny"),
+               None, torch.device("cpu"), {}, 24, confidence, 6)
 
 
 def do(job, stop=None):
@@ -73,16 +77,20 @@ def replace(path):
 
 
 @pytest.mark.parametrize("name, damage, kept", [
-    *(("out.mp4", damage, "segment") for damage in (cut, flip, empty, replace, lambda path: path.unlink())), ("out", cut, "segment"),
-    ("out", flip, "segment"), *(("out.mp4", damage, "*.state") for damage in (cut, flip, empty)), ("out.mp4", cut, "cuts.json"),
-    ("out.mp4", replace, "cuts.json"), ("out.mp4", replace, "[0-9]*2.json"), ("out.mp4", empty, "job.json")])
+    *(("out.mp4", damage, "segment") for damage in (cut, flip, empty, replace, lambda path: path.unlink())),
+    ("out", cut, "segment"),
+    ("out", flip, "segment"), *(("out.mp4", damage, "*.state") for damage in (cut, flip, empty)),
+    ("out.mp4", cut, "cuts.json"), ("out.mp4", replace, "cuts.json"), ("out.mp4", replace, "[0-9]*2.json"),
+    ("out.mp4", empty, "job.json")
+])
 def test_damaged_work_is_made_anew(film, tmp_path, name, damage, kept):
     (tmp_path / "whole").mkdir()
     do(job_for(film, tmp_path / "whole" / name))
     job = job_for(film, tmp_path / name)
     do(job, stop=20)
     assert job_for(film, tmp_path / name).unfinished().segments >= 2
-    pattern = ("picture/000000.nut" if "." in name else "picture/frames/00001.png") if kept == "segment" else kept
+    pattern = (
+        "picture/000000.nut" if "." in name else "picture/frames/00001.png") if kept == "segment" else kept
     damage(sorted(job.folder.glob(pattern))[0])
     again = job_for(film, tmp_path / name)
     assert again.unfinished().segments < 2 or kept == "cuts.json"
@@ -117,14 +125,20 @@ def test_a_film_that_is_replaced_meanwhile_gets_no_old_pictures(film, tmp_path):
 
 
 def command(film, out, *more):
-    return ["colorize", str(film), "--reference", f"{film.parent / 'ref.png'}@0", "--method", "copy", "-o", str(film.parent / out), *more]
+    return [
+        "colorize",
+        str(film), "--reference", f"{film.parent / 'ref.png'}@0", "--method", "copy", "-o",
+        str(film.parent / out), *more
+    ]
 
 
 def test_a_folder_of_frames_that_is_done_can_be_given_again_and_is_told_from_others(film, tmp_path, capsys):
     assert main(command(film, "out")) == 0
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").iterdir()}
     assert main(command(film, "out")) == 0
-    assert "done before" in capsys.readouterr().err and before == {file: file.stat().st_mtime_ns for file in (tmp_path / "out").iterdir()}
+    assert "done before" in capsys.readouterr().err and before == {
+        file: file.stat().st_mtime_ns for file in (tmp_path / "out").iterdir()
+    }
     assert main(command(film, "out", "--size", "32")) == 2
     assert "the frames of another job" in capsys.readouterr().err
     (tmp_path / "out" / "00003.png").unlink()
@@ -140,15 +154,18 @@ def test_killed_between_map_and_picture_both_are_delivered_in_the_end(film, tmp_
     def job():
         return job_for(film, tmp_path / out, tmp_path / sure)
 
-    for kind in (restoring.open_track.__globals__["FilmTrack"], restoring.open_track.__globals__["FolderTrack"]):
+    for kind in (restoring.open_track.__globals__["FilmTrack"],
+                 restoring.open_track.__globals__["FolderTrack"]):
         finish = kind.finish
-        monkeypatch.setattr(kind, "finish", lambda self, frames, finish=finish: finish(self, frames) if self.output.name == sure
-                            else (_ for _ in ()).throw(Stopped))
+        monkeypatch.setattr(
+            kind, "finish", lambda self, frames, finish=finish: finish(self, frames)
+            if self.output.name == sure else (_ for _ in ()).throw(Stopped))
     do(job())
     monkeypatch.undo()
     assert (tmp_path / sure).exists() and not (tmp_path / out).exists()
     assert do(job()) == 0  # nothing is coloured again
-    assert read_video(tmp_path / out).count() == read_video(tmp_path / sure).count() == 25 and not job().folder.exists()
+    assert read_video(tmp_path / out).count() == read_video(
+        tmp_path / sure).count() == 25 and not job().folder.exists()
     assert job().delivered() == ("." not in out + sure)
 
 
@@ -168,10 +185,15 @@ def test_a_batch_goes_on_whatever_has_become_of_its_record(film, tmp_path, capsy
     film.rename(films / "a.mkv")
     for n in range(3):
         Image.fromarray(GREY).save(films / "strip" / f"{n}.png")
-    given = ["colorize", str(films), "--reference", f"{tmp_path / 'ref.png'}@0", "--method", "copy", "-o", str(tmp_path / "out")]
+    given = [
+        "colorize",
+        str(films), "--reference", f"{tmp_path / 'ref.png'}@0", "--method", "copy", "-o",
+        str(tmp_path / "out")
+    ]
     assert main(given) == 0
     for record in ("[]", "", '{"a.mkv": 3, "strip": null}', "\xff"):
         (tmp_path / "out" / ".colorlab-done.json").write_text(record)
         assert main(given) == 0, record
-    assert sorted(os.listdir(tmp_path / "out")) == ["a.mkv", "strip"] and "done before" in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.mkv", "strip"
+                                                    ] and "done before" in capsys.readouterr().err
     assert json.dumps(sorted(os.listdir(tmp_path / "out" / "strip"))) == '["0.png", "1.png", "2.png"]'

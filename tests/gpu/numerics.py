@@ -1,8 +1,9 @@
 """Part 1: every method on the device against the same on the CPU.
 
-ab of some frames after two blocks: the greatest and the mean difference, in units of ab. "float32" is without TF32, "tf32" with it,
-"bfloat16" under autocast. A hard choice (the best entries, the best guess) may turn a rounding into another answer in a few pixels: beside the
-greatest difference stands the share of values that are apart by more than 1.
+ab of some frames after two blocks: the greatest and the mean difference, in units of ab. "float32" is without
+TF32, "tf32" with it, "bfloat16" under autocast. A hard choice (the best entries, the best guess) may turn a
+rounding into another answer in a few pixels: beside the greatest difference stands the share of values that
+are apart by more than 1.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def colored(model: nn.Module, lab: Tensor) -> Tensor:
 
 def apart(found: Tensor, expected: Tensor) -> dict[str, float]:
     difference = (found.cpu() - expected).abs()
-    return {"greatest": float(difference.max()), "mean": float(difference.mean()), "share above 1": float((difference > 1).float().mean())}
+    return {
+        "greatest": float(difference.max()), "mean": float(difference.mean()), "share above 1": float(
+            (difference > 1).float().mean())
+    }
 
 
 def run(report: Report, args: argparse.Namespace) -> None:
@@ -63,7 +67,8 @@ def run(report: Report, args: argparse.Namespace) -> None:
 
 
 def compare(report: Report, method: str, preset: str, size: tuple[int, int]) -> None:
-    """One line for each mode; what fails in one is a finding and does not keep the others from being looked at."""
+    """One line for each mode; what fails in one is a finding and does not keep the others from being looked
+    at."""
     lab = film(7, *size)
     model = colorlab.load(method, preset, weights="course" if preset == "course" else "none")
     expected = colored(model, lab)

@@ -1,7 +1,9 @@
-"""Part 2: milliseconds a frame and the greatest GPU memory, warm, of the papers' networks at the papers' sizes.
+"""Part 2: milliseconds a frame and the greatest GPU memory, warm, of the papers' networks at the papers'
+sizes.
 
-The papers: ColorMNet 70 ms and 1.9 GB at 536 x 960 on an A6000; LSTVC 70.6 ms at 216 x 384 with N = 3 on a 3090. Each step is waited for.
-"plain" is the same network with whole attention and correlation matrices, as the benches under tests/bench have it.
+The papers: ColorMNet 70 ms and 1.9 GB at 536 x 960 on an A6000; LSTVC 70.6 ms at 216 x 384 with N = 3 on a
+3090. Each step is waited for. "plain" is the same network with whole attention and correlation matrices, as
+the benches under tests/bench have it.
 """
 
 from __future__ import annotations
@@ -38,8 +40,10 @@ def plainly(method: str) -> AbstractContextManager:
 
 
 @torch.inference_mode()
-def measured(report: Report, model: nn.Module, method: str, size: tuple[int, int], warm: int, timed: int) -> dict[str, float]:
-    """The frames of a short film over and over, as a film's number of frames costs time to make and not to colour."""
+def measured(report: Report, model: nn.Module, method: str, size: tuple[int, int], warm: int,
+             timed: int) -> dict[str, float]:
+    """The frames of a short film over and over, as a film's number of frames costs time to make and not to
+    colour."""
     lab, device = film(12, *size).to(report.device), report.device
     n = model.frames_per_step
     state = model.start(None if method == "tcavc" else [(0, lab[:, 0])])
@@ -62,7 +66,8 @@ def measured(report: Report, model: nn.Module, method: str, size: tuple[int, int
 
 
 def compiled(report: Report, model: nn.Module, method: str, size: tuple[int, int]) -> None:
-    """The same with `torch.compile`, and the seconds until its first block is there; what cannot be compiled is a finding."""
+    """The same with `torch.compile`, and the seconds until its first block is there; what cannot be compiled
+    is a finding."""
     facts = {"method": method, "size": f"{size[0]}x{size[1]}", "mode": "tf32", "variant": "torch.compile"}
     try:
         model.step = torch.compile(model.step)
@@ -70,7 +75,8 @@ def compiled(report: Report, model: nn.Module, method: str, size: tuple[int, int
             began = time.perf_counter()
             measured(report, model, method, size, 0, model.frames_per_step)
             seconds = time.perf_counter() - began
-            report.add("compiled", **facts, compiling=seconds, **measured(report, model, method, size, WARM, TIMED))
+            report.add("compiled", **facts, compiling=seconds,
+                       **measured(report, model, method, size, WARM, TIMED))
     except Exception as error:  # noqa: BLE001: whatever a compiler says
         report.add("compiled", **facts, failed=" ".join(str(error).split())[:200])
     finally:
@@ -82,12 +88,15 @@ def run(report: Report, args: argparse.Namespace) -> None:
     for method, size in SIZES.items():
         size = (32, 48) if args.small else size
         model = colorlab.load(method, "tiny" if args.small else "paper", weights="none").to(report.device)
-        for name, variant in (("tf32", "ours"), ("float32", "ours"), ("bfloat16", "ours"), ("tf32", "channels_last"), ("tf32", "plain")):
-            if report.left() < 20 or (variant == "plain" and (args.small or method not in ("colormnet", "lstvc"))):
+        for name, variant in (("tf32", "ours"), ("float32", "ours"), ("bfloat16", "ours"),
+                              ("tf32", "channels_last"), ("tf32", "plain")):
+            if report.left() < 20 or (variant == "plain" and
+                                      (args.small or method not in ("colormnet", "lstvc"))):
                 continue
             if variant == "channels_last":
                 model = model.to(memory_format=torch.channels_last)
-            with mode(name, report.device), plainly(method) if variant == "plain" else contextlib.nullcontext():
+            with mode(name,
+                      report.device), plainly(method) if variant == "plain" else contextlib.nullcontext():
                 facts = {"method": method, "size": f"{size[0]}x{size[1]}", "mode": name, "variant": variant}
                 try:
                     report.add("speed", **facts, **measured(report, model, method, size, warm, timed))

@@ -36,7 +36,8 @@ def test_copy_holds_the_reference_nearest_in_time_and_of_two_the_earlier():
     early, late = picture(seed=1), picture(seed=2)
     model = Copy()
     ab, state = model.step(torch.zeros(1, 9, 1, 12, 16), model.start([(7, late), (1, early)]))
-    assert [("early" if frame.equal(early[0, 1:]) else "late") for frame in ab[0]] == ["early"] * 5 + ["late"] * 4
+    assert [("early" if frame.equal(early[0, 1:]) else "late")
+            for frame in ab[0]] == ["early"] * 5 + ["late"] * 4
     assert state.frame == 9
 
 
@@ -66,13 +67,16 @@ def test_flow_is_far_better_than_copy_where_things_move(name):
 def test_repair_helps_where_things_come_into_view():
     lab = lab_clip("layers", 4)
     plain, mended = Flow(PLAIN), Flow(FlowConfig.course())
-    error = [(model.step(lab[None, :, :1], model.start([(0, lab[:1])]))[0][0] - lab[:, 1:])[1:].square().mean()
-             for model in (plain, mended)]
+    error = [
+        (model.step(lab[None, :, :1], model.start([(0, lab[:1])]))[0][0] - lab[:, 1:])[1:].square().mean()
+        for model in (plain, mended)
+    ]
     assert error[1] < error[0]
 
 
 def test_color_moves_with_the_flow(monkeypatch):
-    monkeypatch.setattr(baselines, "estimate_flow", constant_flow(-2, 1))  # each frame looks two pixels left, one down
+    # each frame looks two pixels left, one down
+    monkeypatch.setattr(baselines, "estimate_flow", constant_flow(-2, 1))
     image = picture()
     model = Flow(PLAIN)
     ab, _ = model.step(image[:, :1].expand(1, 3, 1, 12, 16), model.start([(0, image)]))
@@ -93,7 +97,8 @@ def test_flow_attention_follows_a_pixel_back_to_the_reference(monkeypatch):
 
 def test_copy_attention_is_the_same_place():
     model = Copy()
-    maps = model.attention(torch.zeros(1, 1, 12, 16), model.start([(9, picture()), (0, picture())]), at=(3, 5))
+    maps = model.attention(torch.zeros(1, 1, 12, 16), model.start([(9, picture()), (0, picture())]),
+                           at=(3, 5))
     nearest, other = maps["reference (frame 0)"], maps["reference (frame 9)"]
     assert nearest[3, 5] == 1 and nearest.sum() == 1 and other.sum() == 0
 
@@ -120,12 +125,14 @@ def test_one_step_of_many_frames_is_many_steps_of_one_and_a_state_can_be_run_twi
 
 
 def test_repair_gives_an_unknown_pixel_the_color_of_like_lightness():
-    l = torch.cat((torch.full((1, 1, 9, 10), 20.0), torch.full((1, 1, 9, 10), 80.0)), -1)  # dark left, light right
+    # dark left, light right
+    l = torch.cat((torch.full((1, 1, 9, 10), 20.0), torch.full((1, 1, 9, 10), 80.0)), -1)
     ab = torch.where(l < 50, 30.0, -30.0).repeat(1, 2, 1, 1)
     trust = torch.ones_like(l)
     trust[..., 6:14] = 0  # around the edge nothing is known
     wrong = torch.where(trust > 0, ab, 99.0)
-    assert_close(repair(Carried(wrong, pixel_grid(ab)), l, trust, reach=8, kinship=4.0).ab, ab, atol=0.1, rtol=0)
+    assert_close(
+        repair(Carried(wrong, pixel_grid(ab)), l, trust, reach=8, kinship=4.0).ab, ab, atol=0.1, rtol=0)
 
 
 def test_a_picture_gives_its_colors_to_places_of_like_lightness():
@@ -134,14 +141,16 @@ def test_a_picture_gives_its_colors_to_places_of_like_lightness():
     image[:, :1, :, :16], image[:, :1, :, 16:] = 10.0, 90.0
     image[:, 1:, :, :16], image[:, 1:, :, 16:] = 40.0, -40.0  # dark is red, light is blue
     l = image[:, :1].flip(-1) * 0.8 + 5                       # mirrored, and printed paler
-    interior = torch.cat((match_lightness(l, image).ab[..., 4:12], match_lightness(l, image).ab[..., 20:28]), -1)
+    interior = torch.cat((match_lightness(l, image).ab[..., 4:12], match_lightness(l, image).ab[..., 20:28]),
+                         -1)
     assert (interior[..., :8] < -30).all() and (interior[..., 8:] > 30).all()
 
 
 def test_a_picture_of_the_same_shot_colors_the_first_frame_better_than_standing_still():
     lab = lab_clip("parallax", 5)
     flow, still = Flow(FlowConfig.course()), Copy()
-    errors = [(model.step(lab[:1, :1], model.start(lab[4:]))[0] - lab[:1, 1:]).square().mean() for model in (flow, still)]
+    errors = [(model.step(lab[:1, :1], model.start(lab[4:]))[0] - lab[:1, 1:]).square().mean()
+              for model in (flow, still)]
     assert errors[0] < 0.8 * errors[1]
 
 

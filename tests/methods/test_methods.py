@@ -66,7 +66,8 @@ def test_loading_leaves_the_global_random_state_alone():
 @pytest.mark.parametrize("arguments, said", [
     (dict(method="deoldify"), "no method named 'deoldify'; there are cavc"),
     (dict(method="copy", preset="huge"), "no preset named 'huge'"),
-    (dict(method="lstvc", preset="tiny", blocksize=3), "lstvc, preset tiny, has no setting blocksize; it has .*block_size"),
+    (dict(method="lstvc", preset="tiny",
+          blocksize=3), "lstvc, preset tiny, has no setting blocksize; it has .*block_size"),
     (dict(method="cavc", preset="tiny", weights="released"), "published no weights"),
     (dict(method="lstvc", preset="tiny", weights="/nowhere/x.safetensors"), "no checkpoint at /nowhere"),
 ])

@@ -76,7 +76,8 @@ def test_show_counts_each_part_and_the_frozen_extractor_apart(capsys):
 
 @pytest.mark.parametrize("method", ("cavc", "lstvc", "colormnet", "tcavc"))
 def test_course_weights_ship_and_carry_colour(method):
-    """Each with its card; the trained network paints an embedded film about as colourful as it is, and not grey."""
+    """Each with its card; the trained network paints an embedded film about as colourful as it is, and not
+    grey."""
     file = weights.course_file(method)
     card = file.with_suffix(".md").read_text()
     assert "not for commercial use" in card and "colorlab train" in card and file.stat().st_size < 16e6

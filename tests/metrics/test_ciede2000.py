@@ -53,7 +53,8 @@ def labs(columns, dtype=torch.float64):
 def test_the_published_pairs_come_out_to_the_last_digit():
     expected = torch.from_numpy(PAIRS[:, 6]).view(1, -1)
     assert_close(ciede2000(labs(slice(0, 3)), labs(slice(3, 6))), expected, atol=6e-5, rtol=0)
-    assert_close(ciede2000(labs(slice(3, 6)), labs(slice(0, 3))), expected, atol=6e-5, rtol=0)  # whichever comes first
+    # whichever comes first
+    assert_close(ciede2000(labs(slice(3, 6)), labs(slice(0, 3))), expected, atol=6e-5, rtol=0)
 
 
 def test_scikit_image_agrees_on_any_colours():
@@ -67,7 +68,8 @@ def test_frames_are_compared_as_srgb():
     frame = np.full((4, 5, 3), (200, 60, 60), np.uint8)
     other = np.full((4, 5, 3), (60, 60, 200), np.uint8)
     from skimage.color import deltaE_ciede2000, rgb2lab
-    assert difference(frame, other) == pytest.approx(deltaE_ciede2000(rgb2lab(frame), rgb2lab(other)), abs=2e-3)
+    assert difference(frame, other) == pytest.approx(deltaE_ciede2000(rgb2lab(frame), rgb2lab(other)),
+                                                     abs=2e-3)
     assert difference(frame, frame).max() == 0
 
 

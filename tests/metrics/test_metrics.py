@@ -1,4 +1,5 @@
-"""Metrics against numbers computed with the code the papers published, and against what a wrong definition would give."""
+"""Metrics against numbers computed with the code the papers published, and against what a wrong definition
+would give."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def per_frame(measure, name: str) -> list[float]:
 
 def exact_flow(name: str) -> Callable:
     clip = CLIPS[name]
-    return metrics.given_flow(*(torch.from_numpy(field).permute(0, 3, 1, 2) for field in (clip.forward, clip.backward)))
+    return metrics.given_flow(*(torch.from_numpy(field).permute(0, 3, 1, 2)
+                                for field in (clip.forward, clip.backward)))
 
 
 def wave_flow() -> Callable:
@@ -38,7 +40,10 @@ def wave_flow() -> Callable:
 
 
 def clips(flow: bool = False) -> list[metrics.Clip]:
-    return [metrics.Clip(name, zip(c.pred, c.gt), exact_flow(name) if flow else None) for name, c in CLIPS.items()]
+    return [
+        metrics.Clip(name, zip(c.pred, c.gt),
+                     exact_flow(name) if flow else None) for name, c in CLIPS.items()
+    ]
 
 
 @EACH
@@ -47,7 +52,8 @@ def test_clips_are_those_the_numbers_belong_to(name, field):
     assert sha256(getattr(CLIPS[name], field)) == GOLDEN["clips"][name]["sha256"][field]
 
 
-# -- PSNR ------------------------------------------------------------------------------------------------------------
+# -- PSNR
+# ------------------------------------------------------------------------------------------------------------
 
 @EACH
 def test_psnr_of_each_frame(name):
@@ -67,7 +73,8 @@ def test_psnr_is_the_mean_of_frames_and_the_pooled_one_is_another(name):
 def test_the_exemplar_can_be_left_out(name):
     report = metrics.evaluate(CLIPS[name].pred, CLIPS[name].gt, ("psnr", "cdc"), skip=(0,))
     assert report["psnr"] == pytest.approx(GOLDEN["psnr"][name]["mean_without_first"], abs=1e-4)
-    assert report["cdc"] == pytest.approx(GOLDEN["cdc"]["pred"][name]["cdc"], rel=1e-6)  # all frames, by definition
+    # all frames, by definition
+    assert report["cdc"] == pytest.approx(GOLDEN["cdc"]["pred"][name]["cdc"], rel=1e-6)
 
 
 @EACH
@@ -98,10 +105,12 @@ def test_one_equal_frame_does_not_make_the_mean_infinite():
     assert math.isfinite(metrics.evaluate(clip.gt, clip.gt, ("psnr_pooled",))["psnr_pooled"])
 
 
-# -- SSIM ------------------------------------------------------------------------------------------------------------
+# -- SSIM
+# ------------------------------------------------------------------------------------------------------------
 
 @EACH
-@pytest.mark.parametrize("measure, key", [(metrics.ssim, "skimage_default"), (metrics.ssim_gaussian, "skimage_gaussian")])
+@pytest.mark.parametrize("measure, key", [(metrics.ssim, "skimage_default"),
+                                          (metrics.ssim_gaussian, "skimage_gaussian")])
 def test_ssim_of_each_frame(name, measure, key):
     assert per_frame(measure, name) == pytest.approx(GOLDEN["ssim"][name][f"{key}_per_frame"], abs=1e-6)
 
@@ -112,8 +121,11 @@ def test_ssim_is_scikit_images_at_any_size(size):
 
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-    for predicted in (truth, 255 - truth, rng.integers(0, 256, truth.shape, dtype=np.uint8), np.full_like(truth, 255)):
-        assert metrics.ssim(predicted, truth) == pytest.approx(structural_similarity(truth, predicted, channel_axis=2), abs=1e-9)
+    for predicted in (truth, 255 - truth, rng.integers(0, 256, truth.shape,
+                                                       dtype=np.uint8), np.full_like(truth, 255)):
+        assert metrics.ssim(predicted,
+                            truth) == pytest.approx(structural_similarity(truth, predicted, channel_axis=2),
+                                                    abs=1e-9)
 
 
 def test_ssim_says_when_frames_are_too_small():
@@ -122,7 +134,8 @@ def test_ssim_says_when_frames_are_too_small():
     assert "at least 7 x 7 pixels, these are 128 x 6" in report["definitions"]["ssim"]
 
 
-# -- colourfulness ---------------------------------------------------------------------------------------------------
+# -- colourfulness
+# ---------------------------------------------------------------------------------------------------
 
 @EACH
 @SIDES
@@ -130,8 +143,10 @@ def test_colorfulness_and_its_published_variants(name, side):
     golden, frames = GOLDEN["colorfulness"][name][side], getattr(CLIPS[name], side)
     signed = [metrics.colorfulness(frame) for frame in frames]
     assert signed == pytest.approx(golden["rgyb_signed_per_frame"], rel=1e-6)
-    assert [metrics.colorfulness_absolute(frame) for frame in frames] == pytest.approx(golden["rgyb_absolute_per_frame"], rel=1e-6)
-    assert [metrics.colorfulness_lab(frame) for frame in frames] == pytest.approx(golden["lab_037_per_frame"], rel=1e-4)
+    assert [metrics.colorfulness_absolute(frame)
+            for frame in frames] == pytest.approx(golden["rgyb_absolute_per_frame"], rel=1e-6)
+    assert [metrics.colorfulness_lab(frame)
+            for frame in frames] == pytest.approx(golden["lab_037_per_frame"], rel=1e-4)
     assert np.mean([metrics.colorfulness_lab(frame, sample=True) for frame in frames]) == pytest.approx(
         golden["lab_037_bupt_code_mean"], rel=1e-4)
 
@@ -143,7 +158,8 @@ def test_grey_has_no_colorfulness_and_one_flat_color_only_its_distance_from_grey
     assert metrics.colorfulness(red) == pytest.approx(0.3 * math.hypot(100, 50))
 
 
-# -- CDC -------------------------------------------------------------------------------------------------------------
+# -- CDC
+# --------------------------------------------------------------------------------------------------
 
 @EACH
 @SIDES
@@ -187,21 +203,25 @@ def test_cdc_says_that_a_clip_is_too_short():
     assert "at least 5 frames" in report["definitions"]["cdc"]
 
 
-# -- warp error ------------------------------------------------------------------------------------------------------
+# -- warp error
+# ------------------------------------------------------------------------------------------------------
 
 @EACH
 @SIDES
 def test_warp_error_of_each_pair(name, side):
     golden, frames, flow = GOLDEN["warp_error"][name][side], getattr(CLIPS[name], side), exact_flow(name)
     pairs = [(frames[t], frames[t + 1], flow(t, None, None)) for t in range(7)]
-    assert [metrics.warp_error_lai(*pair) for pair in pairs] == pytest.approx(golden["lai_per_pair"], rel=1e-4)
-    assert [metrics.warp_error(*pair) for pair in pairs] == pytest.approx(golden["ruder_mask_per_pair"], rel=1e-4, abs=1e-12)
+    assert [metrics.warp_error_lai(*pair)
+            for pair in pairs] == pytest.approx(golden["lai_per_pair"], rel=1e-4)
+    assert [metrics.warp_error(*pair) for pair in pairs] == pytest.approx(golden["ruder_mask_per_pair"],
+                                                                          rel=1e-4, abs=1e-12)
 
 
 @EACH
 @pytest.mark.parametrize("metric, key", [("warp_error", "ruder_mask_mean"), ("warp_error_lai", "lai_mean")])
 def test_warp_error_with_a_flow_of_fractions(name, metric, key):
-    report = metrics.evaluate(CLIPS[name].pred, CLIPS[name].gt, (metric,), tools=metrics.Tools(flow=wave_flow()))
+    report = metrics.evaluate(CLIPS[name].pred, CLIPS[name].gt, (metric,),
+                              tools=metrics.Tools(flow=wave_flow()))
     assert report[metric] == pytest.approx(GOLDEN["warp_error"][name]["pred_with_wave_flow"][key], rel=1e-4)
 
 
@@ -230,7 +250,8 @@ def test_flow_is_taken_from_the_truth_and_estimated_once_per_pair():
         seen.append((index, first, second))
         return exact_flow("pan")(index, first, second)
 
-    metrics.evaluate(clip.pred[:3], clip.gt[:3], ("warp_error", "warp_error_lai", "warp_error_ab"), tools=metrics.Tools(flow=flow))
+    metrics.evaluate(clip.pred[:3], clip.gt[:3], ("warp_error", "warp_error_lai", "warp_error_ab"),
+                     tools=metrics.Tools(flow=flow))
     assert [index for index, _, _ in seen] == [0, 1]
     assert (seen[1][1] == clip.gt[1]).all() and (seen[1][2] == clip.gt[2]).all()
 
@@ -240,12 +261,14 @@ def test_a_pair_that_nothing_can_be_said_about_is_left_out():
     away[1:] = 0
     frames = [CLIPS["pan"].gt[0]] * 4
     tools = metrics.Tools(flow=metrics.given_flow(away, -away))
-    assert metrics.evaluate(frames, frames, ("warp_error",), tools=tools)["warp_error"] == pytest.approx(0, abs=1e-12)
+    assert metrics.evaluate(frames, frames, ("warp_error",),
+                            tools=tools)["warp_error"] == pytest.approx(0, abs=1e-12)
     lost = metrics.evaluate(frames[:2], frames[:2], ("warp_error",), tools=tools)
     assert lost["warp_error"] is None and "no pair" in lost["definitions"]["warp_error"]
 
 
-# -- Frechet distance ------------------------------------------------------------------------------------------------
+# -- Frechet distance
+# ------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("key, tolerance", [("full_rank", 1e-8), ("rank_deficient", 1e-6)])
 def test_frechet_distance_as_four_libraries_have_it(key, tolerance):
@@ -265,7 +288,10 @@ def test_frechet_distance_of_a_set_from_itself_is_zero_and_not_less():
 def test_pooling_clips_is_not_the_mean_of_clips():
     golden, pooled, each = GOLDEN["frechet"]["two_clips"], [metrics.Moments(8), metrics.Moments(8)], []
     for c in (golden["a"], golden["b"]):
-        sides = [metrics.moments(features(c[f"{s}_seed"], c["n"], c["d"], c[f"{s}_shift"], c[f"{s}_mix"])) for s in "xy"]
+        sides = [
+            metrics.moments(features(c[f"{s}_seed"], c["n"], c["d"], c[f"{s}_shift"], c[f"{s}_mix"]))
+            for s in "xy"
+        ]
         each.append(metrics.frechet_distance(*sides))
         for total, side in zip(pooled, sides):
             total.merge(side)
@@ -287,16 +313,19 @@ def test_one_vector_has_no_covariance():
         metrics.frechet_distance(metrics.moments(np.ones((1, 4))), metrics.moments(np.ones((3, 4))))
 
 
-# -- sets of clips, and what comes out -------------------------------------------------------------------------------
+# -- sets of clips, and what comes out
+# -------------------------------------------------------------------------------
 
 def test_a_mean_over_frames_and_a_mean_over_clips_have_different_names():
     short = CLIPS["layers"].pred[:2], CLIPS["layers"].gt[:2]
     long = CLIPS["pan"].pred, CLIPS["pan"].gt
-    report = metrics.evaluate_clips([metrics.Clip("long", zip(*long)), metrics.Clip("short", zip(*short))], ("psnr",))
+    report = metrics.evaluate_clips([metrics.Clip("long", zip(*long)),
+                                     metrics.Clip("short", zip(*short))], ("psnr",))
     frames = GOLDEN["psnr"]["pan"]["per_frame"] + GOLDEN["psnr"]["layers"]["per_frame"][:2]
     assert report["frames"] == 10
     assert report["psnr"] == pytest.approx(np.mean(frames), abs=1e-4)
-    assert report["psnr_clip_mean"] == pytest.approx((np.mean(frames[:8]) + np.mean(frames[8:])) / 2, abs=1e-4)
+    assert report["psnr_clip_mean"] == pytest.approx((np.mean(frames[:8]) + np.mean(frames[8:])) / 2,
+                                                     abs=1e-4)
     assert report["clips"]["short"]["psnr"] == pytest.approx(np.mean(frames[8:]), abs=1e-4)
 
 
@@ -309,11 +338,14 @@ def test_every_number_comes_with_its_definition_and_the_report_is_json():
 
 def test_rows_hold_each_frames_own_values():
     rows = []
-    metrics.evaluate(CLIPS["pan"].pred, CLIPS["pan"].gt, ("psnr", "colorfulness"), skip=(0,), on_row=rows.append)
+    metrics.evaluate(CLIPS["pan"].pred, CLIPS["pan"].gt, ("psnr", "colorfulness"), skip=(0,),
+                     on_row=rows.append)
     assert [row["frame"] for row in rows] == list(range(8))
-    assert [row["psnr"] for row in rows[1:]] == pytest.approx(GOLDEN["psnr"]["pan"]["per_frame"][1:], abs=1e-4)
+    assert [row["psnr"] for row in rows[1:]] == pytest.approx(GOLDEN["psnr"]["pan"]["per_frame"][1:],
+                                                              abs=1e-4)
     assert rows[0]["psnr"] is None
-    assert rows[1]["truth_colorfulness"] == pytest.approx(GOLDEN["colorfulness"]["pan"]["gt"]["rgyb_signed_per_frame"][1])
+    assert rows[1]["truth_colorfulness"] == pytest.approx(
+        GOLDEN["colorfulness"]["pan"]["gt"]["rgyb_signed_per_frame"][1])
 
 
 def test_films_of_different_lengths_are_not_scored():
@@ -329,7 +361,10 @@ def test_an_unknown_metric_is_named():
         metrics.evaluate([], [], ("pnsr",))
 
 
-@pytest.mark.parametrize("frame", [np.zeros((4, 4, 3), np.float32), np.zeros((3, 4, 4), np.uint8), np.zeros((4, 4), np.uint8)])
+@pytest.mark.parametrize(
+    "frame", [np.zeros((4, 4, 3), np.float32),
+              np.zeros((3, 4, 4), np.uint8),
+              np.zeros((4, 4), np.uint8)])
 def test_what_is_no_frame_is_refused(frame):
     with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\)"):
         metrics.psnr(frame, frame)
@@ -353,7 +388,9 @@ def test_a_long_film_needs_no_more_memory_than_a_short_one():
             del frame
 
     truth = np.zeros((16, 16, 3), np.uint8)
-    flow = metrics.given_flow(torch.zeros(1, 2, 16, 16).expand(300, -1, -1, -1), torch.zeros(1, 2, 16, 16).expand(300, -1, -1, -1))
-    metrics.evaluate(film(300), (truth.copy() for _ in range(300)), ("psnr", "colorfulness", "cdc", "warp_error"),
-                     tools=metrics.Tools(flow=flow))
+    flow = metrics.given_flow(
+        torch.zeros(1, 2, 16, 16).expand(300, -1, -1, -1),
+        torch.zeros(1, 2, 16, 16).expand(300, -1, -1, -1))
+    metrics.evaluate(film(300), (truth.copy() for _ in range(300)),
+                     ("psnr", "colorfulness", "cdc", "warp_error"), tools=metrics.Tools(flow=flow))
     assert peak <= 4

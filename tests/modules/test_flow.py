@@ -1,4 +1,5 @@
-"""Flow: warping, where it can be trusted, estimating it, and its files, against numbers computed by published code."""
+"""Flow: warping, where it can be trusted, estimating it, and its files, against numbers computed by published
+code."""
 
 from __future__ import annotations
 
@@ -41,10 +42,14 @@ def cases() -> list:
         for entry in GOLDEN["occlusion"][name]
     ]
     pairs.append(("wave", GOLDEN["occlusion"]["wave"], *wave()))
-    return [pytest.param(entry, as_flow(forward), as_flow(backward), id=name) for name, entry, forward, backward in pairs]
+    return [
+        pytest.param(entry, as_flow(forward), as_flow(backward), id=name)
+        for name, entry, forward, backward in pairs
+    ]
 
 
-# -- warping ---------------------------------------------------------------------------------------------------------
+# -- warping
+# ---------------------------------------------------------------------------------------------------------
 
 def test_no_motion_gives_the_image_back():
     image = torch.rand(2, 3, 7, 11, generator=torch.Generator().manual_seed(0))
@@ -102,7 +107,8 @@ def test_resizing_a_flow_scales_its_vectors():
     assert_close(bigger[0, :, 5, 5], torch.tensor([9.0, -4.0]))
 
 
-# -- where to trust it -----------------------------------------------------------------------------------------------
+# -- where to trust it
+# -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("entry, forward, backward", cases())
 def test_occlusion_of_lai_is_theirs_pixel_for_pixel(entry, forward, backward):
@@ -125,7 +131,8 @@ def test_soft_mask_of_ruder(entry, forward, backward):
     stored = (soft - 1e-3).floor().clamp(0)  # their cast to 8 bits truncates, and their 255 is 254.99..
     assert stored.mean().item() == pytest.approx(entry["ruder_smoothed_mean"], abs=0.01)
     for level in (240, 125):
-        assert int((soft >= level).sum()) == pytest.approx(entry[f"ruder_smoothed_at_least_{level}"], abs=5), level
+        assert int((soft >= level).sum()) == pytest.approx(entry[f"ruder_smoothed_at_least_{level}"],
+                                                           abs=5), level
 
 
 def test_every_pixel_has_exactly_one_class():
@@ -139,7 +146,8 @@ def test_without_strictness_a_still_picture_is_reliable_to_its_rim():
     assert int(flows.reliable_ruder(still, still).out_of_frame.sum()) == 6 + 8 - 1
 
 
-# -- estimating it ---------------------------------------------------------------------------------------------------
+# -- estimating it
+# ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_classical_flow_finds_a_known_motion(name):
@@ -150,7 +158,8 @@ def test_classical_flow_finds_a_known_motion(name):
 
 
 def test_large_images_are_estimated_small_and_flow_enlarged():
-    photo = torch.nn.functional.interpolate(as_image(CLIPS["pan"].gt[0]), scale_factor=3, mode="bicubic").clamp(0, 1)
+    photo = torch.nn.functional.interpolate(as_image(CLIPS["pan"].gt[0]), scale_factor=3,
+                                            mode="bicubic").clamp(0, 1)
     moved = photo.roll((6, 12), (-2, -1))
     flow = flows.classical_flow(photo, moved, short_side=96)
     middle = flow[0, :, 60:-60, 60:-60].flatten(1).median(1).values
@@ -159,7 +168,8 @@ def test_large_images_are_estimated_small_and_flow_enlarged():
 
 def test_auto_says_what_it_used_and_waits_for_no_network(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: pytest.fail("it went to the network"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file",
+                        lambda *_, **__: pytest.fail("it went to the network"))
     image = as_image(CLIPS["pan"].gt[0][:32, :32])
     assert flows.estimate_flow(image, image).method == "classical"
 
@@ -171,7 +181,8 @@ def test_raft_without_weights_says_where_they_are_and_where_they_go(tmp_path, mo
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     image = torch.rand(1, 1, 16, 16)
-    with pytest.raises(InputError, match=r"https://download\.pytorch\.org/models/raft_large.* put it at .*not known"):
+    with pytest.raises(InputError,
+                       match=r"https://download\.pytorch\.org/models/raft_large.* put it at .*not known"):
         flows.estimate_flow(image, image, how="raft")
 
 
@@ -209,10 +220,12 @@ def test_raft_runs_from_a_weights_file_with_stand_in_weights(tmp_path, monkeypat
     torch.save(raft_large(weights=None).state_dict(), flows.raft_file())
     image = as_image(CLIPS["pan"].gt[0])
     estimate = flows.estimate_flow(image, as_image(CLIPS["pan"].gt[1]))
-    assert estimate.method == "raft" and estimate.flow.shape == (1, 2, 96, 128) and estimate.flow.isfinite().all()
+    assert estimate.method == "raft" and estimate.flow.shape == (1, 2, 96,
+                                                                 128) and estimate.flow.isfinite().all()
 
 
-# -- files -----------------------------------------------------------------------------------------------------------
+# -- files
+# -----------------------------------------------------------------------------------------------------------
 
 def test_flo_files_come_back_as_they_were(tmp_path):
     flow = torch.randn(2, 5, 9, generator=torch.Generator().manual_seed(0))
@@ -250,7 +263,8 @@ def test_flows_of_other_shapes_are_refused(flow, message):
         flows.warp(torch.zeros(1, 3, 4, 4), flow)
 
 
-# -- on the embedded clips -------------------------------------------------------------------------------------------
+# -- on the embedded clips
+# -------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["layers", "rotation"])
 def test_on_embedded_clips_exact_flow_leaves_nothing_and_the_estimate_is_close(name, tmp_path, monkeypatch):
@@ -261,6 +275,7 @@ def test_on_embedded_clips_exact_flow_leaves_nothing_and_the_estimate_is_close(n
     exact, seen = torch.from_numpy(clip.forward[:1]), torch.from_numpy(clip.reliable_forward[:1, None])
     first, second = as_image(clip.frames[0]), as_image(clip.frames[1])
     gap = (flows.warp(second, exact) - first).square().mean(1, keepdim=True)
-    assert gap[seen].mean() < 1e-3 < (second - first).square().mean()  # resampling only; unwarped, the frames differ
+    # resampling only; unwarped, the frames differ
+    assert gap[seen].mean() < 1e-3 < (second - first).square().mean()
     error = (flows.classical_flow(first, second) - exact).square().sum(1, keepdim=True).sqrt()
     assert error[seen].median() < 0.5

@@ -59,13 +59,15 @@ def test_lightness_is_a_grey_picture():
 def test_nothing_of_it_is_saved_or_trained_and_all_of_it_moves():
     eye = PretrainedFeatures(taps=1)
     assert not eye.state_dict() and not list(eye.parameters())
-    assert all(map.dtype == torch.float64 for map in eye.double()(torch.rand(1, 3, 8, 8, dtype=torch.float64)))
+    assert all(map.dtype == torch.float64
+               for map in eye.double()(torch.rand(1, 3, 8, 8, dtype=torch.float64)))
     assert not eye(torch.rand(1, 3, 8, 8, dtype=torch.float64, requires_grad=True))[0].requires_grad
 
 
 def test_random_weights_are_others_of_the_same_shapes():
     rgb = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    learned, random, again = PretrainedFeatures()(rgb), PretrainedFeatures(pretrained=False)(rgb), PretrainedFeatures(pretrained=False)(rgb)
+    learned, random, again = PretrainedFeatures()(rgb), PretrainedFeatures(
+        pretrained=False)(rgb), PretrainedFeatures(pretrained=False)(rgb)
     assert [map.shape for map in learned] == [map.shape for map in random]
     assert not torch.allclose(learned[2], random[2]) and torch.equal(random[2], again[2])
 

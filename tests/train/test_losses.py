@@ -1,4 +1,5 @@
-"""The losses against the authors' numbers, against answers known by hand, and for what each is there to notice."""
+"""The losses against the authors' numbers, against answers known by hand, and for what each is there to
+notice."""
 
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def test_pictures_are_prepared_for_caffes_vgg_as_by_the_authors():
 
 def test_perceptual_sums_the_layers_by_their_weights():
     truth = {layer: torch.zeros(1, 2, 3, 3) for layer in losses.TCAVC_LAYERS}
-    predicted = {"relu3_2": truth["relu3_2"] + 1, "relu4_2": truth["relu4_2"] + 10, "relu5_2": truth["relu5_2"] + 2}
+    predicted = {
+        "relu3_2": truth["relu3_2"] + 1, "relu4_2": truth["relu4_2"] + 10, "relu5_2": truth["relu5_2"] + 2
+    }
     assert_close(losses.perceptual(predicted, truth, losses.TCAVC_LAYERS), torch.tensor(0.02 + 0.3 + 2.0))
 
 
@@ -57,8 +60,11 @@ def test_vgg_finds_the_layers_that_torchvision_names_by_number():
     from torchvision.models.vgg import cfgs, make_layers
 
     ours, theirs = VGG19(seed=3), make_layers(cfgs["E"])[:32]
-    theirs.load_state_dict({f"{index}.{part}": getattr(conv, part) for index, conv in zip(TORCHVISION, ours.convs.values())
-                            for part in ("weight", "bias")})
+    theirs.load_state_dict({
+        f"{index}.{part}": getattr(conv, part)
+        for index, conv in zip(TORCHVISION, ours.convs.values())
+        for part in ("weight", "bias")
+    })
     lab = rgb_to_lab(torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0)))
     prepared = ours.preparation(lab)
     found = ours(lab, ("relu3_2", "relu5_2"))
@@ -67,7 +73,11 @@ def test_vgg_finds_the_layers_that_torchvision_names_by_number():
 
 
 def test_a_caffe_file_brings_caffes_preparation(tmp_path):
-    state = {f"{name}.{part}": getattr(conv, part).detach() for name, conv in VGG19(seed=7).convs.items() for part in ("weight", "bias")}
+    state = {
+        f"{name}.{part}": getattr(conv, part).detach()
+        for name, conv in VGG19(seed=7).convs.items()
+        for part in ("weight", "bias")
+    }
     save_file(state, tmp_path / "vgg19_conv.safetensors")
     loaded = trained_vgg(tmp_path / "vgg19_conv.safetensors")
     assert loaded.preparation is caffe_input and loaded.trained
@@ -160,21 +170,29 @@ def test_the_two_sides_pull_apart():
     real, fake = torch.zeros(4, 1), torch.zeros(4, 1, requires_grad=True)
     colorizer, = torch.autograd.grad(losses.adversarial_generator(real, fake), fake)
     judge, = torch.autograd.grad(losses.adversarial_discriminator(real, fake), fake)
-    assert (colorizer < 0).all() and (judge > 0).all()  # descending: the colorizer raises the score of its pictures
+    # descending: the colorizer raises the score of its pictures
+    assert (colorizer < 0).all() and (judge > 0).all()
 
 
-def released(first: str, last: str, kernel: tuple[int, int]) -> tuple[PictureDiscriminator, dict[str, torch.Tensor]]:
+def released(first: str, last: str,
+             kernel: tuple[int, int]) -> tuple[PictureDiscriminator, dict[str, torch.Tensor]]:
     """The authors' discriminator, filled by rule under their names."""
     network = PictureDiscriminator(last=kernel)
     stages = [first, "layer2", "layer3", "layer4", "layer5", "layer6"]
-    names = [(f"{name}.0.module", f"stages.{k}.conv") for k, name in enumerate(stages)] + [(f"{last}.module", "last")]
+    names = [(f"{name}.0.module", f"stages.{k}.conv")
+             for k, name in enumerate(stages)] + [(f"{last}.module", "last")]
     names += [(f"attention.{part}_conv.module", f"attention.{part}") for part in ("query", "key", "value")]
     shapes = {}
     for theirs, ours in names:
         weight = network.get_submodule(ours).weight
-        shapes |= {f"{theirs}.bias": weight.shape[:1], f"{theirs}.weight_bar": weight.shape, f"{theirs}.weight_u": weight.shape[:1]}
-    state = rename(fill(shapes), [(f"{theirs}.{a}", f"{ours}.{b}") for theirs, ours in names
-                                  for a, b in (("weight_bar", "weight"), ("weight_u", "u"), ("bias", "bias"))])
+        shapes |= {
+            f"{theirs}.bias": weight.shape[:1], f"{theirs}.weight_bar": weight.shape,
+            f"{theirs}.weight_u": weight.shape[:1]
+        }
+    state = rename(fill(shapes),
+                   [(f"{theirs}.{a}", f"{ours}.{b}")
+                    for theirs, ours in names
+                    for a, b in (("weight_bar", "weight"), ("weight_u", "u"), ("bias", "bias"))])
     network.load_state_dict(state | {"attention.gamma": torch.ones(1)})
     return network, GOLDEN
 
@@ -225,12 +243,17 @@ def test_a_spectral_convolution_ends_at_norm_one():
     for _ in range(100):
         conv(torch.zeros(1, 3, 4, 4))
     seen = torch.zeros(1, 3, 2, 2).flatten()
-    matrix = torch.stack([conv(torch.eye(12)[k].view(1, 3, 2, 2)).flatten() - conv(seen.view(1, 3, 2, 2)).flatten() for k in range(12)], 1)
+    matrix = torch.stack([
+        conv(torch.eye(12)[k].view(1, 3, 2, 2)).flatten() - conv(seen.view(1, 3, 2, 2)).flatten()
+        for k in range(12)
+    ], 1)
     assert_close(torch.linalg.matrix_norm(matrix, 2), torch.tensor(1.0), atol=1e-3, rtol=0)
 
 
 def test_two_judgements_before_one_backward_are_allowed():
     network = PatchDiscriminator(width=2)
-    loss = losses.adversarial_discriminator(network(torch.rand(2, 3, 32, 32)).score, network(torch.rand(2, 3, 32, 32)).score)
+    loss = losses.adversarial_discriminator(
+        network(torch.rand(2, 3, 32, 32)).score,
+        network(torch.rand(2, 3, 32, 32)).score)
     loss.backward()
     assert all(p.grad.isfinite().all() for p in network.parameters())

@@ -12,8 +12,8 @@ from colorlab.clips import embedded_clip
 from colorlab.color import rgb_to_lab
 from colorlab.methods.course.laying import Laying
 from colorlab.modules.pretrained import PretrainedFeatures
-from colorlab.train.matching import (Measure, Pair, by, cell_colors, cosines, distance, frozen_maps, main, mixed, of_cavc, of_colormnet,
-                                     of_copy, of_lstvc, patches, worth)
+from colorlab.train.matching import (Measure, Pair, by, cell_colors, cosines, distance, frozen_maps, main,
+                                     mixed, of_cavc, of_colormnet, of_copy, of_lstvc, patches, worth)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -86,7 +86,8 @@ def test_colormnets_measure_says_where_it_reads():
     reference, l = lab(), lab(seed=1)[:, :1]
     model = colorlab.load("colormnet", "tiny", temperature=4.0)
     with torch.no_grad():
-        weights = of_colormnet(model)(l, reference).softmax(-1)[2 * 12 + 5].view(8, 12)  # the cell of pixel (9, 22)
+        # the cell of pixel (9, 22)
+        weights = of_colormnet(model)(l, reference).softmax(-1)[2 * 12 + 5].view(8, 12)
     (seen,) = model.attention(l, model.start(reference), at=(9, 22)).values()
     assert_close(cell_colors(seen[None, None])[0, 0] * 16, weights)
     assert int((weights > 0).sum()) == model.config.top_k
@@ -134,6 +135,8 @@ def test_a_clip_that_ends_too_soon_is_named(footage, capsys):
 
 
 def test_weights_that_are_not_there_are_named_before_anything_is_measured(footage, capsys):
-    assert main(["--data", str(footage), "--clips", "layers", "--method", "copy", "cavc", "--weights", "nothing"]) == 2
+    assert main(
+        ["--data",
+         str(footage), "--clips", "layers", "--method", "copy", "cavc", "--weights", "nothing"]) == 2
     out, error = capsys.readouterr()
     assert out == "" and "no checkpoint at nothing" in error

@@ -13,5 +13,7 @@ from colorlab.clips.datasets.images import file_kept_by_tcavc, images, kept_by_t
 from colorlab.clips.datasets.reading import Check, check, clips
 from colorlab.clips.datasets.unpack import unpack
 
-__all__ = ["DATA_SETS", "Check", "DataSet", "Split", "check", "clips", "file_kept_by_tcavc", "images", "kept_by_tcavc", "lightness",
-           "opencv_grey", "unpack"]
+__all__ = [
+    "DATA_SETS", "Check", "DataSet", "Split", "check", "clips", "file_kept_by_tcavc", "images",
+    "kept_by_tcavc", "lightness", "opencv_grey", "unpack"
+]

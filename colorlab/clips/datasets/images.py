@@ -29,9 +29,9 @@ def images(name: str, split: str, root: str | Path = "data") -> Iterator[Path]:
 def kept_by_tcavc(image: np.ndarray) -> bool:
     """Does TCAVC's first stage train on this picture?
 
-    image: (H, W, 3) uint8, or (H, W) as a single-channel file has it. Dropped: single-channel pictures, sides under 256 pixels, and
-    pictures of which one level of one channel covers more than 80 %. (§4 also names "ambiguous colours": its published script has no rule
-    for them.)
+    image: (H, W, 3) uint8, or (H, W) as a single-channel file has it. Dropped: single-channel pictures, sides
+    under 256 pixels, and pictures of which one level of one channel covers more than 80 %. (§4 also names
+    "ambiguous colours": its published script has no rule for them.)
     """
     if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < SMALLEST_SIDE:
         return False
@@ -42,11 +42,13 @@ def kept_by_tcavc(image: np.ndarray) -> bool:
 
 @lru_cache(maxsize=1 << 20)
 def file_kept_by_tcavc(path: Path) -> bool:
-    """`kept_by_tcavc` of a picture file; one whose header says enough is not decoded. InputError for a file that cannot be read."""
+    """`kept_by_tcavc` of a picture file; one whose header says enough is not decoded. InputError for a file
+    that cannot be read."""
     try:
         with Image.open(path) as image:
             if image.mode not in COLOR_MODES or min(image.size) < SMALLEST_SIDE:
                 return False
             return kept_by_tcavc(np.asarray(image.convert("RGB")))
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path} is not a picture that can be read ({error}); copy it again or take it out") from error
+        raise InputError(
+            f"{path} is not a picture that can be read ({error}); copy it again or take it out") from error

@@ -15,17 +15,19 @@ from colorlab.files.video.folder import PICTURES
 class Check(NamedTuple):
     """What of a split is on disk."""
 
-    status: Literal["absent", "incomplete", "whole", "there"]  # "there": no list or count is published to compare with
-    found: int                  # clips
-    expected: int               # clips, 0 where that is not known
-    problems: tuple[str, ...]   # one line each
+    # "there": no list or count is published to compare with
+    status: Literal["absent", "incomplete", "whole", "there"]
+    found: int                 # clips
+    expected: int              # clips, 0 where that is not known
+    problems: tuple[str, ...]  # one line each
 
 
 def clips(name: str, split: str, root: str | Path = "data", partial: bool = False) -> dict[str, Path]:
-    """The clips of a split, {name: folder of frames or film}, in the official order (by name where there is none).
+    """The clips of a split, {name: folder of frames or film}, in the official order (by name where there is
+    none).
 
-    root: the folder that holds the data sets' folders. Raises InputError, with where the set comes from, when it is not there;
-    and when clips of it are missing, unless `partial`.
+    root: the folder that holds the data sets' folders. Raises InputError, with where the set comes from, when
+    it is not there; and when clips of it are missing, unless `partial`.
     """
     data, chosen = look_up(name, split)
     home = Path(root) / data.folder
@@ -35,7 +37,8 @@ def clips(name: str, split: str, root: str | Path = "data", partial: bool = Fals
                          f"and unpack it so that {home / chosen.layouts[0].format(clip='CLIP')} is there")
     missing = [clip for clip in chosen.clips if clip not in found]
     if missing and not partial:
-        raise InputError(f"{data.title} ({split}) in {home} lacks {len(missing)} of its {len(chosen.clips)} clips: {some(missing)}")
+        raise InputError(f"{data.title} ({split}) in {home} lacks {len(missing)} of its "
+                         f"{len(chosen.clips)} clips: {some(missing)}")
     return {clip: found[clip] for clip in chosen.clips if clip in found} if chosen.clips else found
 
 
@@ -60,7 +63,8 @@ def check(name: str, split: str, root: str | Path = "data", decode: bool = False
         if not problems and chosen.frames and total != chosen.frames:
             problems.append(f"has {total} frames, the official set {chosen.frames}")
     known = bool(chosen.clips or chosen.count)
-    return Check("incomplete" if problems else "whole" if known else "there", len(ours), chosen.count, tuple(problems))
+    return Check("incomplete" if problems else "whole" if known else "there", len(ours), chosen.count,
+                 tuple(problems))
 
 
 def check_frames(path: Path, split: Split, length: int | None, decode: bool) -> tuple[int, list[str]]:
@@ -89,7 +93,11 @@ def find(home: Path, split: Split) -> dict[str, Path]:
         places = {path: path.as_posix().removeprefix((home / before).as_posix() + "/").removesuffix(after)
                   for path in home.glob(f"{before}*{after}") if not path.name.startswith(".")}
         is_film = after.startswith(".")
-        found = {clip: path for path, clip in places.items() if path.is_file() == is_film and not clip.startswith(".")}
+        found = {
+            clip: path
+            for path, clip in places.items()
+            if path.is_file() == is_film and not clip.startswith(".")
+        }
         if split.clips:
             found = {clip: path for clip, path in found.items() if clip in split.clips}
         if found:
@@ -98,7 +106,8 @@ def find(home: Path, split: Split) -> dict[str, Path]:
 
 
 def frames_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES and not file.name.startswith("."))
+    return sorted(file for file in folder.iterdir()
+                  if file.suffix.lower() in PICTURES and not file.name.startswith("."))
 
 
 def look_up(name: str, split: str) -> tuple[DataSet, Split]:

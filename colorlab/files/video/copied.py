@@ -12,18 +12,22 @@ from colorlab.files.video.film import Film
 from colorlab.files.video.opening import open_film, picture_stream
 
 COPIED = ("audio", "subtitle", "attachment")
-FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}  # of the file, not of the work
+# of the file, not of the work
+FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 STREAM_TAGS = {"language", "title", "comment", "handler_name"}
 
 
 class Copied:
-    """The sound, subtitles and attachments of `like`, passed on packet for packet; titles, chapters, covers and timecode too."""
+    """The sound, subtitles and attachments of `like`, passed on packet for packet; titles, chapters, covers
+    and timecode too."""
 
     def __init__(self, output: av.container.OutputContainer, suffix: str, like: Film):
         self.output = output
         self.input = open_film(like.path)
         self.pictures = picture_stream(self.input)
-        self.streams = {s.index: self._added(s, suffix, like.path) for s in self.input.streams if s.type in COPIED}
+        self.streams = {
+            s.index: self._added(s, suffix, like.path) for s in self.input.streams if s.type in COPIED
+        }
         output.metadata.update({k: v for k, v in self.input.metadata.items() if k.lower() not in FILE_TAGS})
         output.set_chapters(self.input.chapters())
         sources = [s for s in self.input.streams if s.index in self.streams and s.type != "attachment"]
@@ -38,13 +42,14 @@ class Copied:
             added = self.output.add_stream_from_template(stream)
         except ValueError as error:
             codec = stream.codec_context.name if stream.codec_context else "unknown"
-            raise InputError(f"a {suffix} file cannot hold the {stream.type} of {path} ({codec}); give the output a name in .mkv, or in "
-                             f"{path.suffix} like the source") from error
+            raise InputError(f"a {suffix} file cannot hold the {stream.type} of {path} ({codec}); give the "
+                             f"output a name in .mkv, or in {path.suffix} like the source") from error
         name_like(added, stream)
         return added
 
     def _covers(self, suffix: str, path: Path) -> list[tuple[av.stream.Stream, bytes]]:
-        """The covers, where the container has room for them: streams of their own, or in Matroska files attached."""
+        """The covers, where the container has room for them: streams of their own, or in Matroska files
+        attached."""
         added = []
         for number, stream in enumerate(covers(self.input) if suffix.lower() in WITH_COVER else ()):
             data = cover_data(path, stream.index)
@@ -55,7 +60,8 @@ class Copied:
         return added
 
     def _timecode(self) -> str | None:
-        return next((value for stream in self.input.streams for key, value in stream.metadata.items() if key.lower() == "timecode"), None)
+        return next((value for stream in self.input.streams
+                     for key, value in stream.metadata.items() if key.lower() == "timecode"), None)
 
     def mux_covers(self) -> None:
         """After the header."""
@@ -77,7 +83,8 @@ class Copied:
             self.pending = next(self.packets, None)
 
     def _in_order(self, packet: av.Packet) -> None:
-        """Move a packet that would be decoded before the last of its stream behind that, as FFmpeg does: no container takes it otherwise."""
+        """Move a packet that would be decoded before the last of its stream behind that, as FFmpeg does: no
+        container takes it otherwise."""
         earliest = self.earliest.get(packet.stream.index, packet.dts)
         packet.dts = max(packet.dts, earliest)
         if packet.pts is not None and packet.stream.type != "subtitle":

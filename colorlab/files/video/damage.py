@@ -1,7 +1,7 @@
 """How much of a film file is damaged, found before it is coloured or measured.
 
-FFmpeg conceals what it cannot decode and goes on: the pictures are other ones, and only its log says so. Here the film is decoded once,
-and what the log and the frames say of errors is counted.
+FFmpeg conceals what it cannot decode and goes on: the pictures are other ones, and only its log says so. Here
+the film is decoded once, and what the log and the frames say of errors is counted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Damage(NamedTuple):
 
     def said(self, film: Film) -> str:
         """One line: how much, and where it begins."""
-        parts = [f"{self.errors} error{'s' * (self.errors > 1)} in its pictures, the first near frame {self.first}"] if self.errors else []
+        parts = [f"{self.errors} error{'s' * (self.errors > 1)} in its pictures, the first near "
+                 f"frame {self.first}"] if self.errors else []
         parts += [f"{self.lost} frames cannot be decoded"] if self.lost else []
         return f"{film.path} is damaged: {' and '.join(parts)}"
 
@@ -39,7 +40,8 @@ class Damage(NamedTuple):
 def damage_of(film: Film, on_frame: Callable[[], object] = lambda: None) -> Damage:
     """Decode a film and count what is wrong. on_frame: called for each frame.
 
-    In one thread: what FFmpeg's own threads say would have to wait for Python's lock, which may be waiting for them.
+    In one thread: what FFmpeg's own threads say would have to wait for Python's lock, which may be waiting
+    for them.
     """
     errors, first, frames, packets, kind = 0, None, 0, 0, ""
     level = av.logging.get_level()

@@ -23,22 +23,29 @@ from colorlab.files.video.pixels import BT709, RGB, Colors, Turn, guessed_matrix
 from colorlab.files.video.shots import Shot
 from colorlab.files.whole import check_writable, whole
 
-# suffix -> container, encoder and its settings: a quality at which the eye sees no loss, for any length of film
-# Without mbtree: where a side is no multiple of 16 it makes other bytes on each run (seen with FFmpeg 8's x264).
+# suffix -> container, encoder and its settings: a quality at which the eye sees no loss, for any length of
+# film Without mbtree: where a side is no multiple of 16 it makes other bytes on each run (seen with FFmpeg
+# 8's x264).
 X264 = ("libx264", {"crf": "12", "preset": "fast", "x264-params": "mbtree=0"})
 VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"})
-FFV1 = ("ffv1", {"level": "3", "g": "1", "slicecrc": "1"})  # as archives keep films: every frame by itself, with a checksum
-DEPTHS = {"libx264": (8, 10), "libvpx-vp9": (8,), "ffv1": (8, 10, 12, 14, 16)}  # bits that an encoder here writes
+# as archives keep films: every frame by itself, with a checksum
+FFV1 = ("ffv1", {"level": "3", "g": "1", "slicecrc": "1"})
+# bits that an encoder here writes
+DEPTHS = {"libx264": (8, 10), "libvpx-vp9": (8,), "ffv1": (8, 10, 12, 14, 16)}
 LOSSLESS = (".mkv",)
-FORMATS = {".mp4": ("mp4", *X264), ".m4v": ("mp4", *X264), ".mov": ("mov", *X264), ".mkv": ("matroska", *X264), ".webm": ("webm", *VP9)}
+FORMATS = {
+    ".mp4": ("mp4", *X264), ".m4v": ("mp4", *X264), ".mov": ("mov", *X264), ".mkv": ("matroska", *X264),
+    ".webm": ("webm", *VP9)
+}
 
 
 def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate: Fraction) -> int:
     """Write (H, W, 3) uint8 RGB frames to a film file; returns how many. The file appears when it is whole.
 
-    like: gives time stamps, colour tags, shape of a pixel, chapters, and its sound and subtitle streams packet for packet. Frames
-    beyond its last go on at its rate. Matroska counts in milliseconds and from 0: where sound begins before 0, as AAC in MP4
-    does, all streams move together. Without it: BT.709, limited range, `rate` frames per second.
+    like: gives time stamps, colour tags, shape of a pixel, chapters, and its sound and subtitle streams
+    packet for packet. Frames beyond its last go on at its rate. Matroska counts in milliseconds and from 0:
+    where sound begins before 0, as AAC in MP4 does, all streams move together. Without it: BT.709, limited
+    range, `rate` frames per second.
     """
     check_writable(path)
     frames = iter(frames)
@@ -58,13 +65,15 @@ def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate
 class Encoder:
     """An open film file: `write` frames, then leave the `with` block, which finishes the file.
 
-    stamps: when each frame is shown, where they are not those of `like` from its first on. copied: whether sound, subtitles,
-    titles and chapters of `like` come along. segment_of: the suffix of a film of which this is to be a part: the file is then NUT, which keeps
-    packets as the encoder makes them. lossless: FFV1, in .mkv, which keeps every code. An interlaced `like` gives an interlaced film.
+    stamps: when each frame is shown, where they are not those of `like` from its first on. copied: whether
+    sound, subtitles, titles and chapters of `like` come along. segment_of: the suffix of a film of which this
+    is to be a part: the file is then NUT, which keeps packets as the encoder makes them. lossless: FFV1, in
+    .mkv, which keeps every code. An interlaced `like` gives an interlaced film.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction, stamps: Iterator[Stamp] | None = None,
-                 copied: bool = True, segment_of: str | None = None, lossless: bool = False):
+    def __init__(self, path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction,
+                 stamps: Iterator[Stamp] | None = None, copied: bool = True, segment_of: str | None = None,
+                 lossless: bool = False):
         height, width, _ = shape
         container, codec, options = encoder_for(segment_of or path.suffix, lossless)
         self.fields = like.fields if like else ""
@@ -77,10 +86,12 @@ class Encoder:
         self.stamps = stamps or stamps_of(like, rate)
         self.reformatter = VideoReformatter()
         with ExitStack() as stack:
-            self.output = stack.enter_context(av.open(f"file:{path}", "w", format="nut" if segment_of else container, **ANY_TAGS))
+            self.output = stack.enter_context(
+                av.open(f"file:{path}", "w", format="nut" if segment_of else container, **ANY_TAGS))
             self.stream = self._picture_stream(codec, options, height, width, like.rate if like else rate,
                                                like.pixel_aspect if like else Fraction(1))
-            self.copied = stack.enter_context(Copied(self.output, path.suffix, like)) if like and copied else None
+            self.copied = stack.enter_context(Copied(self.output, path.suffix,
+                                                     like)) if like and copied else None
             if self.copied:
                 name_like(self.stream, self.copied.pictures)
                 if timecode := self.copied.timecode:
@@ -126,7 +137,8 @@ class Encoder:
             self.copied.until(float(stamp.start * self.time_base))
 
     def pass_on(self, packet: av.Packet) -> None:
-        """Add a frame that an encoder of the same settings has made already, stamped in `time_base`; all frames of a film come so, or none."""
+        """Add a frame that an encoder of the same settings has made already, stamped in `time_base`; all
+        frames of a film come so, or none."""
         packet.stream, packet.time_base, start = self.stream, self.time_base, packet.pts
         self.output.mux(packet)
         if self.copied:
@@ -147,7 +159,8 @@ def encoder_for(suffix: str, lossless: bool) -> tuple[str, str, dict[str, str]]:
     """Container, encoder and its settings for a film of this suffix."""
     container, codec, options = FORMATS[suffix.lower()]
     if lossless and suffix.lower() not in LOSSLESS:
-        raise InputError(f"a film without any loss is written as FFV1 in Matroska; give the output a name in {LOSSLESS[0]}, not {suffix}")
+        raise InputError("a film without any loss is written as FFV1 in Matroska; give the output a name "
+                         f"in {LOSSLESS[0]}, not {suffix}")
     return (container, *FFV1) if lossless else (container, codec, options)
 
 
@@ -156,15 +169,18 @@ def interlaced_options(fields: str, codec: str, like: Film | None) -> dict[str, 
     if not fields:
         return {}
     if codec == "libvpx-vp9":
-        raise InputError(f"{like.path} is interlaced and a .webm cannot be; deinterlace it (--deinterlace), or give the output a name in .mkv "
-                         "or .mp4")
+        raise InputError(f"{like.path} is interlaced and a .webm cannot be; deinterlace it "
+                         "(--deinterlace), or give the output a name in .mkv or .mp4")
     if like.turn != Turn():
-        raise InputError(f"{like.path} is interlaced and turned on its side, where fields are no lines; deinterlace it (--deinterlace)")
+        raise InputError(f"{like.path} is interlaced and turned on its side, where fields are no lines; "
+                         "deinterlace it (--deinterlace)")
     return {"field_order": ORDERS[fields], **({"flags": "+ildct+ilme"} if codec == "libx264" else {})}
 
 
-def check_streams(path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction, copied: bool, lossless: bool) -> None:
-    """Raise InputError, before any work, where a film of this name cannot hold the streams of `like`. Writes to `path`, and removes it."""
+def check_streams(path: Path, shape: tuple[int, ...], like: Film | None, rate: Fraction, copied: bool,
+                  lossless: bool) -> None:
+    """Raise InputError, before any work, where a film of this name cannot hold the streams of `like`. Writes
+    to `path`, and removes it."""
     try:
         Encoder(path, shape, like, rate, iter(()), copied, lossless=lossless).stack.close()
     finally:
@@ -190,11 +206,14 @@ def write_header(output: av.container.OutputContainer, suffix: str, like: Film |
         output.start_encoding()
     except (av.FFmpegError, ValueError) as error:
         streams = f" with the streams of {like.path}" if like else ""
-        raise InputError(f"a {suffix} file{streams} cannot be written ({error}); give the output a name in .mkv") from error
+        raise InputError(
+            f"a {suffix} file{streams} cannot be written ({error}); give the output a name in .mkv"
+        ) from error
 
 
 def like_colors(like: Film | None, height: int, width: int) -> Colors:
-    """The tags to write: the source's; for a source that stores RGB, YUV as players expect it at that size."""
+    """The tags to write: the source's; for a source that stores RGB, YUV as players expect it at that
+    size."""
     if like is None:
         return Colors(BT709, full=False, primaries=BT709, transfer=BT709)
     if like.colors.matrix == RGB:
@@ -203,9 +222,11 @@ def like_colors(like: Film | None, height: int, width: int) -> Colors:
 
 
 def like_format(like: Film | None, height: int, width: int, depths: tuple[int, ...]) -> str:
-    """The YUV format to write: colour as fine and numbers as deep as the source's, as far as the encoder goes.
+    """The YUV format to write: colour as fine and numbers as deep as the source's, as far as the encoder
+    goes.
 
-    A 4:2:0 film has an even width and height; an odd one is written as 4:4:4, as no pixel may be lost. So it goes for the lines of each field.
+    A 4:2:0 film has an even width and height; an odd one is written as 4:4:4, as no pixel may be lost. So it
+    goes for the lines of each field.
     depths: the bits that the encoder writes, growing.
     """
     fmt = av.VideoFormat(like.pix_fmt, 16, 16) if like else av.VideoFormat("yuv420p", 16, 16)
@@ -231,7 +252,8 @@ def time_base_of(like: Film | None, rate: Fraction) -> Fraction:
 
 def stamps_of(like: Film | None, rate: Fraction) -> Iterator[Stamp]:
     """When each frame of a written film is shown: as in `like`, and beyond its end on and on."""
-    return _endless(like.stamps() if like else iter(()), round(1 / (like.rate if like else rate) / time_base_of(like, rate)) or 1)
+    return _endless(like.stamps() if like else iter(()),
+                    round(1 / (like.rate if like else rate) / time_base_of(like, rate)) or 1)
 
 
 def _endless(stamps: Iterator[Stamp], step: int) -> Iterator[Stamp]:
@@ -244,9 +266,11 @@ def _endless(stamps: Iterator[Stamp], step: int) -> Iterator[Stamp]:
 
 
 def _checked(frame: np.ndarray, shape: tuple[int, ...], number: int) -> np.ndarray:
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
+    if not isinstance(frame,
+                      np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
         got = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-        raise InputError(f"frame {number} is {got}; frames are uint8 arrays (H, W, 3); rgb_to_frames() makes them from RGB in [0, 1]")
+        raise InputError(f"frame {number} is {got}; frames are uint8 arrays (H, W, 3); rgb_to_frames() "
+                         "makes them from RGB in [0, 1]")
     if frame.shape != shape:
         raise InputError(f"frame {number} is {frame.shape}, those before it are {shape}; a film has one size")
     return frame

@@ -13,26 +13,32 @@ from av.stream import Disposition
 
 from colorlab.files.video.opening import open_film
 
-WITH_COVER = (".mp4", ".m4v", ".mkv")            # in Matroska as an attached file
+WITH_COVER = (".mp4", ".m4v", ".mkv")             # in Matroska as an attached file
 WITH_TIMECODE = (".mp4", ".m4v", ".mov", ".mkv")  # in Matroska as a tag
-COUNTED = (24, 25, 30, 48, 50, 60, 100, 120)     # frames a second that a timecode can count; 23.976 and the like as the next whole
-SIDE_DATA = {Type.A53_CC: "closed captions in the pictures", Type.DYNAMIC_HDR_PLUS: "HDR10+ data", Type.DOVI_RPU_BUFFER: "Dolby Vision data",
-             Type.DOVI_METADATA: "Dolby Vision data", Type.SPHERICAL: "the tags of a 360 degree film", Type.STEREO3D: "the tags of a 3D film",
-             Type.ICC_PROFILE: "a colour profile in the pictures"}
+# frames a second that a timecode can count; 23.976 and the like as the next whole
+COUNTED = (24, 25, 30, 48, 50, 60, 100, 120)
+SIDE_DATA = {
+    Type.A53_CC: "closed captions in the pictures", Type.DYNAMIC_HDR_PLUS: "HDR10+ data",
+    Type.DOVI_RPU_BUFFER: "Dolby Vision data", Type.DOVI_METADATA: "Dolby Vision data",
+    Type.SPHERICAL: "the tags of a 360 degree film", Type.STEREO3D: "the tags of a 3D film",
+    Type.ICC_PROFILE: "a colour profile in the pictures"
+}
 
 
 class HDR(NamedTuple):
     """What HDR10 says of the screen and the light that a film was made for."""
 
-    display: tuple[int, ...] | None  # x and y of red, green, blue and white in 1/50000, then least and most light in 1/10000 cd/m²
-    light: tuple[int, int] | None    # most light of a pixel and of a frame's mean, in cd/m²
+    # x and y of red, green, blue and white in 1/50000, then least and most light in 1/10000 cd/m²
+    display: tuple[int, ...] | None
+    light: tuple[int, int] | None  # most light of a pixel and of a frame's mean, in cd/m²
 
     def for_x264(self) -> str:
         """As settings of x264, which writes them into the pictures."""
         parts = []
         if self.display:
             rx, ry, gx, gy, bx, by, wx, wy, low, high = self.display
-            parts.append(f"mastering-display=G({gx},{gy})B({bx},{by})R({rx},{ry})WP({wx},{wy})L({high},{low})")
+            parts.append(
+                f"mastering-display=G({gx},{gy})B({bx},{by})R({rx},{ry})WP({wx},{wy})L({high},{low})")
         if self.light:
             parts.append(f"cll={self.light[0]},{self.light[1]}")
         return ":".join(parts)
@@ -47,8 +53,10 @@ def hdr_of(frame: av.VideoFrame) -> HDR | None:
         display = None
     if display is None and light is None:
         return None
-    numbers = [round(Fraction(n, d) * (50000 if place < 8 else 10000)) for place, (n, d) in enumerate(zip(display[0:20:2], display[1:20:2]))
-               ] if display else None
+    numbers = [
+        round(Fraction(n, d) * (50000 if place < 8 else 10000))
+        for place, (n, d) in enumerate(zip(display[0:20:2], display[1:20:2]))
+    ] if display else None
     return HDR(numbers and tuple(numbers), light and (light[0], light[1]))
 
 
@@ -69,11 +77,14 @@ def covers(container: av.container.InputContainer) -> list[av.VideoStream]:
 def counts_timecode(suffix: str, rate: Fraction) -> bool:
     """Whether a film of this suffix and rate can begin with a timecode."""
     whole = round(rate)
-    return suffix.lower() in WITH_TIMECODE and whole in COUNTED and rate in (whole, Fraction(whole * 1000, 1001))
+    return suffix.lower() in WITH_TIMECODE and whole in COUNTED and rate in (whole,
+                                                                             Fraction(whole * 1000, 1001))
 
 
-def left_out(container: av.container.InputContainer, pictures: av.VideoStream, suffix: str, rate: Fraction) -> list[str]:
-    """Which streams of a film another of this suffix will lack, in words; sound, subtitles and attachments come along or are refused."""
+def left_out(container: av.container.InputContainer, pictures: av.VideoStream, suffix: str,
+             rate: Fraction) -> list[str]:
+    """Which streams of a film another of this suffix will lack, in words; sound, subtitles and attachments
+    come along or are refused."""
     left = []
     for stream in container.streams:
         if stream.type == "video" and stream.disposition & Disposition.attached_pic:
@@ -93,13 +104,17 @@ def left_out(container: av.container.InputContainer, pictures: av.VideoStream, s
 
 def streams_of(path: Path) -> str:
     """A film's streams in words, in their order: h264 pictures, aac sound eng, ..."""
-    words = {"video": "pictures", "audio": "sound", "subtitle": "subtitles", "attachment": "attached file", "data": "data"}
+    words = {
+        "video": "pictures", "audio": "sound", "subtitle": "subtitles", "attachment": "attached file",
+        "data": "data"
+    }
     with open_film(path) as container:
         parts = []
         for stream in container.streams:
             what = "cover" if stream in covers(container) else words.get(stream.type, stream.type)
             language = stream.metadata.get("language", "").replace("und", "")
-            parts.append(" ".join(filter(None, (_codec(stream) if stream.codec_context else "", what, language))))
+            parts.append(" ".join(
+                filter(None, (_codec(stream) if stream.codec_context else "", what, language))))
         return ", ".join(parts + ([f"{len(container.chapters())} chapters"] if container.chapters() else []))
 
 
@@ -120,4 +135,5 @@ def cover_name(stream: av.VideoStream, number: int) -> tuple[str, str]:
 def cover_data(path: Path, index: int) -> bytes:
     """The cover's file."""
     with open_film(path) as container:
-        return next((bytes(packet) for packet in container.demux(container.streams[index]) if packet.size), b"")
+        return next((bytes(packet) for packet in container.demux(container.streams[index]) if packet.size),
+                    b"")

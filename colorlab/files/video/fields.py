@@ -1,7 +1,9 @@
-"""Interlaced film: two pictures in one frame, one in the even lines and one in the odd, half a frame's time apart.
+"""Interlaced film: two pictures in one frame, one in the even lines and one in the odd, half a frame's time
+apart.
 
-Where colour has half the lines of lightness (4:2:0), lines of colour belong to one field each, and are enlarged and shrunk within it: across
-the fields the colour of one moment would be mixed into the other. swscale does so with frames that are marked as interlaced.
+Where colour has half the lines of lightness (4:2:0), lines of colour belong to one field each, and are
+enlarged and shrunk within it: across the fields the colour of one moment would be mixed into the other.
+swscale does so with frames that are marked as interlaced.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Filtered:
 
     def _graph(self, frame: av.VideoFrame) -> Graph:
         graph = Graph()
-        last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1, 25))
+        last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format,
+                                time_base=frame.time_base or Fraction(1, 25))
         for name, settings in self.filters:
             added = graph.add(name, settings)
             last.link_to(added)
@@ -53,7 +56,8 @@ def marked_as(frame: av.VideoFrame, fields: str) -> av.VideoFrame:
 
 
 def field_order(frame: av.VideoFrame) -> str:
-    """tff, bff, or "" for a progressive frame, as its flags say; one that cannot be taken apart into fields counts as progressive."""
+    """tff, bff, or "" for a progressive frame, as its flags say; one that cannot be taken apart into fields
+    counts as progressive."""
     if not frame.interlaced_frame or frame.height % 2:
         return ""
     return "tff" if any(Filtered(("select", r"eq(interlace_type\,TOPFIRST)")).push(frame)) else "bff"
@@ -62,9 +66,12 @@ def field_order(frame: av.VideoFrame) -> str:
 def deinterlaced(frames: Iterable[av.VideoFrame], flagged: bool) -> Iterator[av.VideoFrame]:
     """As many progressive frames, by bwdif, each at the time of its frame's first field.
 
-    flagged: whether the film says which of its frames are interlaced; if it does not, all are taken to be, top field first.
+    flagged: whether the film says which of its frames are interlaced; if it does not, all are taken to be,
+    top field first.
     """
-    chain = Filtered(("bwdif", f"mode=send_frame:parity={'auto' if flagged else 'tff'}:deint={'interlaced' if flagged else 'all'}"))
+    chain = Filtered(
+        ("bwdif",
+         f"mode=send_frame:parity={'auto' if flagged else 'tff'}:deint={'interlaced' if flagged else 'all'}"))
     for frame in frames:
         yield from chain.push(frame)
     yield from chain.push(None)

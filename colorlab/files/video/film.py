@@ -23,7 +23,8 @@ from colorlab.files.video.opening import open_film, picture_stream
 from colorlab.files.video.pixels import MATRICES, Colors, Turn, colors_of, frame_to_rgb, turn_of
 from colorlab.files.video.shots import Shot
 
-LOOKED_AT = 60  # frames at a film's beginning that tell whether it is interlaced; some say it from their second scene on
+# frames at a film's beginning that tell whether it is interlaced; some say it from their second scene on
+LOOKED_AT = 60
 
 
 class Stamp(NamedTuple):
@@ -34,37 +35,41 @@ class Stamp(NamedTuple):
 
 
 class Film:
-    """A film file. Iterating gives its frames, uint8 (H, W, 3) RGB, upright, every one, as often as is wanted.
+    """A film file. Iterating gives its frames, uint8 (H, W, 3) RGB, upright, every one, as often as is
+    wanted.
 
-    Nothing is kept but the frame at hand, so memory does not grow with length. The first frame is decoded at once: a file
-    that cannot be read is refused here, in one line.
+    Nothing is kept but the frame at hand, so memory does not grow with length. The first frame is decoded at
+    once: a file that cannot be read is refused here, in one line.
     """
 
     path: Path
-    size: tuple[int, int]        # (H, W) of the frames given, after any turn
-    stored: tuple[int, int]      # (H, W) as stored
-    frames: int | None           # how many, as the file's header tells; None where it does not. count() is exact
-    rate: Fraction               # frames per second, on average
-    time_base: Fraction          # seconds per unit of time stamps
-    pixel_aspect: Fraction       # width / height of a pixel as shown
-    colors: Colors               # what the stored numbers mean
-    turn: Turn                   # how stored frames are turned to stand upright
-    pix_fmt: str                 # FFmpeg's name for how pixels are stored
-    hdr: HDR | None              # the screen that an HDR10 film was made for
-    marked: tuple[str, ...]      # what else its pictures carry, in words
-    alpha: bool                  # whether it is transparent somewhere
-    deinterlace: bool            # whether each frame of two fields is made one progressive picture as it is read
+    size: tuple[int, int]    # (H, W) of the frames given, after any turn
+    stored: tuple[int, int]  # (H, W) as stored
+    frames: int | None       # how many, as the file's header tells; None where it does not. count() is exact
+    rate: Fraction           # frames per second, on average
+    time_base: Fraction      # seconds per unit of time stamps
+    pixel_aspect: Fraction   # width / height of a pixel as shown
+    colors: Colors           # what the stored numbers mean
+    turn: Turn               # how stored frames are turned to stand upright
+    pix_fmt: str             # FFmpeg's name for how pixels are stored
+    hdr: HDR | None          # the screen that an HDR10 film was made for
+    marked: tuple[str, ...]  # what else its pictures carry, in words
+    alpha: bool              # whether it is transparent somewhere
+    deinterlace: bool        # whether each frame of two fields is made one progressive picture as it is read
 
     def __init__(self, path: Path, deinterlace: bool = False):
         self.path, self.deinterlace = path, deinterlace
         with self._opened() as (container, stream):
             first = next(self._decoded(container, stream), None)
             if first is None:
-                raise InputError(f"{path} holds no frame that can be decoded: it is empty or cut short; copy it again")
+                raise InputError(
+                    f"{path} holds no frame that can be decoded: it is empty or cut short; copy it again")
             self.colors, self.turn = colors_of(first), turn_of(first)
             if self.colors.matrix not in MATRICES:
-                raise InputError(f"{path} stores colours with matrix {self.colors.matrix} of H.273, which is not read here; convert "
-                                 f"it first: ffmpeg -i {path} -vf scale=out_color_matrix=bt709 converted.mkv")
+                raise InputError(
+                    f"{path} stores colours with matrix {self.colors.matrix} of H.273, which is not "
+                    f"read here; convert it first: ffmpeg -i {path} -vf scale=out_color_matrix=bt709 "
+                    "converted.mkv")
             self.stored = first.height, first.width
             self.size = self.stored[::-1] if self.turn.transpose else self.stored
             self.pix_fmt = first.format.name
@@ -74,14 +79,16 @@ class Film:
             self.pixel_aspect = 1 / aspect if self.turn.transpose else aspect
             self.frames = stream.frames or None
             self.hdr, self.marked = hdr_of(first), marked(first)
-            self.alpha = stream.metadata.get("alpha_mode") == "1" or any(part.is_alpha for part in first.format.components)
+            self.alpha = stream.metadata.get("alpha_mode") == "1" or any(part.is_alpha
+                                                                         for part in first.format.components)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The frames, uint8 (H, W, 3). Raises InputError where the file turns out damaged or cut short."""
         return self.frames_from(0)
 
     def frames_from(self, first: int) -> Iterator[np.ndarray]:
-        """The frames from number `first` on; those before it are decoded, as films are not sought in exactly, but not converted."""
+        """The frames from number `first` on; those before it are decoded, as films are not sought in exactly,
+        but not converted."""
         reformatter = VideoReformatter()
         for number, frame in enumerate(self._frames()):
             if number >= first:
@@ -98,7 +105,8 @@ class Film:
 
     @cached_property
     def fields(self) -> str:
-        """Of which fields its frames are made: tff or bff for top or bottom field first, "" for a progressive film, as its first frames say."""
+        """Of which fields its frames are made: tff or bff for top or bottom field first, "" for a progressive
+        film, as its first frames say."""
         return "" if self.deinterlace else self.flagged
 
     @cached_property
@@ -106,7 +114,8 @@ class Film:
         """The order of fields in the file, whether or not they are taken apart as it is read."""
         with self._opened() as (container, stream):
             try:
-                return next(filter(None, map(field_order, islice(self._decoded(container, stream), LOOKED_AT))), "")
+                return next(
+                    filter(None, map(field_order, islice(self._decoded(container, stream), LOOKED_AT))), "")
             except InputError:  # damage among those frames is told by whoever reads them
                 return ""
 
@@ -121,30 +130,38 @@ class Film:
             yield Stamp(start, frame.duration or step)
 
     def count(self) -> int:
-        """How many packets of pictures the file holds, without decoding: its number of frames, where none is damaged.
+        """How many packets of pictures the file holds, without decoding: its number of frames, where none is
+        damaged.
 
-        Raises InputError when the file is damaged or cut short, so that it is not found out after hours of work.
+        Raises InputError when the file is damaged or cut short, so that it is not found out after hours of
+        work.
         """
         with self._opened() as (container, stream):
             return sum(packet.size > 0 for packet in self._packets(container, stream))
 
     def packet_times(self) -> list[int]:
-        """When each frame is shown, in units of `time_base`, growing, without decoding; frames that say nothing of it are passed over."""
+        """When each frame is shown, in units of `time_base`, growing, without decoding; frames that say
+        nothing of it are passed over."""
         with self._opened() as (container, stream):
-            return sorted(packet.pts for packet in self._packets(container, stream) if packet.size and packet.pts is not None)
+            return sorted(packet.pts
+                          for packet in self._packets(container, stream)
+                          if packet.size and packet.pts is not None)
 
     def stored_frames(self) -> Iterator[av.VideoFrame]:
-        """Every frame as it is stored, fields and all; a film that changes its size on the way is an InputError."""
+        """Every frame as it is stored, fields and all; a film that changes its size on the way is an
+        InputError."""
         with self._opened() as (container, stream):
             for n, frame in enumerate(self._decoded(container, stream)):
                 if (frame.height, frame.width) != self.stored:
-                    raise InputError(f"{self.path} changes its size at frame {n}, from {self.stored[1]}x{self.stored[0]} to "
-                                     f"{frame.width}x{frame.height}; split it there")
+                    raise InputError(
+                        f"{self.path} changes its size at frame {n}, from "
+                        f"{self.stored[1]}x{self.stored[0]} to {frame.width}x{frame.height}; split it there")
                 yield frame
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         """Every frame to be given."""
-        return deinterlaced(self.stored_frames(), bool(self.flagged)) if self.deinterlace else self.stored_frames()
+        return deinterlaced(self.stored_frames(), bool(
+            self.flagged)) if self.deinterlace else self.stored_frames()
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
@@ -153,22 +170,26 @@ class Film:
             stream = picture_stream(container)
             if stream is None or stream.codec_context is None:
                 kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-                raise InputError(f"{self.path} holds no pictures that can be decoded, only: {kinds}; give a film or a folder of frames")
+                raise InputError(
+                    f"{self.path} holds no pictures that can be decoded, only: {kinds}; give a film "
+                    "or a folder of frames")
             stream.thread_type = "AUTO"
             yield container, stream
         finally:
             container.close()
 
     def _packets(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
-        """The packets of pictures, then an empty one, which makes a decoder give out the frames it holds back.
+        """The packets of pictures, then an empty one, which makes a decoder give out the frames it holds
+        back.
 
-        Raises InputError where one is damaged, or fewer came than the header promises: a Matroska file that was cut
-        ends without an error.
+        Raises InputError where one is damaged, or fewer came than the header promises: a Matroska file that
+        was cut ends without an error.
         """
         n, end = 0, 0.0
         try:
             for packet in container.demux(stream):
-                if packet.is_corrupt and container.format.name != "mpegts":  # recordings off the air are full of them
+                # recordings off the air are full of them
+                if packet.is_corrupt and container.format.name != "mpegts":
                     raise InputError(self._damaged(n))
                 n += 1
                 if packet.pts is not None:
@@ -178,10 +199,12 @@ class Film:
             raise InputError(self._damaged(n)) from error
         promised = _stated_end(container, stream)
         if promised is not None and end < promised - max(0.1, 2 / float(stream.average_rate or 24)):
-            raise InputError(f"{self.path} is damaged or cut short: its pictures end at {end:.2f} s of {promised:.2f} s; copy it again, or "
-                             f"keep what there is: ffmpeg -i {self.path} -c copy rescued.mkv")
+            raise InputError(f"{self.path} is damaged or cut short: its pictures end at {end:.2f} s of "
+                             f"{promised:.2f} s; copy it again, or keep what there is: ffmpeg -i {self.path} "
+                             "-c copy rescued.mkv")
 
-    def _decoded(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    def _decoded(self, container: av.container.InputContainer,
+                 stream: av.VideoStream) -> Iterator[av.VideoFrame]:
         n = 0
         for packet in self._packets(container, stream):
             try:
@@ -192,8 +215,8 @@ class Film:
             yield from frames
 
     def _damaged(self, n: int) -> str:
-        return (f"{self.path} is damaged or cut short near frame {n}; copy it again, or keep what can be decoded: "
-                f"ffmpeg -i {self.path} -c:v ffv1 -c:a copy rescued.mkv")
+        return (f"{self.path} is damaged or cut short near frame {n}; copy it again, or keep what "
+                f"can be decoded: ffmpeg -i {self.path} -c:v ffv1 -c:a copy rescued.mkv")
 
 
 def _stated_end(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:

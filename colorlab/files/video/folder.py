@@ -21,19 +21,24 @@ from colorlab.files.video.shots import Shot, eight_bits
 from colorlab.files.whole import check_writable, whole
 
 PICTURES = (".png", ".jpg", ".jpeg")
-# Formats of pictures that are read, whatever a file's name says: others start programs (PostScript), or fetch. Pillow reads MPO as a kind of JPEG,
-# and looks no further after a name that it does not know, as AVIF is to older ones.
+# Formats of pictures that are read, whatever a file's name says: others start programs (PostScript), or
+# fetch. Pillow reads MPO as a kind of JPEG, and looks no further after a name that it does not know, as AVIF
+# is to older ones.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
 FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".ts", ".wmv", ".flv")
-TURNS = dict(zip(range(2, 9), (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
-                               Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90)))
+TURNS = dict(
+    zip(range(2, 9), (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180,
+                      Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270,
+                      Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90)))
 ONE_FRAME = "are both the frame {name}; take one of the two out of the folder, or rename it"
 
 
 class Folder:
-    """A folder of frames. Iterating gives them, uint8 (H, W, 3) RGB, in the order of the numbers in their names.
+    """A folder of frames. Iterating gives them, uint8 (H, W, 3) RGB, in the order of the numbers in their
+    names.
 
-    Files that are no PNG or JPEG are passed over, folders inside too (so references can lie in one). Every file's header is
+    Files that are no PNG or JPEG are passed over, folders inside too (so references can lie in one). Every
+    file's header is
     read at once: a missing, unreadable or odd-sized one is refused here, in one line.
     """
 
@@ -52,12 +57,15 @@ class Folder:
         self.files = tuple(sorted(found, key=lambda f: (natural(f.name), f.name)))
         check_names(self.files, lambda file: file.stem, ONE_FRAME)
         if not self.files:
-            raise InputError(f"the folder {path} holds no PNG or JPEG frames; give the folder that holds them, or a film")
+            raise InputError(
+                f"the folder {path} holds no PNG or JPEG frames; give the folder that holds them, or a film")
         self.size = _upright_size(self.files[0])
         for file in self.files[1:]:
             if (size := _upright_size(file)) != self.size:
-                raise InputError(f"frames of different sizes in {path}: {self.files[0].name} is {self.size[1]}x{self.size[0]}, "
-                                 f"{file.name} is {size[1]}x{size[0]}; a film has one size: sort or resize them")
+                raise InputError(
+                    f"frames of different sizes in {path}: {self.files[0].name} is "
+                    f"{self.size[1]}x{self.size[0]}, {file.name} is {size[1]}x{size[0]}; a film has "
+                    "one size: sort or resize them")
 
     @property
     def frames(self) -> int:
@@ -79,8 +87,10 @@ class Folder:
 
 
 def films_in(folder: Path) -> list[Path]:
-    """The films in a folder of films: files with a film's suffix, and folders that hold frames. None where it is a film's folder of frames."""
-    entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda entry: natural(entry.name))
+    """The films in a folder of films: files with a film's suffix, and folders that hold frames. None where it
+    is a film's folder of frames."""
+    entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")),
+                     key=lambda entry: natural(entry.name))
     if any(_is_picture(entry) for entry in entries):
         return []
     return [entry for entry in entries if (entry.suffix.lower() in FILMS and entry.is_file())
@@ -97,27 +107,32 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def read_image(path: str | Path, alpha: bool = False) -> np.ndarray:
-    """A PNG or JPEG (or whatever Pillow reads) -> (H, W, 3) uint8 RGB, turned as its EXIF says, in sRGB whatever its profile.
+    """A PNG or JPEG (or whatever Pillow reads) -> (H, W, 3) uint8 RGB, turned as its EXIF says, in sRGB
+    whatever its profile.
 
-    alpha: give (H, W, 4) for a picture that can be transparent; else its alpha is left out. Pictures of 16 bits are rounded to 8.
-    Raises InputError for a file that is missing, not a picture or cut short.
+    alpha: give (H, W, 4) for a picture that can be transparent; else its alpha is left out. Pictures of 16
+    bits are rounded to 8. Raises InputError for a file that is missing, not a picture or cut short.
     """
     path = Path(path)
     with _opened(path) as image:
         try:
-            if getattr(image, "is_animated", False) and image.format != "MPO":  # the pictures of an MPO are one, at several sizes
+            # the pictures of an MPO are one, at several sizes
+            if getattr(image, "is_animated", False) and image.format != "MPO":
                 warnings.warn(f"{path} is animated; its first picture is taken", InputWarning, stacklevel=2)
             read = to_srgb(_eight_bits(image, path), path)
-            return np.array(upright(read, orientation(image)).convert("RGBA" if alpha and transparent(read) else "RGB"))
+            return np.array(
+                upright(read, orientation(image)).convert("RGBA" if alpha and transparent(read) else "RGB"))
         except Exception as error:  # of damaged bytes Pillow's readers make what they make
             raise InputError(f"{path} is damaged or cut short ({error}); copy it again") from error
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    """A picture of 16 bits a channel rounded to 8, where Pillow would cut the rest off; any other as it is."""
+    """A picture of 16 bits a channel rounded to 8, where Pillow would cut the rest off; any other as it
+    is."""
     if image.mode.startswith("I"):  # grey, which convert("RGB") would clip at 255
         levels = (np.asarray(image, np.float64) / 257).round().clip(0, 255).astype(np.uint8)
-    elif image.format == "PNG" and any("16" in str(tile[3]) for tile in image.tile) and importlib.util.find_spec("av"):
+    elif image.format == "PNG" and any("16" in str(tile[3])
+                                       for tile in image.tile) and importlib.util.find_spec("av"):
         import av
 
         try:
@@ -143,18 +158,21 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
 def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] | None = None) -> int:
     """Write frames as PNG into a new folder; returns how many. The folder appears when it is whole.
 
-    names: without suffix, one for each frame, as in the folder that they came from; 00000, 00001 ... after those end.
+    names: without suffix, one for each frame, as in the folder that they came from; 00000, 00001 ... after
+    those end.
     """
     check_writable(path)
     names = None if names is None else list(names)
-    check_names(map(Path, names or ()), str, "would be one file, {name}.png, on this disk; rename one of them", path.parent)
+    check_names(map(Path, names or ()), str,
+                "would be one file, {name}.png, on this disk; rename one of them", path.parent)
     given, written, size = iter(names or ()), 0, None
     with whole(path) as folder:
         folder.mkdir()
         for number, frame in zip(count(), frames):
             size = size or frame.shape
             if frame.shape != size:
-                raise InputError(f"frame {number} is {frame.shape}, those before it are {size}; a film has one size")
+                raise InputError(
+                    f"frame {number} is {frame.shape}, those before it are {size}; a film has one size")
             save_picture(folder / f"{next(given, f'{number:05d}')}.png", frame)
             written += 1
         if not written:
@@ -163,7 +181,8 @@ def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] 
 
 
 def save_picture(path: Path, rgb: np.ndarray, texts: Mapping[str, str] = MappingProxyType({})) -> None:
-    """A picture under its final name, not necessarily whole if that is interrupted. texts: what else a PNG says of itself."""
+    """A picture under its final name, not necessarily whole if that is interrupted. texts: what else a PNG
+    says of itself."""
     if path.suffix.lower() != ".png":
         Image.fromarray(rgb).save(path, quality=95, subsampling=0)
         return
@@ -177,7 +196,8 @@ def _upright_size(path: Path) -> tuple[int, int]:
     """(H, W) of a picture, turned as its EXIF says, from its header alone."""
     with _opened(path) as image:
         width, height = image.size
-        return (width, height) if orientation(image) >= 5 else (height, width)  # four of the eight swap the sides
+        # four of the eight swap the sides
+        return (width, height) if orientation(image) >= 5 else (height, width)
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -186,7 +206,8 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 for upright. A PNG's is looked for before its pixels only, as the rest means decoding it."""
+    """EXIF's orientation, 1 for upright. A PNG's is looked for before its pixels only, as the rest means
+    decoding it."""
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     try:
@@ -199,7 +220,8 @@ def orientation(image: Image.Image) -> int:
 def _opened(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a photograph may be that large; twice as large is refused
+            # a photograph may be that large; twice as large is refused
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
         raise InputError(f"there is no picture {path}") from error
@@ -208,7 +230,8 @@ def _opened(path: Path) -> Image.Image:
     except PermissionError as error:
         raise InputError(f"no permission to read {path}") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} says that it has more than {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels; scale it down, or copy "
-                         "it again if it is damaged") from error
+        raise InputError(f"{path} says that it has more than {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} "
+                         "million pixels; scale it down, or copy it again if it is damaged") from error
     except Exception as error:  # of a damaged header Pillow's readers make what they make
-        raise InputError(f"{path} is not a picture that can be read: it is empty, cut short or something else") from error
+        raise InputError(
+            f"{path} is not a picture that can be read: it is empty, cut short or something else") from error

@@ -1,8 +1,9 @@
 """A film's own lightness, kept to the last code under new colours.
 
-A film stores luma Y' = r R' + g G' + b B', weighted by its matrix, while colorization keeps CIELAB's L. For grey both say the same; for a
-colour of the same L, Y' differs a little. So what is written is the source's code plus that difference, rounded once: without colour
-every code is the source's own, also above white and below black, and a smooth ramp stays as smooth as it was at any depth.
+A film stores luma Y' = r R' + g G' + b B', weighted by its matrix, while colorization keeps CIELAB's L. For
+grey both say the same; for a colour of the same L, Y' differs a little. So what is written is the source's
+code plus that difference, rounded once: without colour every code is the source's own, also above white and
+below black, and a smooth ramp stays as smooth as it was at any depth.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from av.video.reformatter import VideoReformatter
 from colorlab.files.video.pixels import LUMA_WEIGHTS, RGB, Colors, is_grey, plane_of
 from colorlab.files.video.shots import Luma
 
-PLANAR = ("yuv4", "yuvj4", "yuva4", "nv12", "nv16", "nv21", "nv24")  # formats whose first plane is luma and nothing else
+# formats whose first plane is luma and nothing else
+PLANAR = ("yuv4", "yuvj4", "yuva4", "nv12", "nv16", "nv21", "nv24")
 
 
 def luma_of(frame: VideoFrame, colors: Colors, reformatter: VideoReformatter) -> Luma | None:
@@ -22,8 +24,10 @@ def luma_of(frame: VideoFrame, colors: Colors, reformatter: VideoReformatter) ->
     if colors.matrix == RGB:
         return None
     if not (is_grey(frame) or frame.format.name.startswith(PLANAR)):
-        depth = "" if frame.format.components[0].bits == 8 else f"{_deep_enough(frame.format.components[0].bits)}le"
-        frame = reformatter.reformat(frame, format=f"yuv444p{depth}", threads=1)  # packed ones; luma is copied
+        depth = "" if frame.format.components[
+            0].bits == 8 else f"{_deep_enough(frame.format.components[0].bits)}le"
+        # packed ones; luma is copied
+        frame = reformatter.reformat(frame, format=f"yuv444p{depth}", threads=1)
     return Luma(plane_of(frame, 0).copy(), frame.format.components[0].bits)
 
 
@@ -38,13 +42,16 @@ def keep_luma(frame: VideoFrame, luma: Luma, colored: np.ndarray, source: np.nda
     if not np.array_equal(colored, source):
         red, blue = LUMA_WEIGHTS[colors.matrix]
         span = (top if colors.full else 219 * 2 ** (bits - 8)) / np.iinfo(colored.dtype).max
-        change = np.subtract(colored, source, dtype=np.float32) @ np.array([red, 1 - red - blue, blue], np.float32)  # (H, W)
+        # (H, W)
+        change = np.subtract(colored, source, dtype=np.float32) @ np.array([red, 1 - red - blue, blue],
+                                                                           np.float32)
         codes = (codes + np.rint(change * np.float32(span))).clip(0, top)
     plane_of(frame, 0)[:] = codes
 
 
 def at_depth(luma: Luma, bits: int, full: bool) -> np.ndarray:
-    """Codes of another depth, (H, W): the same numbers where it is the same, exact where it is more, rounded where it is less."""
+    """Codes of another depth, (H, W): the same numbers where it is the same, exact where it is more, rounded
+    where it is less."""
     if bits == luma.bits:
         return luma.codes.astype(np.int32)
     scale = (2**bits - 1) / (2**luma.bits - 1) if full else 2.0 ** (bits - luma.bits)

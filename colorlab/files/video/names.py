@@ -10,11 +10,13 @@ from pathlib import Path
 from colorlab.files.errors import InputError
 
 
-def check_names(files: Iterable[Path], name_of: Callable[[Path], str], what: str, folder: Path | None = None) -> None:
+def check_names(files: Iterable[Path], name_of: Callable[[Path], str], what: str,
+                folder: Path | None = None) -> None:
     """Raise InputError, with both files, where `name_of` gives two of `files` one name.
 
-    what: the sentence after "FILE and FILE", in which {name} stands for the name. folder: where files of these names are to be written; two
-    names that differ in capitals alone are one if that disk takes them for one. How accents are composed makes no difference.
+    what: the sentence after "FILE and FILE", in which {name} stands for the name. folder: where files of
+    these names are to be written; two names that differ in capitals alone are one if that disk takes them for
+    one. How accents are composed makes no difference.
     """
     files = list(files)
     fold = folder is not None and len(files) > 1 and ignores_case(folder)
@@ -29,7 +31,8 @@ def check_names(files: Iterable[Path], name_of: Callable[[Path], str], what: str
 
 
 def ignores_case(folder: Path) -> bool:
-    """Whether a disk takes A.mp4 for a.mp4, as macOS and Windows do; tried with an empty file in the folder, which must be there."""
+    """Whether a disk takes A.mp4 for a.mp4, as macOS and Windows do; tried with an empty file in the folder,
+    which must be there."""
     probe = folder / f".colorlab-{secrets.token_hex(4)}-a"
     try:
         probe.touch()

@@ -1,8 +1,10 @@
-"""What a picture's numbers mean as colours, and the same picture in sRGB, which all else here takes pictures to be.
+"""What a picture's numbers mean as colours, and the same picture in sRGB, which all else here takes pictures
+to be.
 
-Phones tag their pictures Display P3, cameras Adobe RGB, printers' files are CMYK with a profile; PNG may name a gamma and primaries instead.
-A profile is obeyed by littleCMS, with relative colorimetry and black point compensation, as browsers do. A profile that cannot be used
-is a warning, and the numbers are taken as they stand.
+Phones tag their pictures Display P3, cameras Adobe RGB, printers' files are CMYK with a profile; PNG may name
+a gamma and primaries instead. A profile is obeyed by littleCMS, with relative colorimetry and black point
+compensation, as browsers do. A profile that cannot be used is a warning, and the numbers are taken as they
+stand.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.03
 
 
 def to_srgb(image: Image.Image, name: object) -> Image.Image:
-    """The picture in sRGB: RGB, or RGBA where it can be transparent; as it is where it says nothing of its colours.
+    """The picture in sRGB: RGB, or RGBA where it can be transparent; as it is where it says nothing of its
+    colours.
 
     name: of its file, for warnings.
     """
@@ -41,11 +44,14 @@ def transparent(image: Image.Image) -> bool:
 
 def _by_profile(image: Image.Image, profile: bytes, name: object) -> Image.Image:
     alpha = image.convert("RGBA").getchannel("A") if transparent(image) else None
-    opaque = image if image.mode in ("RGB", "CMYK", "L", "LAB") else image.convert("L" if image.mode in ("LA", "La", "1") else "RGB")
+    opaque = image if image.mode in ("RGB", "CMYK", "L",
+                                     "LAB") else image.convert("L" if image.mode in ("LA", "La",
+                                                                                     "1") else "RGB")
     try:
         converted = ImageCms.applyTransform(opaque, _transform(profile, opaque.mode))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        warnings.warn(f"{name}: its colour profile cannot be used ({str(error).splitlines()[0]}); its colours are taken as sRGB", InputWarning,
+        warnings.warn(f"{name}: its colour profile cannot be used ({str(error).splitlines()[0]}); its "
+                      "colours are taken as sRGB", InputWarning,
                       stacklevel=2)
         return image
     if alpha is not None:
@@ -56,7 +62,8 @@ def _by_profile(image: Image.Image, profile: bytes, name: object) -> Image.Image
 @lru_cache(maxsize=8)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB",
+                                   ImageCms.Intent.RELATIVE_COLORIMETRIC,
                                    ImageCms.Flags.BLACKPOINTCOMPENSATION)
 
 
@@ -83,11 +90,13 @@ def _srgb_to_linear(value: np.ndarray) -> np.ndarray:
 def _from_linear(light: np.ndarray) -> np.ndarray:
     """Light of any range -> sRGB levels, uint8."""
     light = light.clip(0, 1)
-    return (np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, 12.92 * light) * 255).round().astype(np.uint8)
+    return (np.where(light > 0.0031308, 1.055 * light**(1 / 2.4) - 0.055, 12.92 * light) *
+            255).round().astype(np.uint8)
 
 
 def _between(pairs: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """The matrix from linear RGB of these primaries, (white, red, green, blue) as x and y, to linear sRGB; white stays white."""
+    """The matrix from linear RGB of these primaries, (white, red, green, blue) as x and y, to linear sRGB;
+    white stays white."""
     theirs, ours = _to_xyz(pairs), _to_xyz(SRGB_PRIMARIES)
     cones = (BRADFORD @ theirs.sum(1), BRADFORD @ ours.sum(1))
     adapted = np.linalg.inv(BRADFORD) @ np.diag(cones[1] / cones[0]) @ BRADFORD

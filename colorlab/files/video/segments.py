@@ -1,7 +1,8 @@
 """A film file written in segments that are joined without encoding again.
 
-Each segment is a NUT file encoded by itself, with the film's own encoder; so what it holds depends on its frames alone, not on when
-the work was interrupted. Joining copies the compressed packets and gives them the time stamps of the film.
+Each segment is a NUT file encoded by itself, with the film's own encoder; so what it holds depends on its
+frames alone, not on when the work was interrupted. Joining copies the compressed packets and gives them the
+time stamps of the film.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from colorlab.files.video.opening import open_film, picture_stream
 from colorlab.files.whole import whole
 
 
-def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate: Fraction, copied: bool = True,
-                  lossless: bool = False, frames: int | None = None) -> int:
+def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate: Fraction,
+                  copied: bool = True, lossless: bool = False, frames: int | None = None) -> int:
     """Make one film of segments, in order; returns its number of frames. The film appears when it is whole.
 
-    like, rate: as for `write_film`. copied: whether sound, subtitles, titles and chapters of `like` come along. lossless: whether the segments
-    are. Only the packets of one segment are held at a time. Raises InputError where a segment is damaged, or where they do not hold as many
-    `frames` as they should.
+    like, rate: as for `write_film`. copied: whether sound, subtitles, titles and chapters of `like` come
+    along. lossless: whether the segments are. Only the packets of one segment are held at a time. Raises
+    InputError where a segment is damaged, or where they do not hold as many `frames` as they should.
     """
     with open_film(segments[0]) as first:
         context = picture_stream(first).codec_context
@@ -34,14 +35,15 @@ def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate:
     with whole(path) as temporary:
         number = join(temporary, lambda: map(segment_packets, segments), shape, like, rate, copied, lossless)
         if frames is not None and number != frames:
-            raise InputError(f"cannot write {path}: its segments hold {number} frames of {frames}; give the same command again, which makes "
-                             "them anew")
+            raise InputError(f"cannot write {path}: its segments hold {number} frames of {frames}; give the "
+                             "same command again, which makes them anew")
     return number
 
 
-def join(path: Path, groups: Callable[[], Iterator[list[av.Packet]]], shape: tuple[int, ...], like: Film | None, rate: Fraction, copied: bool,
-         lossless: bool) -> int:
-    """Write groups of compressed frames, each decodable by itself, as one film; returns its number of frames. They are gone through twice."""
+def join(path: Path, groups: Callable[[], Iterator[list[av.Packet]]], shape: tuple[int, ...],
+         like: Film | None, rate: Fraction, copied: bool, lossless: bool) -> int:
+    """Write groups of compressed frames, each decodable by itself, as one film; returns its number of frames.
+    They are gone through twice."""
     delay = max(_delay(group) for group in groups())
     # The encoder that made the packets is opened for its header, and encodes nothing.
     with Encoder(path, shape, like, rate, iter(()), copied, lossless=lossless) as output:
@@ -50,11 +52,12 @@ def join(path: Path, groups: Callable[[], Iterator[list[av.Packet]]], shape: tup
     return number
 
 
-def _stamped(groups: Iterable[list[av.Packet]], like: Film | None, rate: Fraction, delay: int) -> Iterator[av.Packet]:
+def _stamped(groups: Iterable[list[av.Packet]], like: Film | None, rate: Fraction,
+             delay: int) -> Iterator[av.Packet]:
     """All packets in decoding order, with the film's time stamps.
 
-    A packet is decoded `delay` frames before a frame of its place in line is shown: decoding times so made grow across the
-    joints, at any rate, where each segment's own would overlap.
+    A packet is decoded `delay` frames before a frame of its place in line is shown: decoding times so made
+    grow across the joints, at any rate, where each segment's own would overlap.
     """
     stamps = stamps_of(like, rate)
     earlier: list[int] = []                                      # when the last `delay` frames were shown
@@ -79,10 +82,12 @@ def segment_packets(segment: Path) -> list[av.Packet]:
 
 
 def groups_of(path: Path) -> Iterator[list[av.Packet]]:
-    """A finished film's compressed frames from key frame to key frame, in decoding order, as its encoder made them."""
+    """A finished film's compressed frames from key frame to key frame, in decoding order, as its encoder made
+    them."""
     with open_film(path) as container:
         stream, group = picture_stream(container), []
-        prefixed = stream.codec_context.name == "h264" and bytes(stream.codec_context.extradata or b"")[:1] == b"\1"
+        prefixed = stream.codec_context.name == "h264" and bytes(stream.codec_context.extradata
+                                                                 or b"")[:1] == b"\1"
         for packet in container.demux(stream):
             if packet.is_keyframe and group:
                 yield group

@@ -1,4 +1,5 @@
-"""What is read of a frame to colour it and write it again: its picture, and the lightness as the file stores it."""
+"""What is read of a frame to colour it and write it again: its picture, and the lightness as the file stores
+it."""
 
 from __future__ import annotations
 

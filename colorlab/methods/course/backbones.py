@@ -1,4 +1,5 @@
-"""Frozen ImageNet features in the place of each paper's pretrained backbone, behind that paper's own interface.
+"""Frozen ImageNet features in the place of each paper's pretrained backbone, behind that paper's own
+interface.
 
 | paper | its backbone | here |
 |---|---|---|
@@ -27,9 +28,11 @@ from colorlab.papers.lstvc.backbone import Backbone, Taps
 
 
 class PretrainedBackbone(nn.Module):
-    """The course's: frozen ImageNet features (`modules.pretrained`) and a small ResNet that is trained, side by side.
+    """The course's: frozen ImageNet features (`modules.pretrained`) and a small ResNet that is trained, side
+    by side.
 
-    The picture is enlarged twice for the frozen one, so that its maps of strides 4, 8 and 16 stand at 2, 4 and 8. A reference is shown as its
+    The picture is enlarged twice for the frozen one, so that its maps of strides 4, 8 and 16 stand at 2, 4
+    and 8. A reference is shown as its
     lightness: equal things then have equal features, whatever their colour.
     """
 
@@ -44,12 +47,14 @@ class PretrainedBackbone(nn.Module):
 
     def forward(self, rgb: Tensor) -> Taps:
         """rgb: (B, 3, H, W) in [0, 1], a grey picture."""
-        maps = self.frozen.of_lightness(F.interpolate(100 * rgb[:, :1], scale_factor=2.0, mode="bilinear"))[1:]
+        maps = self.frozen.of_lightness(F.interpolate(100 * rgb[:, :1], scale_factor=2.0,
+                                                      mode="bilinear"))[1:]
         return Taps(*(torch.cat((unit(map).to(own), own), dim=1) for map, own in zip(maps, self.small(rgb))))
 
 
 class PretrainedGuide(nn.Module):
-    """The course's guide: frozen ImageNet features of the film enlarged twice, at strides 2, 4 and 8 of its own, brought onto one grid."""
+    """The course's guide: frozen ImageNet features of the film enlarged twice, at strides 2, 4 and 8 of its
+    own, brought onto one grid."""
 
     stride, patch = 4, 8
 
@@ -70,7 +75,8 @@ class PretrainedGuide(nn.Module):
 
 
 class PretrainedPatches(nn.Module):
-    """The course's: EfficientNet-Lite0's last map of the picture at 224 x 224, 7 x 7 as ViT-B/32's, and each patch's 4 x 4 mean colours beside it."""
+    """The course's: EfficientNet-Lite0's last map of the picture at 224 x 224, 7 x 7 as ViT-B/32's, and each
+    patch's 4 x 4 mean colours beside it."""
 
     frozen, pretrained = True, True
     grid, cells = 7, 4
@@ -88,15 +94,17 @@ class PretrainedPatches(nn.Module):
         features = unit(self.network(resized(rgb, (SIDE, SIDE)))[-1])           # (B, 320, 7, 7)
         cells = rgb_to_lab(F.adaptive_avg_pool2d(rgb, self.grid * self.cells))  # (B, 3, 28, 28)
         cells = torch.cat((cells[:, :1] / 50 - 1, cells[:, 1:] / 25), dim=1).to(rgb)
-        patches = torch.cat((features, F.pixel_unshuffle(cells, self.cells)), dim=1).flatten(2).mT  # (B, 49, width)
+        # (B, 49, width)
+        patches = torch.cat((features, F.pixel_unshuffle(cells, self.cells)), dim=1).flatten(2).mT
         return torch.cat((patches.mean(1, keepdim=True), patches), dim=1)       # (B, 50, width)
 
 
 class PretrainedColorizer(nn.Module):
-    """The course's: what a frozen ImageNet network sees in the picture, at strides 32 to 2, and a way up to colour at full size.
+    """The course's: what a frozen ImageNet network sees in the picture, at strides 32 to 2, and a way up to
+    colour at full size.
 
-    It stands in `ReferenceColorizer`'s place. A small network that is trained from nothing on some hundred pictures learns a palette; what things are,
-    and so which colour they have, this one is told.
+    It stands in `ReferenceColorizer`'s place. A small network that is trained from nothing on some hundred
+    pictures learns a palette; what things are, and so which colour they have, this one is told.
     """
 
     def __init__(self, widths: tuple[int, ...] = (128, 96, 64, 48, 32, 16), pretrained: bool = True):
@@ -105,7 +113,9 @@ class PretrainedColorizer(nn.Module):
         self.frozen = PretrainedFeatures(pretrained=pretrained)
         *finer, coarsest = self.frozen.channels
         self.coarsest, self.whole = nn.Conv2d(coarsest, widths[0], 1), nn.Linear(coarsest, widths[0])
-        self.up = nn.ModuleList(Joined(inputs, skip, outputs) for inputs, skip, outputs in zip(widths, (*finer[::-1], 1), widths[1:]))
+        self.up = nn.ModuleList(
+            Joined(inputs, skip, outputs)
+            for inputs, skip, outputs in zip(widths, (*finer[::-1], 1), widths[1:]))
         self.to_ab = nn.Conv2d(widths[-1], 2, 1)
         nn.init.zeros_(self.to_ab.weight), nn.init.zeros_(self.to_ab.bias)
 
@@ -120,7 +130,9 @@ class PretrainedColorizer(nn.Module):
     def paint(self, l: Tensor) -> Tensor:
         """l: (B, 1, H, W), L in [0, 100], any H and W -> ab (B, 2, H, W)."""
         H, W = l.shape[-2:]
-        return self(F.pad(l, (0, -W % 32, 0, -H % 32), mode="replicate" if max(-W % 32, -H % 32) else "constant"))[..., :H, :W]
+        return self(
+            F.pad(l, (0, -W % 32, 0, -H % 32),
+                  mode="replicate" if max(-W % 32, -H % 32) else "constant"))[..., :H, :W]
 
 
 class Joined(nn.Module):
@@ -140,5 +152,7 @@ RESNETS = {"resnet": lambda resnet: resnet, "imagenet": PretrainedBackbone,
            "random": lambda resnet: PretrainedBackbone(resnet, pretrained=False)}
 GUIDES = PAPER_GUIDES | {"imagenet": lambda c: PretrainedGuide(c.guide[0]),
                          "random": lambda c: PretrainedGuide(c.guide[0], pretrained=False)}
-EXTRACTORS = PAPER_EXTRACTORS | {"imagenet": PretrainedPatches, "random": lambda: PretrainedPatches(pretrained=False)}
+EXTRACTORS = PAPER_EXTRACTORS | {
+    "imagenet": PretrainedPatches, "random": lambda: PretrainedPatches(pretrained=False)
+}
 COLORIZERS = {"imagenet": PretrainedColorizer, "random": lambda: PretrainedColorizer(pretrained=False)}

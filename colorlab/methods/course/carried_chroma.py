@@ -1,10 +1,12 @@
 """Chroma carried over as it is, beside ColorMNet's learned values.
 
-A small network that must first learn to say "this colour, here" from a few clips spends its training on that. So the course
-preset stores each cell's colour, as lines in lightness (`methods.course.color_lines`), with its value: what is read from memory and nearby
-is already a colour, and the decoder, whose last layer starts at zero, learns to correct it. The lightness of the place comes along too:
-where it is not the lightness that the frame has there, the wrong place was read. And so may the place in the exemplar where the colour
-came from, however many frames ago: made exact again in every frame (`registration`), it says where the exemplar itself can be read.
+A small network that must first learn to say "this colour, here" from a few clips spends its training on that.
+So the course preset stores each cell's colour, as lines in lightness (`methods.course.color_lines`), with its
+value: what is read from memory and nearby is already a colour, and the decoder, whose last layer starts at
+zero, learns to correct it. The lightness of the place comes along too: where it is not the lightness that the
+frame has there, the wrong place was read. And so may the place in the exemplar where the colour
+came from, however many frames ago: made exact again in every frame (`registration`), it says where the
+exemplar itself can be read.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from colorlab.papers.colormnet.blocks import ChannelNorm
 from colorlab.papers.colormnet.state import AB_SCALE
 
 LIGHTNESS = 4  # numbers that say how light a cell is: its four quarters
-PLACE = 3      # for each exemplar: 1, x and y in cells, as `registration.places`; all 0 where none in it is known
+PLACE = 3  # for each exemplar: 1, x and y in cells, as `registration.places`; all 0 where none in it is known
 
 
 def numbers(stride: int) -> int:
-    """How many numbers are carried for a cell, its places in the exemplars aside: its lines and its lightness."""
+    """How many numbers are carried for a cell, its places in the exemplars aside: its lines and its
+    lightness."""
     return color_lines.numbers(stride) + LIGHTNESS
 
 
@@ -37,7 +40,8 @@ class Carried(NamedTuple):
 
     lines: Tensor      # (B, 16, h, w) its colour as lines in lightness
     lightness: Tensor  # (B, 4, h, w) how light its four quarters are
-    places: Tensor     # (B, 3 R, h, w) where in each of R exemplars its colour came from; R = 0 where that is not carried
+    # (B, 3 R, h, w) where in each of R exemplars its colour came from; R = 0 where that is not carried
+    places: Tensor
 
     def packed(self) -> Tensor:
         """One tensor: memory and local attention mix everything by the same weights, in one product."""
@@ -48,7 +52,8 @@ class CarriedChroma(nn.Module):
     """The gate between memory and neighbourhood, and the way from what was carried to chroma at full size."""
 
     def __init__(self, value: int, stride: int, register: int | None = None):
-        """register: steps of `registration.bring`; None: colour is drawn from the lines alone, and no places are carried."""
+        """register: steps of `registration.bring`; None: colour is drawn from the lines alone, and no places
+        are carried."""
         super().__init__()
         self.stride, self.register = stride, register
         self.norm = ChannelNorm(4 * value)
@@ -56,7 +61,8 @@ class CarriedChroma(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
-    def share(self, far: Tensor, near: Tensor, far_carried: Carried, near_carried: Carried, l: Tensor) -> Tensor:
+    def share(self, far: Tensor, near: Tensor, far_carried: Carried, near_carried: Carried,
+              l: Tensor) -> Tensor:
         """How much of the colour comes from nearby, (B, 1, h, w) in (0, 1); starts at 1/2.
 
         far, near: (B, 2, Cv, h, w) what was read from memory and nearby; l: (B, 1, H, W) in [-1, 1].
@@ -73,8 +79,8 @@ class CarriedChroma(nn.Module):
     def fit(self, l: Tensor, chroma: Tensor, place: Tensor, read: Carried | None = None) -> Carried:
         """What is stored of a frame: l (B, 1, H, W) in [-1, 1], chroma (B, 2, H, W) and place (B, 3 R, h, w).
 
-        read: what the chroma was drawn from, where it was: its lines are handed on, and only what was added is fitted. Lines fitted to drawn
-        lines would blur with every frame.
+        read: what the chroma was drawn from, where it was: its lines are handed on, and only what was added
+        is fitted. Lines fitted to drawn lines would blur with every frame.
         """
         l, chroma = l.float(), chroma.float()
         if read is None:
@@ -88,12 +94,14 @@ class CarriedChroma(nn.Module):
         """(B, 1, H, W) -> (B, 4, h, w), means over each cell's quarters."""
         return F.pixel_unshuffle(F.avg_pool2d(l.float(), self.stride // 2), 2)
 
-    def forward(self, l: Tensor, read: Carried, correction: Tensor, exemplars: Sequence[Tensor], nearby: Tensor | None = None,
-                last: Tensor | None = None) -> tuple[Tensor, Carried]:
+    def forward(self, l: Tensor, read: Carried, correction: Tensor, exemplars: Sequence[Tensor],
+                nearby: Tensor | None = None, last: Tensor | None = None) -> tuple[Tensor, Carried]:
         """Chroma of the frame with lightness l, (B, 2, H, W), and what was read with its places made exact.
 
-        l: (B, 1, H, W) in [-1, 1]; read: its places are in R exemplars; correction: (B, 2, H, W), what the decoder adds to what is
-        drawn of it, but not to colours that are read at exact places; exemplars: those of them that were seen so far, Lab (B, 3, H, W); nearby: (B, 3, h, w), places in the frame remembered last, `last` (B, 3, H, W). The exemplars
+        l: (B, 1, H, W) in [-1, 1]; read: its places are in R exemplars; correction: (B, 2, H, W), what the
+        decoder adds to what is drawn of it, but not to colours that are read at exact places; exemplars:
+        those of them that were seen so far, Lab (B, 3, H, W); nearby: (B, 3, h, w), places in the frame
+        remembered last, `last` (B, 3, H, W). The exemplars
         have the last word: their colours are no copies of copies.
         """
         chroma = draw_lines(read.lines.float(), l.float(), self.stride) + correction
@@ -105,13 +113,15 @@ class CarriedChroma(nn.Module):
             pictures, pointed = [last, *pictures], [nearby, *pointed]
         if not pictures:
             return chroma, read
-        found = bring(l.repeat(len(pictures), 1, 1, 1), torch.cat(pictures), torch.cat(pointed), self.register)   # all in one batch
+        # all in one batch
+        found = bring(l.repeat(len(pictures), 1, 1, 1), torch.cat(pictures), torch.cat(pointed),
+                      self.register)
         brought = [Brought(*parts) for parts in zip(*(part.chunk(len(pictures)) for part in found))]
         if nearby is not None:
             near = brought.pop(0)
             chroma = chroma.lerp(near.ab / AB_SCALE, near.trust)
         copied = chroma
         for n, one in enumerate(brought):
-            chroma = chroma + one.trust * (one.ab / AB_SCALE - copied)                       # trusts add up to 1 at most
+            chroma = chroma + one.trust * (one.ab / AB_SCALE - copied)  # trusts add up to 1 at most
             exact[n] = one.place.to(read.places.dtype)
         return chroma, read._replace(places=torch.cat(exact, dim=1))

@@ -6,9 +6,10 @@
 | SCA_features | beside them the reference's colours, laid over the frame by likeness and place (`laying`) |
 | output | a correction of the colours that were laid |
 
-A network that has seen fifty films cannot paint a palette from tokens. So painting starts from the colours that were laid, and what is
-learned is where they are wrong. That is a search, which the paper's method is not: `lay_channels=0` is the paper's way at the course's
-size. The mean colours of each patch stand beside its features, as a small network hears them sooner.
+A network that has seen fifty films cannot paint a palette from tokens. So painting starts from the colours
+that were laid, and what is learned is where they are wrong. That is a search, which the paper's method is
+not: `lay_channels=0` is the paper's way at the course's size. The mean colours of each patch stand beside its
+features, as a small network hears them sooner.
 """
 
 from __future__ import annotations
@@ -37,19 +38,21 @@ TRUSTED = 5.0  # the sigmoid of it is how far laid colours are trusted before tr
 class CourseCAVCConfig(CAVCConfig):
     """The paper's fields, and what is ours."""
 
-    extractor: str = "imagenet"     # one of `backbones.EXTRACTORS`
-    lay_channels: int = field(default=64, metadata={"least": 0})  # of the keys by which a cell's colour is looked for; 0: nothing is laid
+    extractor: str = "imagenet"  # one of `backbones.EXTRACTORS`
+    # of the keys by which a cell's colour is looked for; 0: nothing is laid
+    lay_channels: int = field(default=64, metadata={"least": 0})
 
     @classmethod
     def course(cls) -> CourseCAVCConfig:
         """Narrowest where there are most pixels: quick on a laptop."""
-        return cls(sca_width=8, sca_features=16, widths=(16, 48, 96, 128), decoder_widths=(96, 48, 16, 8), color_width=64,
-                   code_width=64, bins=32, dropout=0.0, frames_at_once=4)
+        return cls(sca_width=8, sca_features=16, widths=(16, 48, 96, 128), decoder_widths=(96, 48, 16, 8),
+                   color_width=64, code_width=64, bins=32, dropout=0.0, frames_at_once=4)
 
 
 @dataclass(frozen=True)
 class CourseState(State):
-    pictures: tuple[Tensor, ...] = ()  # R of (B, 3, h, w): the references themselves, L in [-1, 1] and ab / 50
+    # R of (B, 3, h, w): the references themselves, L in [-1, 1] and ab / 50
+    pictures: tuple[Tensor, ...] = ()
 
 
 class CourseCAVC(CAVC):
@@ -62,7 +65,8 @@ class CourseCAVC(CAVC):
         if config.lay_channels:
             self.beside, self.outputs = LAID, 4
         super().__init__(config)
-        self.laying = Laying(config.lay_channels, config.extractor != "random") if config.lay_channels else None
+        self.laying = Laying(config.lay_channels, config.extractor
+                             != "random") if config.lay_channels else None
         if self.laying:
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
@@ -73,7 +77,8 @@ class CourseCAVC(CAVC):
 
     def start(self, references: References) -> CourseState:
         state = super().start(references)
-        pictures = tuple(scaled(reference.image) for reference in parse_references(references)) if self.laying else ()
+        pictures = tuple(scaled(reference.image)
+                         for reference in parse_references(references)) if self.laying else ()
         return CourseState(state.frame, state.moments, state.tokens, state.histograms, pictures)
 
     def paint(self, l: Tensor, state: CourseState) -> Tensor:
@@ -86,16 +91,22 @@ class CourseCAVC(CAVC):
         return self.corrected(as_channels(l.flatten(0, 1)), tokens, histograms, laid).unflatten(0, (B, T))
 
     def lay(self, channels: Tensor, state: State) -> Tensor:
-        """(B, T, C, H, W) -> (B, T, 4, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T frames and mixed as `blend` says,
-        and how alike they are."""
+        """(B, T, C, H, W) -> (B, T, 4, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T
+        frames and mixed as `blend` says, and how alike they are."""
         H, W = channels.shape[-2:]
         frames = self.padded(channels[:, :, :1].flatten(0, 1)).unflatten(0, channels.shape[:2])
-        pictures = [resized(picture.to(channels), (H, W)).expand(len(channels), -1, -1, -1) for picture in state.pictures]
+        pictures = [
+            resized(picture.to(channels), (H, W)).expand(len(channels), -1, -1, -1)
+            for picture in state.pictures
+        ]
         encoded = [self.laying.encode(self.padded(picture)) for picture in pictures]
         laid = []
         for t, frame in enumerate(frames.unbind(1)):
             shares = blend(state.moments, state.frame + t)
-            laid.append(sum(share * torch.cat(self.laying(frame, reference), dim=1) for share, reference in zip(shares, encoded) if share))
+            laid.append(
+                sum(share * torch.cat(self.laying(frame, reference), dim=1)
+                    for share, reference in zip(shares, encoded)
+                    if share))
         return torch.stack(laid, dim=1)[..., :H, :W]
 
     def corrected(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor) -> Tensor:
@@ -105,17 +116,21 @@ class CourseCAVC(CAVC):
         painted = self.painted(features, tokens, histograms)[..., :H, :W]
         trust = (painted[:, 3:].float() + TRUSTED).sigmoid()
         start = 2 * lab_to_rgb(join_lab(50 * channels[:, :1] + 50, trust * AB * laid[:, 1:3])) - 1
-        return F.hardtanh(start.to(painted) + painted[:, :3])                # not tanh: a zero correction leaves what was laid unchanged
+        # not tanh: a zero correction leaves what was laid unchanged
+        return F.hardtanh(start.to(painted) + painted[:, :3])
 
     @torch.no_grad()
     def attention_of(self, l: Tensor, state: CourseState) -> Attention:
-        """As the paper's; half of what a reference gives is where the laying finds the pixel's colours in it."""
+        """As the paper's; half of what a reference gives is where the laying finds the pixel's colours in
+        it."""
         of_paper, size = super().attention_of(l, state), l.shape[-2:]
         if self.laying is None:
             return of_paper
         frame = self.padded(as_channels(l))
         query, _ = self.laying.query(frame)                                  # (1, N, C + 3)
-        encoded = [self.laying.encode(self.padded(resized(picture.to(frame), size))) for picture in state.pictures]
+        encoded = [
+            self.laying.encode(self.padded(resized(picture.to(frame), size))) for picture in state.pictures
+        ]
 
         @torch.no_grad()
         def at_pixel(at: tuple[int, int]) -> dict[Source, Tensor]:
@@ -123,7 +138,8 @@ class CourseCAVC(CAVC):
             for source, placed in maps.items():
                 if source.kind == "reference":  # what falls on the padding counts to the rim
                     found = self.laying.weights(query, encoded[source.index], at, frame.shape[-2:])
-                    maps[source] = (placed + placed.sum() * unpadded(spread(found, *frame.shape[-2:]), *size)) / 2
+                    maps[source] = (placed +
+                                    placed.sum() * unpadded(spread(found, *frame.shape[-2:]), *size)) / 2
             return maps
         return at_pixel
 

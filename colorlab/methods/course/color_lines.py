@@ -1,15 +1,20 @@
-"""Colour carried in few cells and drawn at full size: in a small cell, chroma is nearly a straight line in lightness.
+"""Colour carried in few cells and drawn at full size: in a small cell, chroma is nearly a straight line in
+lightness.
 
-A grid of stride 4 is fine enough to match pixels on, and far too coarse for colour: enlarged, it bleeds over every edge. But lightness
-is known at full size. Within a cell the model of He et al.'s guided filter (ECCV 2010) holds well,
+A grid of stride 4 is fine enough to match pixels on, and far too coarse for colour: enlarged, it bleeds over
+every edge. But lightness is known at full size. Within a cell the model of He et al.'s guided filter (ECCV
+2010) holds well,
 
     ab(p) ≈ slope · L(p) + offset,
 
-so what is carried for a cell is not its mean colour but such lines, one for every 2 x 2 pixels in it, fitted where colour is known and
-drawn with the lightness of the frame that receives them: the edges come out where that frame has them. Each line is fitted to the 4 x 4
-pixels around its own four. This is ours, not one of the papers'; the course networks use it.
+so what is carried for a cell is not its mean colour but such lines, one for every 2 x 2 pixels in it, fitted
+where colour is known and
+drawn with the lightness of the frame that receives them: the edges come out where that frame has them. Each
+line is fitted to the 4 x 4 pixels around its own four. This is ours, not one of the papers'; the course
+networks use it.
 
-Fitting and drawing lose a little, and doing so again in every frame would blur more and more: what was read is handed on as lines.
+Fitting and drawing lose a little, and doing so again in every frame would blur more and more: what was read
+is handed on as lines.
 """
 
 from __future__ import annotations
@@ -19,7 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 STEP = 2  # pixels from line to line
-FLAT = 0.004  # a variance of lightness (in [-1, 1]; 10 in units of L) below which a slope cannot be told, and shrinks towards zero
+# a variance of lightness (in [-1, 1]; 10 in units of L) below which a slope cannot be told, and shrinks
+# towards zero
+FLAT = 0.004
 
 
 def numbers(cell: int) -> int:
@@ -30,8 +37,8 @@ def numbers(cell: int) -> int:
 def fit_lines(l: Tensor, chroma: Tensor, cell: int) -> Tensor:
     """Least squares around every 2 x 2 pixels, slopes shrunk where lightness is flat.
 
-    l: (B, 1, H, W), L / 50 - 1; chroma: (B, 2, H, W); H and W multiples of `cell`, which is even. Returns (B, numbers(cell), H / cell,
-    W / cell), in the units of chroma.
+    l: (B, 1, H, W), L / 50 - 1; chroma: (B, 2, H, W); H and W multiples of `cell`, which is even. Returns (B,
+    numbers(cell), H / cell, W / cell), in the units of chroma.
     """
     mean_l, mean = _around(l), _around(chroma)
     covariance = _around(l * chroma) - mean_l * mean
@@ -41,7 +48,8 @@ def fit_lines(l: Tensor, chroma: Tensor, cell: int) -> Tensor:
 
 
 def draw_lines(lines: Tensor, l: Tensor, cell: int) -> Tensor:
-    """lines: (B, numbers(cell), h, w) and l: (B, 1, cell * h, cell * w), as for `fit_lines` -> chroma (B, 2, cell * h, cell * w)."""
+    """lines: (B, numbers(cell), h, w) and l: (B, 1, cell * h, cell * w), as for `fit_lines` -> chroma (B, 2,
+    cell * h, cell * w)."""
     lines = F.interpolate(F.pixel_shuffle(lines, cell // STEP), scale_factor=STEP, mode="bilinear")
     slope, offset = lines.chunk(2, dim=1)
     return torch.addcmul(offset, slope, l.expand_as(slope))

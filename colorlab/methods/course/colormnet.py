@@ -8,10 +8,11 @@
 | V + L, memory and neighbourhood added | values added; chroma mixed by a gate that is learned |
 | D, the decoder's chroma | what it adds to the chroma that was carried |
 
-Similarities are divided by 16 (`temperature`): at 1, keys grow until each pixel reads one entry alone, and no gradient tells them where
-else to look. With `register`, each entry also carries the place that it came from in each of the exemplars. That place, and the place in the
-frame stored last, is made exact by lightness, and colour is read there at full size: it is not a copy of a copy, however long the
-film. What the decoder adds is for colours that are carried, not for those.
+Similarities are divided by 16 (`temperature`): at 1, keys grow until each pixel reads one entry alone, and no
+gradient tells them where else to look. With `register`, each entry also carries the place that it came from
+in each of the exemplars. That place, and the place in the
+frame stored last, is made exact by lightness, and colour is read there at full size: it is not a copy of a
+copy, however long the film. What the decoder adds is for colours that are carried, not for those.
 """
 
 from __future__ import annotations
@@ -37,15 +38,16 @@ from colorlab.papers.colormnet.state import AB_SCALE, Look, Predicted, State
 class CourseColorMNetConfig(ColorMNetConfig):
     """The paper's fields, and what is ours."""
 
-    backbones: str = "imagenet"   # one of `backbones.GUIDES`
-    register: int | None = 3      # steps that make exact the places that colour is read from (`registration`); None: cells alone
+    backbones: str = "imagenet"  # one of `backbones.GUIDES`
+    # steps that make exact the places that colour is read from (`registration`); None: cells alone
+    register: int | None = 3
 
     @classmethod
     def course(cls) -> CourseColorMNetConfig:
         """Under 2 M parameters; pixels are matched on a grid of stride 4, 1,792 cells at 128 x 224."""
-        return cls(temperature=16.0, mem_every=2, max_mid_frames=3, min_mid_frames=2, prototypes=256, max_long=1024,
-                   channels=(64, 16, 8), decoder=(48, 16, 8), hidden_inner=32, key=48, value=24, hidden=16, guide=(128, 4),
-                   value_trunk=24)
+        return cls(temperature=16.0, mem_every=2, max_mid_frames=3, min_mid_frames=2, prototypes=256,
+                   max_long=1024, channels=(64, 16, 8), decoder=(48, 16, 8), hidden_inner=32, key=48,
+                   value=24, hidden=16, guide=(128, 4), value_trunk=24)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class CourseColorMNet(ColorMNet):
 
     def start(self, references: Tensor | Sequence[Tensor | tuple[int, Tensor]]) -> CourseState:
         state = super().start(references)
-        twice = None not in state.moments and 0 not in state.moments  # the earliest is a foreign exemplar, too: see `opened`
+        # the earliest is a foreign exemplar, too: see `opened`
+        twice = None not in state.moments and 0 not in state.moments
         return replace(state, expected=len(state.moments) + twice if self.registers else 0)
 
     def predict(self, look: Look, state: CourseState, update: bool) -> tuple[Predicted, CourseState]:
@@ -101,21 +104,25 @@ class CourseColorMNet(ColorMNet):
             value = value + near.value
             share = self.gate(look, far, near)                                   # (B, 1, h, w)
             read = far.carried.packed()
-            carried = self.carry.unpacked(torch.lerp(read, near.carried.packed().to(read.dtype), share.to(read.dtype)))
+            carried = self.carry.unpacked(
+                torch.lerp(read,
+                           near.carried.packed().to(read.dtype), share.to(read.dtype)))
         logits, state = self.decode(look, value, state, update)
         nearby, last = (near.place, state.picture) if near is not None else (None, None)
         chroma, carried = self.carry(look.image[:, :1], carried, logits, state.exemplars, nearby, last)
         return Predicted(chroma, carried), state
 
     def far_and_near(self, query: Query, state: CourseState) -> tuple[Read, Read | None, tuple]:
-        """What is read from memory, what nearby (None where there is no frame to look at), and what is held now."""
+        """What is read from memory, what nearby (None where there is no frame to look at), and what is held
+        now."""
         rows, held = self.propagation.read(state.held, query)
         far = Read(self.values_of(rows), self.carry.unpacked(self.beside_values(rows)))
         if self.local_attention is None or state.last is None:
             return far, None, held
         mixed = self.local_attention.mixed(query.key, state.last.key, state.last.rows)
         values, beside = mixed[:, :2 * self.config.value], self.beside_values(mixed)
-        beside, place = beside.split((beside.shape[1] - PLACE, PLACE), dim=1) if self.registers else (beside, None)
+        beside, place = beside.split(
+            (beside.shape[1] - PLACE, PLACE), dim=1) if self.registers else (beside, None)
         return far, Read(self.local_attention.projected(values), self.carry.unpacked(beside), place), held
 
     def gate(self, look: Look, far: Read, near: Read) -> Tensor:
@@ -126,8 +133,10 @@ class CourseColorMNet(ColorMNet):
         far, near, _ = self.far_and_near(look.query, state)
         return self.gate(look, far, near)[0, 0]
 
-    def valued(self, look: Look, predicted: Predicted, state: CourseState, deep: bool) -> tuple[Tensor, CourseState]:
-        """Behind the values stands what is carried: of an exemplar its own colours and places, else what the chroma was drawn from."""
+    def valued(self, look: Look, predicted: Predicted, state: CourseState,
+               deep: bool) -> tuple[Tensor, CourseState]:
+        """Behind the values stands what is carried: of an exemplar its own colours and places, else what the
+        chroma was drawn from."""
         values, state = super().valued(look, predicted, state, deep)
         carried = predicted.carried
         if carried is not None:
@@ -140,7 +149,8 @@ class CourseColorMNet(ColorMNet):
         carried = self.carry.fit(look.image[:, :1], predicted.chroma, place, carried)
         return torch.cat((values, carried.packed().to(values.dtype)), dim=1), state
 
-    def remember(self, look: Look, predicted: Predicted, rows: Tensor, state: CourseState, keep: bool) -> CourseState:
+    def remember(self, look: Look, predicted: Predicted, rows: Tensor, state: CourseState,
+                 keep: bool) -> CourseState:
         state = super().remember(look, predicted, rows, state, keep)
         if not self.registers:
             return state
@@ -157,9 +167,11 @@ class CourseColorMNet(ColorMNet):
 
 def in_lab(look: Look, predicted: Predicted) -> Tensor:
     """A padded frame in its colours, (B, 3, H', W'), for others to look at."""
-    return torch.cat((50 * (look.image[:, :1].float() + 1), AB_SCALE * predicted.chroma.detach().float()), dim=1)
+    return torch.cat((50 * (look.image[:, :1].float() + 1), AB_SCALE * predicted.chroma.detach().float()),
+                     dim=1)
 
 
 def own_places(rows: Tensor, number: int = 0, pictures: int = 1) -> Tensor:
-    """(B, C, h, w) of a picture -> (B, 3 R, h, w): each cell's own place, in the one of R pictures that it is."""
+    """(B, C, h, w) of a picture -> (B, 3 R, h, w): each cell's own place, in the one of R pictures that it
+    is."""
     return places(rows[:, None].expand(-1, pictures, -1, -1, -1))[:, number]

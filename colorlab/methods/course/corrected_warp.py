@@ -1,4 +1,5 @@
-"""The course's output for LSTVC: the colour that matching brought over, corrected, where the paper's is painted anew."""
+"""The course's output for LSTVC: the colour that matching brought over, corrected, where the paper's is
+painted anew."""
 
 from __future__ import annotations
 
@@ -20,9 +21,10 @@ LINES = numbers(CELL)
 class Carried(NamedTuple):
     """What the heads bring over from a cell; channels stand at `dim`."""
 
-    ab: Tensor                    # 2: the mean of its ab / 128
-    lines: Tensor                 # 16: its colour as lines in lightness
-    places: Tensor | None = None  # 3 R: where in each of R references it is (`registration.places`); None where that is not carried
+    ab: Tensor     # 2: the mean of its ab / 128
+    lines: Tensor  # 16: its colour as lines in lightness
+    # 3 R: where in each of R references it is (`registration.places`); None where that is not carried
+    places: Tensor | None = None
 
     def packed(self, dim: int) -> Tensor:
         """One tensor: the heads mix everything by the same weights, in one product."""
@@ -36,10 +38,12 @@ class Carried(NamedTuple):
 
 
 class Corrected(nn.Module):
-    """The warped colour, mean of the heads, as far as the subnet trusts it, and what the subnet adds: a third channel says how far.
+    """The warped colour, mean of the heads, as far as the subnet trusts it, and what the subnet adds: a third
+    channel says how far.
 
-    With a zero-initialised last layer the output is the warp, but for 1 %. register: steps that make the matched places exact; colours
-    read there replace the corrected ones as far as lightness agrees and the warp is trusted.
+    With a zero-initialised last layer the output is the warp, but for 1 %. register: steps that make the
+    matched places exact; colours read there replace the corrected ones as far as lightness agrees and the
+    warp is trusted.
     """
 
     outputs = 3
@@ -50,7 +54,8 @@ class Corrected(nn.Module):
         self.register = register
 
     def carried(self, l: Tensor, ab: Tensor) -> Tensor:
-        """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: `Carried` without places, (B, 18, H/4, W/4)."""
+        """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: `Carried` without
+        places, (B, 18, H/4, W/4)."""
         return Carried(F.avg_pool2d(ab, CELL), fit_lines(l, ab, CELL)).packed(1)
 
     def values(self, references: EncodedReference) -> Tensor:
@@ -60,8 +65,8 @@ class Corrected(nn.Module):
         return Carried.unpacked(references.color, 2)._replace(places=places(references.color)).packed(2)
 
     def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
-        """painted: (B, T, 3, H, W), the subnet's output; l: (B, T, 1, H, W) in [0, 100]; references: (B, R, 3, H, W), Lab. Returns ab
-        (B, T, 2, H, W) in ±128."""
+        """painted: (B, T, 3, H, W), the subnet's output; l: (B, T, 1, H, W) in [0, 100]; references: (B, R,
+        3, H, W), Lab. Returns ab (B, T, 2, H, W) in ±128."""
         B, T = l.shape[:2]
         pixels, painted = l.flatten(0, 1), painted.flatten(0, 1).float()
         trust = (painted[:, 2:] + self.trusts).sigmoid()                             # (B * T, 1, H, W)
@@ -72,19 +77,22 @@ class Corrected(nn.Module):
         return ab.unflatten(0, (B, T))
 
     def _registered(self, drawn: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
-        """What colours read at exact places add to the drawn ones, (B * T, 2, H, W): every reference for every frame, in one batch."""
+        """What colours read at exact places add to the drawn ones, (B * T, 2, H, W): every reference for
+        every frame, in one batch."""
         T, R = l.shape[1], references.shape[1]
-        place = Carried.unpacked(warp.color, 3).places.mean(2)                               # (B, T, 3 R, H/4, W/4), mean of the heads
-        place = place.unflatten(2, (R, -1)).flatten(0, 2)                                    # (B * T * R, 3, H/4, W/4)
-        picture = references.repeat_interleave(T, 0).flatten(0, 1)                           # (B * T * R, 3, H, W)
+        place = Carried.unpacked(warp.color, 3).places.mean(2)      # (B, T, 3 R, H/4, W/4), mean of the heads
+        place = place.unflatten(2, (R, -1)).flatten(0, 2)           # (B * T * R, 3, H/4, W/4)
+        picture = references.repeat_interleave(T, 0).flatten(0, 1)  # (B * T * R, 3, H, W)
         brought = bring(l.flatten(0, 1).repeat_interleave(R, 0), picture, place, self.register)
         added = brought.trust * (brought.ab - drawn.repeat_interleave(R, 0))
-        return added.unflatten(0, (-1, R)).sum(1)                                            # trusts add up to 1 at most
+        return added.unflatten(0, (-1, R)).sum(1)                   # trusts add up to 1 at most
 
     def handed_on(self, l: Tensor, ab: Tensor, warp: Warp) -> Tensor:
-        """`carried` of a block's last frame: the lines that were read, and fitted anew only what was added to them."""
+        """`carried` of a block's last frame: the lines that were read, and fitted anew only what was added to
+        them."""
         lines = self.lines(warp)[:, -1]
-        return Carried(F.avg_pool2d(ab, CELL), lines + fit_lines(l, ab - draw_lines(lines, l, CELL), CELL)).packed(1)
+        return Carried(F.avg_pool2d(ab, CELL),
+                       lines + fit_lines(l, ab - draw_lines(lines, l, CELL), CELL)).packed(1)
 
     @staticmethod
     def lines(warp: Warp) -> Tensor:

@@ -1,9 +1,11 @@
 """The reference's colours laid over a frame, by likeness and by place: the course's for CAVC.
 
-CAVC's `Fusion` lays each token where its patch lies, whatever is there now. Here each cell of 4 x 4 pixels q looks for its like among all cells p of
-the reference and takes their colours: softmax over p of s cos(k(p), k(q)) - |p - q|² / 2 reach², where the key k is a projection of frozen
-ImageNet features and of a few learned ones, of lightness alone. s and reach are learned. Colours travel as lines in lightness
-(`color_lines`), so that edges come out where the frame has them.
+CAVC's `Fusion` lays each token where its patch lies, whatever is there now. Here each cell of 4 x 4 pixels q
+looks for its like among all cells p of
+the reference and takes their colours: softmax over p of s cos(k(p), k(q)) - |p - q|² / 2 reach², where the
+key k is a projection of frozen ImageNet features and of a few learned ones, of lightness alone. s and reach
+are learned. Colours travel as lines in lightness (`color_lines`), so that edges come out where the frame has
+them.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ class Laying(nn.Module):
         self.reach = nn.Parameter(torch.tensor(0.5).log())           # in heights of the frame
 
     def keys(self, l: Tensor) -> Tensor:
-        """(B, 1, H, W) in [-1, 1], multiples of 8 -> (B, C, H/4, W/4): centred, of length 1, in float32 at least."""
+        """(B, 1, H, W) in [-1, 1], multiples of 8 -> (B, C, H/4, W/4): centred, of length 1, in float32 at
+        least."""
         enlarged = F.interpolate(50 * l + 50, scale_factor=2.0, mode="bilinear")
         keys = self.project(torch.cat((*quarter_maps(self.frozen, enlarged), unit(self.learned(l))), dim=1))
         return F.normalize(keys - keys.mean((-2, -1), keepdim=True), dim=1)
@@ -59,15 +62,18 @@ class Laying(nn.Module):
         key = self.keys(l)
         x, y = self._places(key)
         sharp, wide = self.sharpness.exp(), (2 * self.reach).exp()
-        place = torch.stack((x / wide, y / wide, -(x.square() + y.square()) / (2 * wide))).expand(len(key), -1, -1, -1)
+        place = torch.stack(
+            (x / wide, y / wide, -(x.square() + y.square()) / (2 * wide))).expand(len(key), -1, -1, -1)
         key = torch.cat((sharp * key, place), dim=1)
         return Encoded(_cells(key), _cells(torch.cat((fit_lines(l, ab, CELL), F.avg_pool2d(l, CELL)), dim=1)))
 
     def query(self, l: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, H, W) -> what its cells ask with, (B, N, C + 3), and what a softmax does not see: -|q|² / 2 reach², (N,)."""
+        """(B, 1, H, W) -> what its cells ask with, (B, N, C + 3), and what a softmax does not see: -|q|² / 2
+        reach², (N,)."""
         keys = self.keys(l)
         x, y = self._places(keys)
-        query = torch.cat((keys, torch.stack((x, y, torch.ones_like(x))).expand(len(keys), -1, -1, -1)), dim=1)
+        query = torch.cat((keys, torch.stack((x, y, torch.ones_like(x))).expand(len(keys), -1, -1, -1)),
+                          dim=1)
         return _cells(query), (-(x.square() + y.square()) / (2 * (2 * self.reach).exp())).flatten()
 
     def forward(self, l: Tensor, reference: Encoded) -> Laid:
@@ -79,19 +85,23 @@ class Laying(nn.Module):
             mixed = mixed.mT.unflatten(-1, (H // CELL, W // CELL))
             ab = draw_lines(mixed[:, :-1], l, CELL)
             similarity = ((best + rest) / self.sharpness.exp()).view(B, 1, H // CELL, W // CELL)
-            light, similarity = (F.interpolate(x, scale_factor=float(CELL), mode="bilinear") for x in (mixed[:, -1:], similarity))
+            light, similarity = (F.interpolate(x, scale_factor=float(CELL), mode="bilinear")
+                                 for x in (mixed[:, -1:], similarity))
         return Laid(torch.cat((light, ab), dim=1), similarity)
 
     @staticmethod
     def means(l: Tensor) -> Tensor:
-        """Lightness as cells see it, to be compared with what was laid: each cell's mean, (..., 1, H, W) -> the same."""
+        """Lightness as cells see it, to be compared with what was laid: each cell's mean, (..., 1, H, W) ->
+        the same."""
         H, W = l.shape[-2:]
         cells = F.avg_pool2d(F.pad(l.flatten(0, -4), (0, -W % CELL, 0, -H % CELL), mode="replicate"), CELL)
-        return F.interpolate(cells, scale_factor=float(CELL), mode="bilinear")[..., :H, :W].unflatten(0, l.shape[:-3])
+        return F.interpolate(cells, scale_factor=float(CELL),
+                             mode="bilinear")[..., :H, :W].unflatten(0, l.shape[:-3])
 
     @staticmethod
     def weights(query: Tensor, reference: Encoded, at: tuple[int, int], size: tuple[int, int]) -> Tensor:
-        """Where the pixel (y, x) of one frame of `size` (H, W) finds its colours: (H/4, W/4), summing to 1. query: of `query`."""
+        """Where the pixel (y, x) of one frame of `size` (H, W) finds its colours: (H/4, W/4), summing to 1.
+        query: of `query`."""
         h, w = size[0] // CELL, size[1] // CELL
         return (reference.key[0] @ query[0, at[0] // CELL * w + at[1] // CELL]).softmax(0).view(h, w)
 

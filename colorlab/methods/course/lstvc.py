@@ -7,10 +7,11 @@
 | Eq. 1 to 3 | the same, with a preference that is learned for references over that frame |
 | Eq. 5, the output | the warped colour as far as the subnet trusts it, and what the subnet adds (`Corrected`) |
 
-A reference enters the backbone as its lightness, so that equal things have equal features. The heads bring over each cell's mean colour,
-not that of the top left of its sixteen pixels, and lines in lightness (`color_lines`) to draw it at full size. Frames are matched to
-a cell's precision; lightness makes the place exact, and the colour is read there at full size (`registration`), so that it does not blur
-however often it is carried on.
+A reference enters the backbone as its lightness, so that equal things have equal features. The heads bring
+over each cell's mean colour, not that of the top left of its sixteen pixels, and lines in lightness
+(`color_lines`) to draw it at full size. Frames are matched to a cell's precision; lightness makes the place
+exact, and the colour is read there at full size (`registration`), so that it does not blur however often it
+is carried on.
 """
 
 from __future__ import annotations
@@ -31,23 +32,25 @@ from colorlab.papers.lstvc.correspondence import Warp
 from colorlab.papers.lstvc.model import LSTVC, LSTVCConfig, Seen, padded
 from colorlab.papers.lstvc.state import EncodedReference, LSTVCState
 
-PREFERENCE = -0.03  # similarity that the frame coloured before is given less than a reference, before training: 3 τ
+# similarity that the frame coloured before is given less than a reference, before training: 3 τ
+PREFERENCE = -0.03
 
 
 @dataclass(frozen=True)
 class CourseLSTVCConfig(LSTVCConfig):
     """The paper's fields, and what is ours."""
 
-    backbone: str = "imagenet"       # one of `backbones.RESNETS`
-    rolling: bool = True             # the frame coloured before stands beside the references, and is matched as they are
-    register: int | None = 3         # steps that make a matched place exact (`registration`); None: cells alone
+    backbone: str = "imagenet"  # one of `backbones.RESNETS`
+    rolling: bool = True  # the frame coloured before stands beside the references, and is matched as they are
+    register: int | None = 3    # steps that make a matched place exact (`registration`); None: cells alone
 
     @classmethod
     def course(cls) -> CourseLSTVCConfig:
         """Small enough for a laptop's CPU; untrained, it already shows the warped colour."""
-        return cls(encoder_blocks=2, channels=96, width=96, heads=4, linkage_heads=4, inner=192, match_channels=64,
-                   residual_blocks=1, color_width=12, dropout=0.0, backbone_blocks=(1, 1, 2), backbone_taps=(1, 1, 1),
-                   backbone_width=6, backbone_frozen=False, block_size=2)
+        return cls(encoder_blocks=2, channels=96, width=96, heads=4, linkage_heads=4, inner=192,
+                   match_channels=64, residual_blocks=1, color_width=12, dropout=0.0,
+                   backbone_blocks=(1, 1, 2), backbone_taps=(1, 1, 1), backbone_width=6,
+                   backbone_frozen=False, block_size=2)
 
 
 class Colored(NamedTuple):
@@ -88,8 +91,8 @@ class CourseLSTVC(LSTVC):
         return Corrected(self.config.register)
 
     def initialise(self) -> None:
-        """A correction starts at nothing, and a warp that must stand for itself as a comparison of like with like: one projection for
-        both sides, no positions, colour seen as its mean."""
+        """A correction starts at nothing, and a warp that must stand for itself as a comparison of like with
+        like: one projection for both sides, no positions, colour seen as its mean."""
         super().initialise()
         self.heads.phi.load_state_dict(self.heads.theta.state_dict())
         for layer in (self.colorization.up.to_ab, self.heads.position):
@@ -112,18 +115,22 @@ class CourseLSTVC(LSTVC):
         return super().sources(state, count) + last
 
     def compared(self, features: Tensor, references: int, state: CourseLSTVCState) -> tuple[Tensor, Tensor]:
-        """With one channel more where the frame before is compared with: it adds `preference` to the similarity."""
+        """With one channel more where the frame before is compared with: it adds `preference` to the
+        similarity."""
         query, key = super().compared(features, references, state)
         if state.last is None:
             return query, key
         cells = features.shape[-2] * features.shape[-1]
         offset = self.heads.preference.to(key)[:, None].expand(-1, cells)
-        offset = F.pad(offset, (key.shape[2] - cells, 0)).expand(len(key), -1, -1)         # (B, heads, R * h * w)
+        offset = F.pad(offset, (key.shape[2] - cells, 0)).expand(len(key), -1, -1)  # (B, heads, R * h * w)
         return F.pad(query, (0, 1), value=1.0), torch.cat((key, offset.unsqueeze(-1)), dim=-1)
 
-    def after(self, state: CourseLSTVCState, l: Tensor, ab: Tensor, warp: Warp, seen: Seen, tokens: Tensor | None) -> CourseLSTVCState:
+    def after(self, state: CourseLSTVCState, l: Tensor, ab: Tensor, warp: Warp, seen: Seen,
+              tokens: Tensor | None) -> CourseLSTVCState:
         state = super().after(state, l, ab, warp, seen, tokens)
-        return replace(state, last=self._colored(l[:, -1], ab[:, -1], warp, seen)) if self.config.rolling else state
+        return replace(state, last=self._colored(l[:,
+                                                   -1], ab[:,
+                                                           -1], warp, seen)) if self.config.rolling else state
 
     def _colored(self, l: Tensor, ab: Tensor, warp: Warp, seen: Seen) -> Colored:
         """A block's last frame, l (B, 1, H, W) and ab (B, 2, H, W), for the next block to look at."""

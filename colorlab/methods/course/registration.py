@@ -1,14 +1,17 @@
-"""A match made exact: from the cell that a network points at to a fraction of a pixel, and the colour that lies there.
+"""A match made exact: from the cell that a network points at to a fraction of a pixel, and the colour that
+lies there.
 
-A network that matches cells of 4 x 4 pixels knows where a colour comes from to a pixel or two, and mixes what several cells hold: what
-it carries over is never quite sharp, and in a film each frame takes it from the one before. But lightness is known on both sides and at
-full size. So a cell's displacement d is refined until lightness agrees: the best of a few guesses, then steps of least squares
-(Lucas & Kanade, IJCAI 1981) over the pixels p in and around the cell,
+A network that matches cells of 4 x 4 pixels knows where a colour comes from to a pixel or two, and mixes what
+several cells hold: what it carries over is never quite sharp, and in a film each frame takes it from the one
+before. But lightness is known on both sides and at full size. So a cell's displacement d is refined until
+lightness agrees: the best of a few guesses, then steps of least squares (Lucas & Kanade, IJCAI 1981) over the
+pixels p in and around the cell,
 
     Δ = argmin Σ_p w(p) (l(p) - there(p + d) - ∇there(p + d) · Δ)²,        d ← d + Δ,
 
-where w is small for pixels that differ much: something else lies there. Colour is then read at p + d, at full size, and counts as far as
-lightness agrees. This is ours, not one of the papers'; the course networks use it beside the colours that they carry in their cells.
+where w is small for pixels that differ much: something else lies there. Colour is then read at p + d, at full
+size, and counts as far as lightness agrees. This is ours, not one of the papers'; the course networks use it
+beside the colours that they carry in their cells.
 The network finds the place, lightness makes it exact: nothing here is learnt and no gradient passes.
 """
 
@@ -22,27 +25,30 @@ from torch import Tensor
 
 from colorlab.modules.flow.warping import pixel_grid
 
-AGREES = 4.0    # a difference in L that leaves 61 % of the trust, exp(-1/2)
-OUTLIER = 6.0   # a difference in L from which on a pixel counts half, or less, in the least squares
-FLAT = 1.0      # added to the mean squares of ∇L: where nothing is seen to move, nothing moves
+AGREES = 4.0         # a difference in L that leaves 61 % of the trust, exp(-1/2)
+OUTLIER = 6.0        # a difference in L from which on a pixel counts half, or less, in the least squares
+FLAT = 1.0           # added to the mean squares of ∇L: where nothing is seen to move, nothing moves
 AROUND = (3, 9, 25)  # cells, the sides of the neighbourhoods whose mean displacement is a guess too
-ROUNDS = 3      # of guessing and refining: what one cell has found, the next can guess
-NONE = 1e-6     # a share below which there is no place
-AT_ONCE = 1 << 23  # pixels of guesses: some 300 MB
-WON = 0.01      # in L: by how much a guess must be better than each one before it; rounding makes a thousandth of that
-LONGEST = 1.5   # pixels of a step: ∇L says nothing of what is farther away
+ROUNDS = 3           # of guessing and refining: what one cell has found, the next can guess
+NONE = 1e-6          # a share below which there is no place
+AT_ONCE = 1 << 23    # pixels of guesses: some 300 MB
+# in L: by how much a guess must be better than each one before it; rounding makes a thousandth of that
+WON = 0.01
+LONGEST = 1.5        # pixels of a step: ∇L says nothing of what is farther away
 
 
 def places(like: Tensor) -> Tensor:
-    """What cells carry beside their colour so that one can tell where they are: like (B, R, _, h, w), R pictures -> (B, R, 3 R, h, w).
+    """What cells carry beside their colour so that one can tell where they are: like (B, R, _, h, w), R
+    pictures -> (B, R, 3 R, h, w).
 
-    Three numbers for each picture: 1, x and y in cells for its own cells, 0 for the others'. Mixed by a softmax they are each picture's
-    share of it, and its mean place there times that share.
+    Three numbers for each picture: 1, x and y in cells for its own cells, 0 for the others'. Mixed by a
+    softmax they are each picture's share of it, and its mean place there times that share.
     """
     B, R, _, h, w = like.shape
     xy = pixel_grid(like.new_empty(1, 2, h, w))[0]                                          # (2, h, w)
     own = torch.cat((torch.ones_like(xy[:1]), xy))                                          # (3, h, w)
-    return torch.einsum("rs,khw->rskhw", torch.eye(R, dtype=like.dtype, device=like.device), own).flatten(1, 2).expand(B, -1, -1, -1, -1)
+    return torch.einsum("rs,khw->rskhw", torch.eye(R, dtype=like.dtype, device=like.device),
+                        own).flatten(1, 2).expand(B, -1, -1, -1, -1)
 
 
 class Brought(NamedTuple):
@@ -55,15 +61,18 @@ class Brought(NamedTuple):
 def bring(l: Tensor, picture: Tensor, place: Tensor, steps: int) -> Brought:
     """Colours of a picture at the places that each cell points at, made exact.
 
-    l: (B, 1, H, W) in [0, 100]; picture: (B, 3, H, W), Lab; place: (B, 3, h, w), the picture's `places` mixed for each cell of
-    (H / h) x (W / w) pixels. steps: of least squares, each round. Several pictures for one frame are quickest side by side, as one batch.
+    l: (B, 1, H, W) in [0, 100]; picture: (B, 3, H, W), Lab; place: (B, 3, h, w), the picture's `places` mixed
+    for each cell of (H / h) x (W / w) pixels. steps: of least squares, each round. Several pictures for one
+    frame are quickest side by side, as one batch.
     """
     dtype = torch.promote_types(l.dtype, torch.float32)
     l, picture, place = l.to(dtype), picture.to(dtype), place.to(dtype)
-    pixels, share, here, cell = _pixels(l), place[:, :1], pixel_grid(place[:, 1:]), l.shape[-1] // place.shape[-1]
-    displacement = cell * (place[:, 1:] / share.clamp(min=NONE) - here)                             # (B, 2, h, w), pixels
+    pixels, share, here, cell = _pixels(l), place[:, :1], pixel_grid(
+        place[:, 1:]), l.shape[-1] // place.shape[-1]
+    displacement = cell * (place[:, 1:] / share.clamp(min=NONE) - here)  # (B, 2, h, w), pixels
     for _ in range(ROUNDS):
-        displacement = _refined(l, picture[:, :1], _best(l, picture[:, :1], displacement, share, pixels), steps, pixels)
+        displacement = _refined(l, picture[:, :1], _best(l, picture[:, :1], displacement, share, pixels),
+                                steps, pixels)
     moved = _read(picture, displacement, pixels)
     trust = torch.exp(-((moved[:, :1] - l) / AGREES).square() / 2) * _enlarged(share, l)
     known = F.avg_pool2d(trust, cell)
@@ -71,23 +80,28 @@ def bring(l: Tensor, picture: Tensor, place: Tensor, steps: int) -> Brought:
 
 
 def _best(l: Tensor, there: Tensor, displacement: Tensor, share: Tensor, pixels: Pixels) -> Tensor:
-    """For each cell the guess that leaves the least difference in lightness: its own, that of the cells around it, near or wide, or none.
+    """For each cell the guess that leaves the least difference in lightness: its own, that of the cells
+    around it, near or wide, or none.
 
-    Of guesses as good as each other the first is taken, on every processor and in every frame: what is equal to rounding does not flicker.
+    Of guesses as good as each other the first is taken, on every processor and in every frame: what is equal
+    to rounding does not flicker.
     """
-    weighted = torch.cat((displacement * share, share), dim=1)                                      # (B, 3, h, w)
-    means = torch.cat([_around(weighted, side) for side in AROUND])                                 # (3 B, 3, h, w)
-    guesses = torch.cat((displacement, means[:, :2] / means[:, 2:].clamp(min=NONE), torch.zeros_like(displacement)))
-    guesses = guesses.unflatten(0, (-1, len(l)))                                                    # (G, B, 2, h, w)
-    differences = torch.cat([_differences(l, there, some, pixels) for some in guesses.split(max(1, AT_ONCE // l.numel()))])
+    weighted = torch.cat((displacement * share, share), dim=1)       # (B, 3, h, w)
+    means = torch.cat([_around(weighted, side) for side in AROUND])  # (3 B, 3, h, w)
+    guesses = torch.cat(
+        (displacement, means[:, :2] / means[:, 2:].clamp(min=NONE), torch.zeros_like(displacement)))
+    guesses = guesses.unflatten(0, (-1, len(l)))                     # (G, B, 2, h, w)
+    differences = torch.cat(
+        [_differences(l, there, some, pixels) for some in guesses.split(max(1, AT_ONCE // l.numel()))])
     later = WON * torch.arange(len(guesses), dtype=l.dtype, device=l.device).view(-1, 1, 1, 1, 1)
-    best = (differences + later).min(0, keepdim=True).indices                                       # (1, B, 1, h, w)
+    best = (differences + later).min(0, keepdim=True).indices        # (1, B, 1, h, w)
     return guesses.gather(0, best.expand(-1, -1, 2, -1, -1))[0]
 
 
 def _differences(l: Tensor, there: Tensor, guesses: Tensor, pixels: Pixels) -> Tensor:
     """What guesses (G, B, 2, h, w) leave of lightness in each cell: (G, B, 1, h, w)."""
-    moved = _read(there.repeat(len(guesses), 1, 1, 1), guesses.flatten(0, 1), pixels).unflatten(0, guesses.shape[:2])
+    moved = _read(there.repeat(len(guesses), 1, 1, 1), guesses.flatten(0, 1),
+                  pixels).unflatten(0, guesses.shape[:2])
     return _of_cells((moved - l).abs().flatten(0, 1), guesses).unflatten(0, guesses.shape[:2])
 
 
@@ -98,19 +112,25 @@ def _refined(l: Tensor, there: Tensor, displacement: Tensor, steps: int, pixels:
         moved = _read(there, displacement, pixels)
         left = l - moved
         weight = OUTLIER**2 / (left.square() + OUTLIER**2)
-        seen = torch.cat((*_gradient(moved), left), dim=1)                                          # (B, 3, H, W)
-        products = (seen[:, :2] * weight).unsqueeze(2) * seen.unsqueeze(1)                          # (B, 2, 3, H, W): x and y with x, y, left
-        equations = _of_cells(products.flatten(1, 2), displacement).unflatten(1, (2, 3)) + flat     # two, of the form (p, q, r): p Δx + q Δy = r
-        across = torch.linalg.cross(*equations.unbind(1), dim=1)                                    # at right angles to both, as (Δx, Δy, -1) is
+        seen = torch.cat((*_gradient(moved), left), dim=1)  # (B, 3, H, W)
+        # (B, 2, 3, H, W): x and y with x, y, left
+        products = (seen[:, :2] * weight).unsqueeze(2) * seen.unsqueeze(1)
+        # two, of the form (p, q, r): p Δx + q Δy = r
+        equations = _of_cells(products.flatten(1, 2), displacement).unflatten(1, (2, 3)) + flat
+        # at right angles to both, as (Δx, Δy, -1) is
+        across = torch.linalg.cross(*equations.unbind(1), dim=1)
         displacement = displacement - (across[:, :2] / across[:, 2:]).clamp(-LONGEST, LONGEST)
     return displacement
 
 
 def _gradient(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Of (B, 1, H, W), by x and by y, as `torch.gradient`: half the difference of the two neighbours, on the rim that of the pixel and one."""
+    """Of (B, 1, H, W), by x and by y, as `torch.gradient`: half the difference of the two neighbours, on the
+    rim that of the pixel and one."""
     W, H = x.shape[-1], x.shape[-2]
-    across, down = F.pad(x.diff(dim=-1), (1, 1, 0, 0), mode="replicate"), F.pad(x.diff(dim=-2), (0, 0, 1, 1), mode="replicate")
-    return across.narrow(-1, 0, W).lerp(across.narrow(-1, 1, W), 0.5), down.narrow(-2, 0, H).lerp(down.narrow(-2, 1, H), 0.5)
+    across, down = F.pad(x.diff(dim=-1), (1, 1, 0, 0),
+                         mode="replicate"), F.pad(x.diff(dim=-2), (0, 0, 1, 1), mode="replicate")
+    return across.narrow(-1, 0, W).lerp(across.narrow(-1, 1, W),
+                                        0.5), down.narrow(-2, 0, H).lerp(down.narrow(-2, 1, H), 0.5)
 
 
 class Pixels(NamedTuple):
@@ -123,13 +143,15 @@ class Pixels(NamedTuple):
 def _pixels(l: Tensor) -> Pixels:
     H, W = l.shape[-2:]
     x, y = (torch.linspace(-1, 1, side, dtype=l.dtype, device=l.device) for side in (W, H))
-    pitch = [l.new_full((1, 1, 1, 1), 2 / max(side - 1, 1)) for side in (W, H)]                     # filled where it is, not copied there
+    # filled where it is, not copied there
+    pitch = [l.new_full((1, 1, 1, 1), 2 / max(side - 1, 1)) for side in (W, H)]
     return Pixels(torch.stack(torch.meshgrid(x, y, indexing="xy")).unsqueeze(0), torch.cat(pitch, dim=1))
 
 
 def _read(there: Tensor, displacement: Tensor, pixels: Pixels) -> Tensor:
-    """`modules.flow.warp` of (B, C, H, W) by the displacements of cells (B, 2, h, w), what lies outside as on the rim."""
-    place = torch.addcmul(pixels.place, _enlarged(displacement, there), pixels.pitch)               # (B, 2, H, W)
+    """`modules.flow.warp` of (B, C, H, W) by the displacements of cells (B, 2, h, w), what lies outside as on
+    the rim."""
+    place = torch.addcmul(pixels.place, _enlarged(displacement, there), pixels.pitch)  # (B, 2, H, W)
     return F.grid_sample(there, place.movedim(1, -1), "bilinear", "border", align_corners=True)
 
 
@@ -140,10 +162,11 @@ def _enlarged(cells: Tensor, like: Tensor) -> Tensor:
 def _of_cells(x: Tensor, like: Tensor) -> Tensor:
     """Means over each cell and half a cell around it: (B, C, H, W) -> (B, C, h, w)."""
     cell = x.shape[-1] // like.shape[-1]
-    quarters = F.avg_pool2d(F.pad(x, (cell // 2,) * 4, mode="replicate"), cell)                     # (B, C, h + 1, w + 1)
+    quarters = F.avg_pool2d(F.pad(x, (cell // 2,) * 4, mode="replicate"), cell)  # (B, C, h + 1, w + 1)
     return F.avg_pool2d(quarters, 2, 1)
 
 
 def _around(x: Tensor, side: int) -> Tensor:
     """Means over side x side cells around each: (B, C, h, w) -> the same."""
-    return F.avg_pool2d(F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), (side, 1), 1), (1, side), 1)
+    return F.avg_pool2d(F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), (side, 1), 1), (1, side),
+                        1)

@@ -6,8 +6,9 @@
 | what it paints | times `vividness` |
 | S and C_2, LSTVC's network | the course's LSTVC |
 
-Unsure, a network paints between the possible colours, and the course's, which has seen 1,400 photographs, is unsure of most: on
-validation clips its pictures have half the truth's colourfulness, and with a vividness of 1.7 about nine tenths of it, for 1.5 dB of PSNR.
+Unsure, a network paints between the possible colours, and the course's, which has seen 1,400 photographs, is
+unsure of most: on validation clips its pictures have half the truth's colourfulness, and with a vividness of
+1.7 about nine tenths of it, for 1.5 dB of PSNR.
 """
 
 from __future__ import annotations

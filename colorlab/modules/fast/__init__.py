@@ -1,1 +1,2 @@
-"""Forms of a layer that give the same numbers with less memory or time. Beside each stands its plain equation."""
+"""Forms of a layer that give the same numbers with less memory or time. Beside each stands its plain
+equation."""

@@ -1,8 +1,9 @@
 """Convolutions with more weights than pixels, on a CPU: the weights are arranged once, not at every call.
 
-oneDNN, which computes PyTorch's convolutions there, wants weights in an order of its own. PyTorch brings them into it call by call, which
-no one notices on large pictures. A 14 x 14 map that meets 2.4 million weights spends a quarter of its time so. The arranged copy is kept
-for inference only, and gives the same numbers up to rounding.
+oneDNN, which computes PyTorch's convolutions there, wants weights in an order of its own. PyTorch brings them
+into it call by call, which no one notices on large pictures. A 14 x 14 map that meets 2.4 million weights
+spends a quarter of its time so. The arranged copy is kept for inference only, and gives the same numbers up
+to rounding.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PIXELS = 1024    # of all maps of a batch together: with more, arranging is a few per cent and not worth a copy of the weights
+# of all maps of a batch together: with more, arranging is a few per cent and not worth a copy of the weights
+PIXELS = 1024
 WEIGHTS = 2**18  # with fewer there is nothing to gain
 
 
 class PackedConv2d(nn.Conv2d):
     """nn.Conv2d that keeps its weights as oneDNN wants them, for as long as they stay what they are."""
 
-    _packed: dict[tuple[int, torch.Size], tuple[int, Tensor, Tensor]] | None = None  # {which weights: (version, they, arranged)}
+    # {which weights: (version, they, arranged)}
+    _packed: dict[tuple[int, torch.Size], tuple[int, Tensor, Tensor]] | None = None
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not worth_packing(input, weight) or self.padding_mode != "zeros":
@@ -30,7 +33,8 @@ class PackedConv2d(nn.Conv2d):
         return torch.ops.mkldnn._convolution_pointwise(input, packed, bias, *numbers, "none", [], "")
 
     def of_channels(self, input: Tensor, first: int, end: int | None, bias: Tensor | None = None) -> Tensor:
-        """The share that channels first..end of the input have in the result: (B, end - first, H, W) -> (B, out, H', W')."""
+        """The share that channels first..end of the input have in the result: (B, end - first, H, W) -> (B,
+        out, H', W')."""
         return self._conv_forward(input, self.weight[:, first:end], bias)
 
     def _arranged(self, weight: Tensor, *numbers: object) -> Tensor:
@@ -38,7 +42,8 @@ class PackedConv2d(nn.Conv2d):
             self._packed = {}
         which = weight.data_ptr(), weight.shape
         version, _, packed = self._packed.get(which, (None, None, None))
-        if version != weight._version:  # changed in place since; `weight` itself is kept so that its address stays its own
+        # changed in place since; `weight` itself is kept so that its address stays its own
+        if version != weight._version:
             packed = torch.ops.mkldnn._reorder_convolution_weight(weight, *numbers)
             self._packed[which] = weight._version, weight, packed
         return packed
@@ -54,7 +59,8 @@ class PackedConv2d(nn.Conv2d):
 
 
 def pack_convolutions(network: nn.Module) -> None:
-    """Make every plain nn.Conv2d of a network, torchvision's among them, a PackedConv2d. Names and numbers stay."""
+    """Make every plain nn.Conv2d of a network, torchvision's among them, a PackedConv2d. Names and numbers
+    stay."""
     for module in network.modules():
         if type(module) is nn.Conv2d:
             module.__class__ = PackedConv2d
@@ -62,18 +68,22 @@ def pack_convolutions(network: nn.Module) -> None:
 
 def worth_packing(input: Tensor, weight: Tensor) -> bool:
     """Whether this is inference on a CPU, in float32, with weights that are many for the pixels they meet."""
-    return (weight.numel() >= WEIGHTS and input.numel() <= PIXELS * input.shape[1] and input.device.type == "cpu"
-            and input.dtype == weight.dtype == torch.float32 and not torch.is_grad_enabled() and not weight.is_inference()
+    return (weight.numel() >= WEIGHTS and input.numel() <= PIXELS * input.shape[1]
+            and input.device.type == "cpu" and input.dtype == weight.dtype == torch.float32
+            and not torch.is_grad_enabled() and not weight.is_inference()
             and not torch.is_autocast_enabled("cpu") and torch.backends.mkldnn.enabled and _can_pack())
 
 
 @cache
 def _can_pack() -> bool:
-    """The two operations are oneDNN's alone and not part of PyTorch's public interface: seen to work here, or not used."""
+    """The two operations are oneDNN's alone and not part of PyTorch's public interface: seen to work here, or
+    not used."""
     x, weight = torch.arange(18.0).view(1, 2, 3, 3), torch.arange(54.0).view(3, 2, 3, 3)
     try:
-        packed = torch.ops.mkldnn._reorder_convolution_weight(weight, [1, 1], [1, 1], [1, 1], 1, list(x.shape))
-        found = torch.ops.mkldnn._convolution_pointwise(x, packed, None, [1, 1], [1, 1], [1, 1], 1, "none", [], "")
+        packed = torch.ops.mkldnn._reorder_convolution_weight(weight, [1, 1], [1, 1], [1, 1], 1,
+                                                              list(x.shape))
+        found = torch.ops.mkldnn._convolution_pointwise(x, packed, None, [1, 1], [1, 1], [1, 1], 1, "none",
+                                                        [], "")
         return torch.equal(found, F.conv2d(x, weight, padding=1))
     except (AttributeError, NotImplementedError, RuntimeError):
         return False

@@ -1,9 +1,10 @@
 """Match every position with every other without ever holding the matrix of all pairs.
 
-A warp multiplies N unit features with M others, takes the softmax of each row and mixes M colours with it. For a film of
-1080 x 1920 at a quarter of its size, N = M = 129,600: the matrix alone is 67 GB. But its rows are independent, so a few
-are made at a time, used, and forgotten; the backward pass makes them again. The results of `match` are those of `match_as_written`
-to float rounding, gradients included, in memory that grows with N + M.
+A warp multiplies N unit features with M others, takes the softmax of each row and mixes M colours with it.
+For a film of 1080 x 1920 at a quarter of its size, N = M = 129,600: the matrix alone is 67 GB. But its rows
+are independent, so a few are made at a time, used, and forgotten; the backward pass makes them again. The
+results of `match` are those of `match_as_written` to float rounding, gradients included, in memory that grows
+with N + M.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-HARD = 1e-6  # below this temperature a float32 softmax is one-hot but for exact ties: the nearest neighbour is taken instead
+# below this temperature a float32 softmax is one-hot but for exact ties: the nearest neighbour is taken
+# instead
+HARD = 1e-6
 
-# Pairs held at a time: on a CPU 8 MB of float32, the fastest of 4, 8 and 16 on two cores: small enough for caches to hold from one pass
-# to the next, large enough to share out; a GPU wants more to be kept busy. With very many keys a strip still has some rows, or the product is slow: 66 MB for 1080p.
+# Pairs held at a time: on a CPU 8 MB of float32, the fastest of 4, 8 and 16 on two cores: small enough for
+# caches to hold from one pass to the next, large enough to share out; a GPU wants more to be kept busy. With
+# very many keys a strip still has some rows, or the product is slow: 66 MB for 1080p.
 PAIRS_CPU, PAIRS_GPU, FEWEST_ROWS = 1 << 21, 1 << 27, 128
 
-# exp(-60) is nothing beside the row's best, exp(0), in float32 and float64. Without a floor, a good match at temperature 0.01 makes
-# exp(-100) of the rest: subnormal numbers, on which processors are 40 to 80 times slower.
+# exp(-60) is nothing beside the row's best, exp(0), in float32 and float64. Without a floor, a good match at
+# temperature 0.01 makes exp(-100) of the rest: subnormal numbers, on which processors are 40 to 80 times
+# slower.
 LOWEST = -60
 
 
@@ -44,14 +49,16 @@ def match(query: Tensor, key: Tensor, value: Tensor, temperature: float, pairs: 
     """Mix `value` for each query by its correlation with each key, in memory linear in N + M.
 
     query: (B, N, C), key: (B, M, C), value: (B, M, V), of which query and key are usually scaled to length 1.
-    temperature: > 0; the softmax is over correlation / temperature. Below `HARD` the nearest key alone counts, as in the limit:
-    then `mixed` sends no gradient to query and key, and `similarity` still does.
-    pairs: how many of the N * M correlations may be in memory at once (at least one row is); None chooses what is fast.
+    temperature: > 0; the softmax is over correlation / temperature. Below `HARD` the nearest key alone
+    counts, as in the limit: then `mixed` sends no gradient to query and key, and `similarity` still does.
+    pairs: how many of the N * M correlations may be in memory at once (at least one row is); None chooses
+        what is fast.
     Half precision is computed, and comes back, as float32: 8 or 11 bits cannot hold correlation / 0.01.
     """
     if temperature < 0 or query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1]:
-        raise ValueError(f"match wants query (B, N, C), key (B, M, C), value (B, M, V) and a temperature of at least 0, got "
-                         f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}, {temperature}")
+        raise ValueError("match wants query (B, N, C), key (B, M, C), value (B, M, V) and a temperature "
+                         f"of at least 0, got {tuple(query.shape)}, {tuple(key.shape)}, "
+                         f"{tuple(value.shape)}, {temperature}")
     device = query.device.type
     with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
         wide = torch.float64 if query.dtype == torch.float64 else torch.float32
@@ -82,12 +89,14 @@ class _SoftMatch(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, query: Tensor, key: Tensor, value: Tensor, temperature: float, pairs: int | None):
-        mixed = query.new_empty(*query.shape[:-1], value.shape[-1])              # (B, N, V)
-        highest, total = query.new_empty(2, *query.shape[:-1]).unbind()          # (B, N) each row's maximum, softmax's divisor
-        counted = torch.cat((value, torch.ones_like(value[..., :1])), dim=-1)    # (B, M, V + 1): what is mixed of the ones is the divisor
+        mixed = query.new_empty(*query.shape[:-1], value.shape[-1])  # (B, N, V)
+        # (B, N) each row's maximum, softmax's divisor
+        highest, total = query.new_empty(2, *query.shape[:-1]).unbind()
+        # (B, M, V + 1): what is mixed of the ones is the divisor
+        counted = torch.cat((value, torch.ones_like(value[..., :1])), dim=-1)
         for video, rows, scaled in _streamed(query / temperature, key, pairs):
-            top = scaled.amax(-1, keepdim=True)                                  # (rows, 1)
-            weights = scaled.sub_(top).clamp_(min=LOWEST).exp_()                 # (rows, M) but for the divisor
+            top = scaled.amax(-1, keepdim=True)                      # (rows, 1)
+            weights = scaled.sub_(top).clamp_(min=LOWEST).exp_()     # (rows, M) but for the divisor
             found = weights @ counted[video]
             mixed[video, rows] = found[:, :-1] / found[:, -1:]
             highest[video, rows], total[video, rows] = top[:, 0], found[:, -1]
@@ -99,13 +108,17 @@ class _SoftMatch(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, mixed_grad: Tensor, similarity_grad: Tensor):
         query, key, value, mixed, highest, total = ctx.saved_tensors
-        query_grad, key_grad, value_grad = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
-        shared = (mixed_grad * mixed).sum(-1, keepdim=True)                      # (B, N, 1) what a row's weights have in common
+        query_grad, key_grad, value_grad = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(
+            value)
+        shared = (mixed_grad * mixed).sum(-1, keepdim=True)  # (B, N, 1) what a row's weights have in common
         for video, rows, scaled in _streamed(query / ctx.temperature, key, ctx.pairs):
-            best = scaled.argmax(-1, keepdim=True)                               # (rows, 1) where the similarity came from
-            weights = scaled.sub_(highest[video, rows, None]).clamp_(min=LOWEST).exp_().div_(total[video, rows, None])  # (rows, M)
+            best = scaled.argmax(-1, keepdim=True)           # (rows, 1) where the similarity came from
+            # (rows, M)
+            weights = scaled.sub_(highest[video, rows,
+                                          None]).clamp_(min=LOWEST).exp_().div_(total[video, rows, None])
             value_grad[video].addmm_(weights.T, mixed_grad[video, rows])
-            grad = mixed_grad[video, rows] @ value[video].T                      # (rows, M) of the weights, then of the correlation
+            # (rows, M) of the weights, then of the correlation
+            grad = mixed_grad[video, rows] @ value[video].T
             grad = grad.sub_(shared[video, rows]).mul_(weights).div_(ctx.temperature)
             grad.scatter_add_(1, best, similarity_grad[video, rows, None])
             query_grad[video, rows] = grad @ key[video]
@@ -114,7 +127,8 @@ class _SoftMatch(torch.autograd.Function):
 
 
 def _streamed(query: Tensor, key: Tensor, pairs: int | None) -> Iterator[tuple[int, slice, Tensor]]:
-    """Yield (which of the batch, which rows, query[rows] @ key.T): strips of at most `pairs` entries, in one reused buffer."""
+    """Yield (which of the batch, which rows, query[rows] @ key.T): strips of at most `pairs` entries, in one
+    reused buffer."""
     B, N, _ = query.shape
     if pairs is None:
         pairs = max(FEWEST_ROWS * key.shape[1], PAIRS_CPU if query.device.type == "cpu" else PAIRS_GPU)

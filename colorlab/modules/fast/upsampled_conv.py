@@ -1,10 +1,14 @@
-"""A 3x3 convolution of an enlarged map, evaluated before the enlargement: the same numbers, 2 to 16 times cheaper.
+"""A 3x3 convolution of an enlarged map, evaluated before the enlargement: the same numbers, 2 to 16 times
+cheaper.
 
-A convolution that follows an enlargement is linear in the small map. After a bilinear one, its nine weights, which mix the channels
-and cost nearly everything, are applied to the small map, and what is left is a sum of nine enlarged and shifted results: a fixed
-linear map of rows, then one of columns, the same for all channels. ColorMNet's guided features do this at strides 8 and 4,
-LSTVC's fusion once. After a nearest one of twice the size, three rows of weights fall on two rows of pixels, and likewise the
-columns: each of the four places in a small pixel is a 2x2 convolution. The way up of `color_subnet` is made of these.
+A convolution that follows an enlargement is linear in the small map. After a bilinear one, its nine weights,
+which mix the channels
+and cost nearly everything, are applied to the small map, and what is left is a sum of nine enlarged and
+shifted results: a fixed linear map of rows, then one of columns, the same for all channels. ColorMNet's
+guided features do this at strides 8 and 4, LSTVC's fusion once. After a nearest one of twice the size, three
+rows of weights fall on two rows of pixels, and likewise the
+columns: each of the four places in a small pixel is a 2x2 convolution. The way up of `color_subnet` is made
+of these.
 """
 
 from __future__ import annotations
@@ -15,7 +19,8 @@ from torch import Tensor, nn
 
 
 def upsampled_conv_as_written(x: Tensor, conv: nn.Conv2d, scale: int, mode: str = "bilinear") -> Tensor:
-    """The map enlarged, then convolved: what `upsampled_conv` and, with mode="nearest", `nearest_conv` compute."""
+    """The map enlarged, then convolved: what `upsampled_conv` and, with mode="nearest", `nearest_conv`
+    compute."""
     return conv(F.interpolate(x, scale_factor=scale, mode=mode))
 
 
@@ -40,15 +45,18 @@ def upsampled_conv(x: Tensor, conv: nn.Conv2d, scale: int) -> Tensor:
 
 
 def nearest_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`conv2d(interpolate(x, 2, mode="nearest"), weight, bias, padding=1)`, up to rounding, with 4 products for 9.
+    """`conv2d(interpolate(x, 2, mode="nearest"), weight, bias, padding=1)`, up to rounding, with 4 products
+    for 9.
 
     x: (B, C, h, w); weight: (O, C, 3, 3). Returns (B, O, 2h, 2w), in x's layout.
     """
-    rows = torch.stack([torch.stack(pair, dim=2) for pair in _folded(weight, dim=2)])               # (2, O, C, 2, 3)
-    places = torch.stack([torch.stack(pair, dim=-1) for pair in _folded(rows, dim=-1)], dim=1)      # (2, 2, O, C, 2, 2)
+    rows = torch.stack([torch.stack(pair, dim=2) for pair in _folded(weight, dim=2)])  # (2, O, C, 2, 3)
+    # (2, 2, O, C, 2, 2)
+    places = torch.stack([torch.stack(pair, dim=-1) for pair in _folded(rows, dim=-1)], dim=1)
     O, h, w = len(weight), *x.shape[-2:]
-    found = F.conv2d(F.pad(x, (1, 1, 1, 1)), places.flatten(0, 2), bias.repeat(4))                  # (B, 4 * O, h + 1, w + 1)
-    layout = torch.channels_last if found.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    found = F.conv2d(F.pad(x, (1, 1, 1, 1)), places.flatten(0, 2), bias.repeat(4))  # (B, 4 * O, h + 1, w + 1)
+    layout = torch.channels_last if found.is_contiguous(
+        memory_format=torch.channels_last) else torch.contiguous_format
     out = torch.empty((len(x), O, 2 * h, 2 * w), dtype=found.dtype, device=x.device, memory_format=layout)
     for place, values in enumerate(found.split(O, dim=1)):
         row, column = divmod(place, 2)
@@ -57,14 +65,16 @@ def nearest_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _folded(weight: Tensor, dim: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Three weights along `dim` -> the two that a small pixel's first half sees, and the two of its second half."""
+    """Three weights along `dim` -> the two that a small pixel's first half sees, and the two of its second
+    half."""
     before, here, after = weight.unbind(dim)
     return (before, here + after), (before + here, after)
 
 
 def _shifted_upsampling(size: int, scale: int, like: Tensor) -> Tensor:
-    """(3, scale * size, size): row Y of matrix k gives pixel Y + k - 1 of the enlarged signal, zero outside of it."""
+    """(3, scale * size, size): row Y of matrix k gives pixel Y + k - 1 of the enlarged signal, zero outside
+    of it."""
     identity = torch.eye(size, device=like.device)[None]
-    enlarge = F.interpolate(identity, scale_factor=scale, mode="linear")[0].mT           # (scale * size, size)
+    enlarge = F.interpolate(identity, scale_factor=scale, mode="linear")[0].mT  # (scale * size, size)
     padded = F.pad(enlarge, (0, 0, 1, 1)).to(like.dtype)
     return torch.stack([padded[k:k + scale * size] for k in range(3)])

@@ -32,8 +32,8 @@ def estimate_flow(a: Tensor, b: Tensor, how: Literal["auto", "raft", "classical"
 
     a, b: (B, 1 or 3, H, W) in [0, 1], grey (L / 100 will do) or RGB.
     how: "raft" needs its weights and fetches them once where there is a network (InputError otherwise);
-    "classical" needs nothing; "auto" is RAFT if its weights are already on this machine, else classical: it never
-    waits for a network. Which one it was comes back with the flow.
+    "classical" needs nothing; "auto" is RAFT if its weights are already on this machine, else classical: it
+    never waits for a network. Which one it was comes back with the flow.
     """
     if how not in ("auto", "raft", "classical"):
         raise ValueError(f'how is "auto", "raft" or "classical", got {how!r}')
@@ -50,9 +50,10 @@ def classical_flow(a: Tensor, b: Tensor, short_side: int | None = 240) -> Tensor
     short_side: larger images are estimated at this size and the flow enlarged: at 480p that is four times
     quicker; None keeps the full size.
 
-    Chosen by numbers over iterative Lucas-Kanade (`optical_flow_ilk`): on eight real clips at short side 128 the colour carried
-    over from the next frame is off by 0.87 (mean, ab units), Lucas-Kanade's by 0.96 in half the time. An attachment of 30
-    against scikit-image's 15: over four frames off by 2.2 instead of 2.5, at the same cost. End-point error on the embedded
+    Chosen by numbers over iterative Lucas-Kanade (`optical_flow_ilk`): on eight real clips at short side 128
+    the colour carried over from the next frame is off by 0.87 (mean, ab units), Lucas-Kanade's by 0.96 in
+    half the time. An attachment of 30 against scikit-image's 15: over four frames off by 2.2 instead of 2.5,
+    at the same cost. End-point error on the embedded
     clips: median 0.1 pixels, 0.4 on "layers", whose objects move by several.
     TV-L1 trusts brightness, so a change of exposure costs it more than it costs RAFT.
     """
@@ -72,13 +73,17 @@ def classical_flow(a: Tensor, b: Tensor, short_side: int | None = 240) -> Tensor
 def raft_flow(network: nn.Module, a: Tensor, b: Tensor, updates: int = 12) -> Tensor:
     """RAFT's flow from `a` to `b`, (B, 1 or 3, H, W) in [0, 1] -> (B, 2, H, W) in pixels.
 
-    The network wants sides divisible by 8 and of at least 128, so the images are extended by their rim and the flow
-    is cropped. updates: iterations; torchvision's default, 12, where the original code takes 20 to 32.
+    The network wants sides divisible by 8 and of at least 128, so the images are extended by their rim and
+    the flow is cropped. updates: iterations; torchvision's default, 12, where the original code takes 20 to
+    32.
     """
     H, W = _check_pair(a, b)
     right, below = (max(-(-side // 8) * 8, 128) - side for side in (W, H))
     # -> [-1, 1], the network's range
-    pair = [F.pad(2 * image.float().expand(-1, 3, -1, -1) - 1, (0, right, 0, below), "replicate") for image in (a, b)]
+    pair = [
+        F.pad(2 * image.float().expand(-1, 3, -1, -1) - 1, (0, right, 0, below), "replicate")
+        for image in (a, b)
+    ]
     with torch.inference_mode():
         flow = network(*pair, num_flow_updates=updates)[-1]  # a list from the coarsest to the last update
     return flow[..., :H, :W].clone()
@@ -87,8 +92,9 @@ def raft_flow(network: nn.Module, a: Tensor, b: Tensor, updates: int = 12) -> Te
 def raft(path: str | Path | None = None, weights: str = "C_T_SKHT_V2", download: bool = True) -> nn.Module:
     """torchvision's RAFT (large), in eval mode on the CPU.
 
-    path: a file with its weights; None looks where torch keeps downloads and, if `download`, fetches them once
-    (20 MB). weights: a name of RAFT_WEIGHTS. InputError says where to get the file when it cannot be had.
+    path: a file with its weights; None looks where torch keeps downloads and, if `download`, fetches them
+    once (20 MB). weights: a name of RAFT_WEIGHTS. InputError says where to get the file when it cannot be
+    had.
     """
     from torchvision.models.optical_flow import raft_large
 
@@ -136,8 +142,8 @@ def _download(weights: str, path: Path) -> None:
 
 
 def _how_to_get(weights: str, path: Path) -> str:
-    return (f"RAFT needs its weights: get {RAFT_ADDRESS}{RAFT_WEIGHTS[weights]} (20 MB) and put it at {path}; "
-            "the classical flow needs none")
+    return (f"RAFT needs its weights: get {RAFT_ADDRESS}{RAFT_WEIGHTS[weights]} (20 MB) and "
+            f"put it at {path}; the classical flow needs none")
 
 
 def _check_pair(a: Tensor, b: Tensor) -> tuple[int, int]:

@@ -6,7 +6,8 @@ With w the flow of the frame whose mask is wanted and w' the other direction's f
     motion boundary  |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002                (rule 2)
 
 The constants are in square pixels, so flow and mask belong to the size at which they are used. Two published
-versions differ in details that change counts, hence two functions; their outputs have opposite polarity, as their
+versions differ in details that change counts, hence two functions; their outputs have opposite polarity, as
+their
 names say: `occlusion_lai` is true where a pixel is lost, `reliable_ruder(...).reliable` where it can be used.
 """
 
@@ -33,8 +34,9 @@ class Reliability(NamedTuple):
 def occlusion_lai(forward: Tensor, backward: Tensor) -> Tensor:
     """Lai et al. 2018, `detect_occlusion`: the mask of their warp error.
 
-    forward, backward: (B, 2, H, W) in pixels. Returns (B, 1, H, W) bool on the grid of `forward`, true = occluded.
-    Their sampling clamps at the rim and nothing asks whether a pixel left the picture, so a pure pan has no occlusion.
+    forward, backward: (B, 2, H, W) in pixels. Returns (B, 1, H, W) bool on the grid of `forward`, true =
+    occluded. Their sampling clamps at the rim and nothing asks whether a pixel left the picture, so a pure
+    pan has no occlusion.
     """
     returned = warp(backward, forward, padding_mode="border")
     return inconsistent(forward, returned) | (steepness(forward, central=False) > boundary_limit(forward))
@@ -43,10 +45,11 @@ def occlusion_lai(forward: Tensor, backward: Tensor) -> Tensor:
 def reliable_ruder(forward: Tensor, backward: Tensor, strict: bool = True) -> Reliability:
     """Ruder et al. 2016, the rules of their `consistencyChecker` before it smooths.
 
-    forward, backward: (B, 2, H, W) in pixels; classes on the grid of `forward`, first that applies: out of frame,
-    disoccluded, motion boundary, reliable.
-    strict: a pixel is inside only if the 2 x 2 neighbourhood it is sampled from is, as in their code, which so
-    loses the last row and column even at zero flow; False accepts every position from 0 to W-1 and 0 to H-1.
+    forward, backward: (B, 2, H, W) in pixels; classes on the grid of `forward`, first that applies: out of
+    frame, disoccluded, motion boundary, reliable.
+    strict: a pixel is inside only if the 2 x 2 neighbourhood it is sampled from is, as in their code, which
+    so loses the last row and column even at zero flow; False accepts every position from 0 to W-1 and 0 to
+    H-1.
     """
     inside = inside_frame(forward, strict)
     returned = warp(backward, forward, padding_mode="border")
@@ -56,13 +59,15 @@ def reliable_ruder(forward: Tensor, backward: Tensor, strict: bool = True) -> Re
 
 
 def soften(reliability: Reliability) -> Tensor:
-    """Ruder et al.'s soft mask: (B, 1, H, W) floats in [0, 255]; read it with a threshold (240 or 125 are in use).
+    """Ruder et al.'s soft mask: (B, 1, H, W) floats in [0, 255]; read it with a threshold (240 or 125 are in
+    use).
 
-    Disoccluded pixels enter the Gaussian (sigma 0.8, 5 x 5) as -255, so that they grow outwards. Their files hold
-    these values truncated to 8 bits.
+    Disoccluded pixels enter the Gaussian (sigma 0.8, 5 x 5) as -255, so that they grow outwards. Their files
+    hold these values truncated to 8 bits.
     """
     levels = 255.0 * (reliability.reliable.float() - reliability.disoccluded.float())
-    taps = torch.exp(-torch.arange(-2.0, 3.0, dtype=levels.dtype, device=levels.device).square() / (2 * 0.8**2))
+    taps = torch.exp(-torch.arange(-2.0, 3.0, dtype=levels.dtype, device=levels.device).square() /
+                     (2 * 0.8**2))
     kernel = (taps / taps.sum()).view(1, 1, 1, 5)
     across = F.conv2d(mirrored(levels, 2, 0), kernel)
     return F.conv2d(mirrored(across, 0, 2), kernel.mT).clamp(0, 255)
@@ -92,7 +97,8 @@ def boundary_limit(flow: Tensor) -> Tensor:
 
 
 def steepness(flow: Tensor, central: bool) -> Tensor:
-    """|grad u|^2 + |grad v|^2, (B, 1, H, W): central differences mirrored at the rim, or forward ones, 0 at the end."""
+    """|grad u|^2 + |grad v|^2, (B, 1, H, W): central differences mirrored at the rim, or forward ones, 0 at
+    the end."""
     if central:
         wide, tall = mirrored(flow, 1, 0), mirrored(flow, 0, 1)
         along_x = (wide[..., 2:] - wide[..., :-2]) / 2
@@ -109,7 +115,8 @@ def squared(vectors: Tensor) -> Tensor:
 
 
 def mirrored(image: Tensor, x: int, y: int) -> Tensor:
-    """Extend by x columns and y rows on each side, repeating the rim itself first (edge pixels count twice)."""
+    """Extend by x columns and y rows on each side, repeating the rim itself first (edge pixels count
+    twice)."""
     if x:
         image = torch.cat((image[..., :x].flip(-1), image, image[..., -x:].flip(-1)), dim=-1)
     if y:

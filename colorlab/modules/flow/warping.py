@@ -10,7 +10,8 @@ from torch import Tensor
 def pixel_grid(flow: Tensor) -> Tensor:
     """(B, 2, H, W) flow -> (1, 2, H, W): each pixel's own x and y, of the flow's dtype and device."""
     H, W = flow.shape[-2:]
-    y, x = (torch.arange(side, dtype=flow.dtype, device=flow.device) for side in (H, W))  # born there: a copy would make a GPU wait
+    # born there: a copy would make a GPU wait
+    y, x = (torch.arange(side, dtype=flow.dtype, device=flow.device) for side in (H, W))
     y, x = torch.meshgrid(y, x, indexing="ij")
     return torch.stack((x, y)).unsqueeze(0)
 
@@ -19,14 +20,15 @@ def warp(image: Tensor, flow: Tensor, padding_mode: str = "zeros", mode: str = "
     """Sample `image` at x + flow(x): with the forward flow, frame t+1 comes onto the grid of frame t.
 
     image: (B, C, H, W), floats of any range; flow: (B, 2, H, W) in pixels, x first.
-    padding_mode: what lies outside the image: "zeros" (a mask must then exclude it), "border" (the rim's value, as
-    Lai et al. sample) or "reflection". mode: "bilinear", or "nearest" for masks and labels.
-    Returns (B, C, H, W) of the image's dtype. A flow of zeros gives the image back, to rounding.
+    padding_mode: what lies outside the image: "zeros" (a mask must then exclude it), "border" (the rim's
+    value, as Lai et al. sample) or "reflection". mode: "bilinear", or "nearest" for masks and labels. Returns
+    (B, C, H, W) of the image's dtype. A flow of zeros gives the image back, to rounding.
     """
     check_flow(flow, image.shape[-2:])
     if not image.is_floating_point() or image.ndim != 4 or image.shape[0] != flow.shape[0]:
-        raise ValueError(f"warp wants a float image (B, C, H, W) with the flow's batch of {flow.shape[0]}, got "
-                         f"{image.dtype} {tuple(image.shape)}; frames_to_rgb() makes that from uint8 (T, H, W, 3)")
+        raise ValueError(f"warp wants a float image (B, C, H, W) with the flow's batch of {flow.shape[0]}, "
+                         f"got {image.dtype} {tuple(image.shape)}; frames_to_rgb() makes that from uint8 "
+                         "(T, H, W, 3)")
     # Positions need more digits than half precision has: at x = 1000 its steps are a whole pixel.
     dtype = torch.promote_types(torch.float32, image.dtype)
     flow = flow.to(image.device, dtype)

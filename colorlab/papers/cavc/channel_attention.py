@@ -1,15 +1,19 @@
-"""Single Channel Attention: one attention head for every channel, and its cosine with the next channel (CAVC §3.1.1, Fig. 1).
+"""Single Channel Attention: one attention head for every channel, and its cosine with the next channel (CAVC
+§3.1.1, Fig. 1).
 
-Each channel passes through the same weights, so a grey film (one channel), a grey film stored as RGB (three equal ones) and a
-satellite picture (thirteen) are all legal input, and the number of parameters knows nothing of it.
+Each channel passes through the same weights, so a grey film (one channel), a grey film stored as RGB (three
+equal ones) and a satellite picture (thirteen) are all legal input, and the number of parameters knows nothing
+of it.
 
-**What the cosine is taken between** is the module's one open question. The paper gives four readings (§3.1, §3.1.1, §6.1 and
-Table 3 with Fig. 1). With s_g three equal channels, as grey film is:
+**What the cosine is taken between** is the module's one open question. The paper gives four readings (§3.1,
+§3.1.1, §6.1 and Table 3 with Fig. 1). With s_g three equal channels, as grey film is:
 
 - between two *attended* channels: the operands are equal, the map is 1 everywhere and tells nothing;
-- between two 1 x H x W maps along their channel axis, as the shapes of §3.1.1 say: two numbers have a cosine of +1 or -1 only;
-- between the attended channel and the next channel **before** attention, both still embedded in D features per pixel: what
-  the pixel's window added to the pixel. It differs where a pixel differs from its surroundings. This is Table 3's reading, and ours.
+- between two 1 x H x W maps along their channel axis, as the shapes of §3.1.1 say: two numbers have a cosine
+  of +1 or -1 only;
+- between the attended channel and the next channel **before** attention, both still embedded in D features
+  per pixel: what the pixel's window added to the pixel. It differs where a pixel differs from its
+  surroundings. This is Table 3's reading, and ours.
 
 Notebook 03 draws all three.
 """
@@ -39,7 +43,8 @@ class ChannelWeights(NamedTuple):
 
 
 class CosineSimilarity(nn.Module):
-    """How far attention turned each pixel's features: cosine of the attended channel and the next channel's embedding."""
+    """How far attention turned each pixel's features: cosine of the attended channel and the next channel's
+    embedding."""
 
     maps = 1  # how many maps it adds to each channel
 
@@ -60,12 +65,14 @@ class NoSimilarity(nn.Module):
 
 
 class SingleChannelAttention(nn.Module):
-    """Refine each channel with one Swin head shared by all of them, and expand what is known to 64 features."""
+    """Refine each channel with one Swin head shared by all of them, and expand what is known to 64
+    features."""
 
     def __init__(self, similarity: nn.Module, width: int = 16, features: int = 64, window: int = 8):
         super().__init__()
         self.embed = nn.Conv2d(1, width, kernel_size=3, padding=1)
-        self.attention = WindowPair(width, heads=1, window=window)  # "a Transformer that has only one attention head"
+        # "a Transformer that has only one attention head"
+        self.attention = WindowPair(width, heads=1, window=window)
         self.to_channel = nn.Conv2d(width, 1, kernel_size=1)
         self.similarity = similarity
         self.lift = nn.Conv2d(2 + similarity.maps, features, kernel_size=1)
@@ -73,21 +80,24 @@ class SingleChannelAttention(nn.Module):
     def forward(self, channels: Tensor) -> ChannelFeatures:
         """channels: (B, C, H, W) in [-1, 1], any C >= 1 and any H, W."""
         B, C, _, _ = channels.shape
-        each = channels.flatten(0, 1).unsqueeze(1)                              # (B * C, 1, H, W)
-        embedded = channels_last(self.embed(each))                              # (B * C, D, H, W)
-        attended = self.attention(embedded)                                     # (B * C, D, H, W)
-        refined = each + self.to_channel(attended)                              # (B * C, 1, H, W)  channel_att
-        cosine = self.similarity(attended.unflatten(0, (B, C)), embedded.unflatten(0, (B, C)))  # (B, C, 0 or 1, H, W)
+        each = channels.flatten(0, 1).unsqueeze(1)                                   # (B * C, 1, H, W)
+        embedded = channels_last(self.embed(each))                                   # (B * C, D, H, W)
+        attended = self.attention(embedded)                                          # (B * C, D, H, W)
+        refined = each + self.to_channel(attended)  # (B * C, 1, H, W)  channel_att
+        # (B, C, 0 or 1, H, W)
+        cosine = self.similarity(attended.unflatten(0, (B, C)), embedded.unflatten(0, (B, C)))
         known = torch.cat((each, refined, cosine.flatten(0, 1).to(refined)), dim=1)  # (B * C, 2 or 3, H, W)
-        features = self.lift(known).unflatten(0, (B, C)).mean(1)                # (B, 64, H, W): the mean forgets how many
+        features = self.lift(known).unflatten(0, (B, C)).mean(1)  # (B, 64, H, W): the mean forgets how many
         return ChannelFeatures(channels_last(features), refined.view_as(channels), cosine.flatten(1, 2))
 
     def weights(self, channels: Tensor, at: tuple[int, int]) -> ChannelWeights:
-        """channels: (B, C, H, W) in [-1, 1]; at: (y, x). The head's attention for that pixel, in every channel."""
+        """channels: (B, C, H, W) in [-1, 1]; at: (y, x). The head's attention for that pixel, in every
+        channel."""
         window, shifted = self.attention.weights(self.embed(channels.flatten(0, 1).unsqueeze(1)), at)
         return ChannelWeights(window.view_as(channels), shifted.view_as(channels))
 
 
 def channels_last(features: Tensor) -> Tensor:
-    """The same numbers in the order in which windows read them; convolutions keep it, and all after it is spared the turning."""
+    """The same numbers in the order in which windows read them; convolutions keep it, and all after it is
+    spared the turning."""
     return features.contiguous(memory_format=torch.channels_last)

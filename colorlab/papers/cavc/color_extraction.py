@@ -1,11 +1,12 @@
 """What the network knows of the reference: 50 tokens and a histogram (CAVC §3.1.2, §6.2, §6.3).
 
-Every extractor takes RGB in [0, 1] (B, 3, h, w) of any size and returns tokens (B, 1 + n * n, width): token 0 stands for the whole
-picture, the others for its n x n patches, row by row. Two are ImageNet networks, frozen: `VisionTransformer` is the paper's,
-`VGG` the one it is compared with in Table 4. `Patches` needs no download and is trained with the rest.
+Every extractor takes RGB in [0, 1] (B, 3, h, w) of any size and returns tokens (B, 1 + n * n, width): token 0
+stands for the whole picture, the others for its n x n patches, row by row. Two are ImageNet networks, frozen:
+`VisionTransformer` is the paper's, `VGG` the one it is compared with in Table 4. `Patches` needs no download
+and is trained with the rest.
 
-ImageNet networks are built with random weights and say so: `pretrained` is False until `load_pretrained` has succeeded. Random
-layers do pass on some colour, but not what the paper means by colour features.
+ImageNet networks are built with random weights and say so: `pretrained` is False until `load_pretrained` has
+succeeded. Random layers do pass on some colour, but not what the paper means by colour features.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ class ImageNetExtractor(nn.Module):
     frozen = True
 
     def __init__(self, builder: str, weights_name: str, seed: int):
-        """builder, weights_name: torchvision's names of the network and of its weights; seed: of the random start."""
+        """builder, weights_name: torchvision's names of the network and of its weights; seed: of the random
+        start."""
         super().__init__()
         import torchvision  # imported late, so that colorlab works where torchvision does not
 
         self.pretrained = False
         self.weights_name = weights_name
-        with torch.random.fork_rng(devices=[]):  # the same random features in every run, and nothing drawn from the caller's generator
+        # the same random features in every run, and nothing drawn from the caller's generator
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = torchvision.models.get_model(builder, weights=None)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
@@ -42,16 +45,17 @@ class ImageNetExtractor(nn.Module):
         self.eval().requires_grad_(False)
 
     def load_pretrained(self) -> None:
-        """Fetch torchvision's ImageNet weights, once for all later runs. Raises InputError where they cannot be had."""
+        """Fetch torchvision's ImageNet weights, once for all later runs. Raises InputError where they cannot
+        be had."""
         import torchvision
 
         weights = torchvision.models.get_weight(self.weights_name)
         try:
             state = weights.get_state_dict(check_hash=True)
         except (OSError, RuntimeError) as error:  # no network; a damaged download
-            raise InputError(f"the ImageNet weights {self.weights_name} could not be had ({error}); put the file of "
-                             f"{weights.url} into {torch.hub.get_dir()}/checkpoints, or load with extractor='patches', "
-                             "which needs none") from error
+            raise InputError(f"the ImageNet weights {self.weights_name} could not be had ({error}); put the "
+                             f"file of {weights.url} into {torch.hub.get_dir()}/checkpoints, or load with "
+                             "extractor='patches', which needs none") from error
         used = self.network.state_dict().keys()
         self.network.load_state_dict({name: value for name, value in state.items() if name in used})
         self.pretrained = True
@@ -71,9 +75,9 @@ class VisionTransformer(ImageNetExtractor):
         self.network.heads = nn.Identity()  # the classifier is not used
 
     def forward(self, rgb: Tensor) -> Tensor:
-        patches = self.network.conv_proj(self.normalized(rgb)).flatten(2).mT    # (B, 49, 768)
+        patches = self.network.conv_proj(self.normalized(rgb)).flatten(2).mT  # (B, 49, 768)
         first = self.network.class_token.expand(len(rgb), -1, -1)
-        return self.network.encoder(torch.cat((first, patches), dim=1))         # (B, 50, 768), final norm included
+        return self.network.encoder(torch.cat((first, patches), dim=1))  # (B, 50, 768), final norm included
 
 
 class VGG(ImageNetExtractor):
@@ -91,11 +95,14 @@ class VGG(ImageNetExtractor):
 
 
 class Patches(nn.Module):
-    """A learned view of the same 7 x 7 patches, for laptops: each token is a linear map of 4 x 4 mean colours.
+    """A learned view of the same 7 x 7 patches, for laptops: each token is a linear map of 4 x 4 mean
+    colours.
 
-    This is a ViT's first layer without the ViT behind it. Its tokens cannot know *what* is in a patch, but no download
-    is needed, and what colours are where is there from the first step of training: the cells are Lab, with a and b as large as L,
-    because in RGB colour is a small difference of large numbers, and the network learns to listen to the histogram alone.
+    This is a ViT's first layer without the ViT behind it. Its tokens cannot know *what* is in a patch, but no
+    download
+    is needed, and what colours are where is there from the first step of training: the cells are Lab, with a
+    and b as large as L, because in RGB colour is a small difference of large numbers, and the network learns
+    to listen to the histogram alone.
     """
 
     width = 64
@@ -106,11 +113,12 @@ class Patches(nn.Module):
         super().__init__()
         self.embed = nn.Conv2d(3, self.width, kernel_size=self.cells, stride=self.cells)
         nn.init.orthogonal_(self.embed.weight)  # no colour is lost: 48 numbers into 64 features
-        nn.init.normal_(self.embed.bias)        # a fixed part, or the norm in `Fusion` would make all colours equally strong
+        # a fixed part, or the norm in `Fusion` would make all colours equally strong
+        nn.init.normal_(self.embed.bias)
 
     def load_pretrained(self) -> None:
-        raise InputError("extractor='patches' is trained with the network and has no ImageNet weights; load with "
-                         "weights='none', or take extractor='vit'")
+        raise InputError("extractor='patches' is trained with the network and has no ImageNet weights; "
+                         "load with weights='none', or take extractor='vit'")
 
     def forward(self, rgb: Tensor) -> Tensor:
         cells = rgb_to_lab(F.adaptive_avg_pool2d(rgb, self.grid * self.cells))  # (B, 3, 28, 28)
@@ -120,16 +128,19 @@ class Patches(nn.Module):
 
 
 def color_histogram(rgb: Tensor, bins: int = 256) -> Tensor:
-    """How often each level occurs in each channel: CDC's P_c, the marginal histograms of the 8-bit picture (§4.2.2).
+    """How often each level occurs in each channel: CDC's P_c, the marginal histograms of the 8-bit picture
+    (§4.2.2).
 
-    rgb: (B, 3, H, W) in [0, 1]. Returns (B, 3, bins), each row summing to 1. Counts integers, which is exact and the same on every
-    device and in every run; there is no gradient, nor need of one, since the reference is given and not learned.
+    rgb: (B, 3, H, W) in [0, 1]. Returns (B, 3, bins), each row summing to 1. Counts integers, which is exact
+    and the same on every device and in every run; there is no gradient, nor need of one, since the reference
+    is given and not learned.
     """
     B, channels = rgb.shape[:2]
-    levels = rgb.detach().float().clamp(0, 1).mul(255).round().int() * bins >> 8      # (B, 3, H, W): 256 levels into bins
+    # (B, 3, H, W): 256 levels into bins
+    levels = rgb.detach().float().clamp(0, 1).mul(255).round().int() * bins >> 8
     rows = torch.arange(B * channels, device=rgb.device).view(B, channels, 1, 1) * bins
     places = (levels + rows).flatten().long()
-    ones = torch.ones_like(places, dtype=torch.int32)                                 # not bincount: for its size a GPU makes the host wait
+    ones = torch.ones_like(places, dtype=torch.int32)  # not bincount: for its size a GPU makes the host wait
     counts = ones.new_zeros(B * channels * bins).scatter_add_(0, places, ones).view(B, channels, bins).float()
     return counts / counts.sum(-1, keepdim=True)
 
@@ -137,6 +148,7 @@ def color_histogram(rgb: Tensor, bins: int = 256) -> Tensor:
 def histogram_features(rgb: Tensor, bins: int = 256) -> Tensor:
     """The histogram as a network can hear it: (B, 3 * bins), a flat histogram all ones.
 
-    rgb: (B, 3, H, W) in [0, 1], resized to 256 x 256 so that all references count alike. The square root lifts rare colours.
+    rgb: (B, 3, H, W) in [0, 1], resized to 256 x 256 so that all references count alike. The square root
+    lifts rare colours.
     """
     return (color_histogram(resized(rgb, (256, 256)), bins) * bins).sqrt().flatten(1)

@@ -15,7 +15,8 @@ from colorlab.papers.cavc.u_colorization import placement
 
 
 class ChannelMaps(NamedTuple):
-    """What Single Channel Attention makes of each channel, and where one pixel looks in it. All (B, C, H, W)."""
+    """What Single Channel Attention makes of each channel, and where one pixel looks in it. All (B, C, H,
+    W)."""
 
     attended: Tensor    # channel_att, about as the input
     similarity: Tensor  # channel_similarity in [-1, 1]; (B, 0, H, W) without cosine
@@ -26,13 +27,15 @@ class ChannelMaps(NamedTuple):
 def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
     """What the colour of any pixel (y, x) is made from: {source: (H, W)}, all maps together summing to 1.
 
-    l: (1, 1, H, W) of the frame that `state` awaits. CAVC has no attention that reaches from frame to reference, so three
-    things are drawn, a third each:
+    l: (1, 1, H, W) of the frame that `state` awaits. CAVC has no attention that reaches from frame to
+    reference, so three things are drawn, a third each:
 
-    - "reference", or "reference (frame 5)" for a frame of the film's own: which patches of the reference the fusion lays over this
-      pixel. A patch token is laid where its patch *lies*, whatever it shows. (The class token and the histogram
-      speak to all pixels alike and are not drawn.) Several references share the third as `blend` mixes them.
-    - "frame 7 (window)" and "frame 7 (shifted window)", of the frame itself: where Single Channel Attention looks from this pixel.
+    - "reference", or "reference (frame 5)" for a frame of the film's own: which patches of the reference the
+      fusion lays over this pixel. A patch token is laid where its patch *lies*, whatever it shows. (The class
+      token and the histogram speak to all pixels alike and are not drawn.) Several references share the third
+      as `blend` mixes them.
+    - "frame 7 (window)" and "frame 7 (shifted window)", of the frame itself: where Single Channel Attention
+      looks from this pixel.
 
     Both are what single layers do. The layers in between carry colours further.
     """
@@ -42,19 +45,24 @@ def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
     padded = network.padded(as_channels(l))
     shares = blend(state.moments, state.frame)
     sources = reference_sources([Reference(moment, None) for moment in state.moments])
-    window, shifted = (Source(f"frame {{frame}} ({part})", "itself", state.frame) for part in ("window", "shifted window"))
+    window, shifted = (Source(f"frame {{frame}} ({part})", "itself", state.frame)
+                       for part in ("window", "shifted window"))
 
     @torch.no_grad()
     def at_pixel(at: tuple[int, int]) -> dict[Source, Tensor]:
         weights = network.sca.weights(padded, inside(at, H, W))
         placed = spread(patch_shares(network, H, W, at, state.tokens.shape[2] - 1).to(l), H, W)
         found = {source: share / 3 * placed for source, share in zip(sources, shares) if share}
-        return found | {window: unpadded(weights.window, H, W)[0, 0] / 3, shifted: unpadded(weights.shifted, H, W)[0, 0] / 3}
+        return found | {
+            window: unpadded(weights.window, H, W)[0, 0] / 3,
+            shifted: unpadded(weights.shifted, H, W)[0, 0] / 3
+        }
     return at_pixel
 
 
 def patch_shares(network: nn.Module, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
-    """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing to 1."""
+    """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing to
+    1."""
     scale = 2 ** len(network.config.widths)
     return placement(patches, (-(-H // scale), -(-W // scale)), (at[0] // scale, at[1] // scale))
 
@@ -71,7 +79,8 @@ def channel_maps(network: nn.Module, channels: Tensor, at: tuple[int, int]) -> C
 def inside(at: tuple[int, int], H: int, W: int) -> tuple[int, int]:
     """The pixel (y, x) itself; ValueError where it lies outside an H x W picture."""
     if not (0 <= at[0] < H and 0 <= at[1] < W):
-        raise ValueError(f"pixel {tuple(at)} lies outside the picture: (y, x) goes from (0, 0) to {(H - 1, W - 1)}")
+        raise ValueError(f"pixel {tuple(at)} lies outside the picture: (y, x) goes from (0, 0) to "
+                         f"{(H - 1, W - 1)}")
     return at
 
 
@@ -82,7 +91,8 @@ def spread(cells: Tensor, H: int, W: int) -> Tensor:
 
 
 def unpadded(maps: Tensor, H: int, W: int) -> Tensor:
-    """Crop maps (..., H', W'), counting what fell on repeated rows and columns to the pixel they repeat: sums stay."""
+    """Crop maps (..., H', W'), counting what fell on repeated rows and columns to the pixel they repeat: sums
+    stay."""
     rows = torch.arange(maps.shape[-2], device=maps.device).clamp(max=H - 1)
     columns = torch.arange(maps.shape[-1], device=maps.device).clamp(max=W - 1)
     maps = maps.new_zeros(*maps.shape[:-2], H, maps.shape[-1]).index_add_(-2, rows, maps)

@@ -1,6 +1,8 @@
-"""U-Colorization: a Swin U-Net whose bottleneck meets the reference's tokens and whose decoder follows its histogram (CAVC §3.1.3).
+"""U-Colorization: a Swin U-Net whose bottleneck meets the reference's tokens and whose decoder follows its
+histogram (CAVC §3.1.3).
 
-    f0 64 ---------------------------------------------------------------. full size: SCA_features, the outermost skip
+    f0 64 ---------------------------------------------------------------. full size: SCA_features, the
+    outermost skip
       e1 64 -----------------------------------------------.             |
         e2 128 --------------------------------.           |             |
           e3 256 ------------------.           |           |             |
@@ -19,11 +21,13 @@ from torch.nn import functional as F
 
 from colorlab.papers.cavc.window_attention import WindowPair
 
-GROUP = 16  # channels that are normalized together; one group for all would let the channels' means drown their variation
+# channels that are normalized together; one group for all would let the channels' means drown their variation
+GROUP = 16
 
 
 class ConvBlock(nn.Module):
-    """Two convolutions and a shortcut. Without the shortcut the path through the bottleneck can die, and with it the reference."""
+    """Two convolutions and a shortcut. Without the shortcut the path through the bottleneck can die, and with
+    it the reference."""
 
     def __init__(self, inner: int, outer: int, dropout: float):
         super().__init__()
@@ -33,7 +37,8 @@ class ConvBlock(nn.Module):
         self.drop = nn.Dropout2d(dropout)
         self.conv2 = nn.Conv2d(outer, outer, kernel_size=3, padding=1, bias=False)
         self.norm2 = nn.GroupNorm(groups, outer)
-        self.shortcut = nn.Identity() if inner == outer else nn.Conv2d(inner, outer, kernel_size=1, bias=False)
+        self.shortcut = nn.Identity() if inner == outer else nn.Conv2d(inner, outer, kernel_size=1,
+                                                                       bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inner, H, W) -> (B, outer, H, W)."""
@@ -57,7 +62,8 @@ class EncoderLevel(nn.Module):
 class Fusion(nn.Module):
     """Lay the reference's patch tokens over the encoder's output, each where its patch lies in the picture.
 
-    This supposes that reference and frame show things in the same places, and is all that the paper's "fusion" can mean without
+    This supposes that reference and frame show things in the same places, and is all that the paper's
+    "fusion" can mean without
     a further attention: CAVC never searches for a match.
     """
 
@@ -65,8 +71,9 @@ class Fusion(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(token_width)
         self.project = nn.Linear(token_width, width)
-        # Five times PyTorch's default: four decoder levels lie between tokens and picture, and the histogram, which speaks to each of
-        # them, is heard first. At the default the first steps of training can silence the tokens for good.
+        # Five times PyTorch's default: four decoder levels lie between tokens and picture, and the histogram,
+        # which speaks to each of them, is heard first. At the default the first steps of training can silence
+        # the tokens for good.
         nn.init.normal_(self.project.weight, std=3 / token_width ** 0.5)
 
     def forward(self, encoded: Tensor, tokens: Tensor) -> Tensor:
@@ -80,14 +87,16 @@ class Fusion(nn.Module):
 
 
 def placement(patches: int, size: tuple[int, int], at: tuple[int, int]) -> Tensor:
-    """How much of each of the n * n patch tokens `Fusion` lays on the cell `at` of a grid of this size: (n, n), sums to 1."""
+    """How much of each of the n * n patch tokens `Fusion` lays on the cell `at` of a grid of this size: (n,
+    n), sums to 1."""
     n = isqrt(patches)
     each = torch.eye(n * n).view(1, n * n, n, n)
     return F.interpolate(each, size, mode="bilinear", align_corners=False)[0, :, at[0], at[1]].view(n, n)
 
 
 class HistogramGuide(nn.Module):
-    """The reference's histogram, spoken to a decoder level: scale and shift its features (§6.3). Fig. 2 says no more than "in"."""
+    """The reference's histogram, spoken to a decoder level: scale and shift its features (§6.3). Fig. 2 says
+    no more than "in"."""
 
     listens = True
 
@@ -116,7 +125,8 @@ class NoGuide(nn.Module):
 class DecoderLevel(nn.Module):
     """Grow to the skip's size, join it, convolve, be guided, attend."""
 
-    def __init__(self, inner: int, skip: int, outer: int, guide: nn.Module, head_width: int, window: int, dropout: float):
+    def __init__(self, inner: int, skip: int, outer: int, guide: nn.Module, head_width: int, window: int,
+                 dropout: float):
         super().__init__()
         self.conv = ConvBlock(inner + skip, outer, dropout)
         self.film = guide

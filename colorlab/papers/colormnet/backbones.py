@@ -41,7 +41,8 @@ class ResNet50(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """torchvision's ResNet-18 up to its third stage, on the 5 channels of the value encoder: 256 channels at stride 16."""
+    """torchvision's ResNet-18 up to its third stage, on the 5 channels of the value encoder: 256 channels at
+    stride 16."""
 
     channels, stride = 256, 16
 
@@ -58,7 +59,8 @@ class ResNet18(nn.Module):
 
 
 class SmallCNN(nn.Module):
-    """A few residual blocks for the course: taps at strides 4, 2 and 1, so that pixels are matched on a fine grid."""
+    """A few residual blocks for the course: taps at strides 4, 2 and 1, so that pixels are matched on a fine
+    grid."""
 
     stride = 4
 
@@ -70,7 +72,8 @@ class SmallCNN(nn.Module):
         self.to_middle = nn.Conv2d(fine, middle, 3, stride=2, padding=1)
         self.middle = nn.Sequential(ResidualBlock(middle, middle), ChannelNorm(middle))
         self.to_coarse = nn.Conv2d(middle, coarse, 3, stride=2, padding=1)
-        self.coarse = nn.Sequential(ResidualBlock(coarse, coarse), ResidualBlock(coarse, coarse), ChannelNorm(coarse))
+        self.coarse = nn.Sequential(ResidualBlock(coarse, coarse), ResidualBlock(coarse, coarse),
+                                    ChannelNorm(coarse))
 
     def forward(self, x: Tensor) -> Taps:
         """x: (B, 3, H, W) in [-1, 1]; H and W multiples of 4."""
@@ -98,14 +101,16 @@ class SmallValueCNN(nn.Module):
 class Guide(nn.Module):
     """DINOv2's ViT-S/14, its last four blocks side by side, on the grid of the CNN (§3.1: G).
 
-    `project` and `norm` stand behind the transformer. In the authors' training this whole branch runs without gradient, so the
-    two stay at their random start; they are in the released file all the same, and must be.
+    `project` and `norm` stand behind the transformer. In the authors' training this whole branch runs without
+    gradient, so the two stay at their random start; they are in the released file all the same, and must be.
     """
 
     def __init__(self, transformer: nn.Module, width: int, stride: int, blocks: int = 4, frozen: bool = True):
         super().__init__()
-        self.transformer = transformer  # timm's VisionTransformer, with a class token and a table of positions
-        self.mask_token = nn.Parameter(torch.zeros(1, transformer.embed_dim))  # in the released file; nothing reads it
+        # timm's VisionTransformer, with a class token and a table of positions
+        self.transformer = transformer
+        # in the released file; nothing reads it
+        self.mask_token = nn.Parameter(torch.zeros(1, transformer.embed_dim))
         self.project = nn.Conv2d(blocks * transformer.embed_dim, width, 1, bias=False)
         self.norm = nn.BatchNorm2d(width)
         self.width, self.stride, self.blocks, self.frozen = width, stride, blocks, frozen
@@ -116,8 +121,8 @@ class Guide(nn.Module):
     def position(self, height: int, width: int) -> Tensor:
         """(1, 1 + grid, C): the class token's position, then those of the patches of a height x width image.
 
-        The table is enlarged by (grid + 0.1) / side, DINOv2's guard against rounding, and the 0.1 matters: it enters the
-        coordinates, not only the size.
+        The table is enlarged by (grid + 0.1) / side, DINOv2's guard against rounding, and the 0.1 matters: it
+        enters the coordinates, not only the size.
         """
         table = self.transformer.pos_embed
         side = int((table.shape[1] - 1) ** 0.5)
@@ -128,11 +133,13 @@ class Guide(nn.Module):
         return torch.cat((table[:, :1], grid.permute(0, 2, 3, 1).flatten(1, 2).to(table.dtype)), dim=1)
 
     def forward(self, image: Tensor, position: Tensor | None = None) -> Tensor:
-        """image: (B, 3, H, W) in [-1, 1], multiples of the patch and the stride -> (B, width, H/stride, W/stride)."""
+        """image: (B, 3, H, W) in [-1, 1], multiples of the patch and the stride -> (B, width, H/stride,
+        W/stride)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             layers = self.layers(image, position)
             prior = F.relu(self.norm(self.project(torch.cat(layers, dim=1))))
-            return F.interpolate(prior, size=(image.shape[-2] // self.stride, image.shape[-1] // self.stride), mode="bilinear")
+            return F.interpolate(prior, size=(image.shape[-2] // self.stride, image.shape[-1] // self.stride),
+                                 mode="bilinear")
 
     def layers(self, image: Tensor, position: Tensor | None = None) -> list[Tensor]:
         """The last blocks' tokens, each through the final norm, as maps (B, C, H/patch, W/patch)."""
@@ -160,19 +167,21 @@ def dinov2_guide() -> Guide:
 def small_guide(width: int, depth: int, stride: int, patch: int = 16) -> Guide:
     """A transformer of the same kind to be trained from nothing, with the rest of the network."""
     from timm.models.vision_transformer import VisionTransformer
-    transformer = VisionTransformer(img_size=14 * patch, patch_size=patch, embed_dim=width, depth=depth, num_heads=width // 32,
-                                    num_classes=0, init_values=1.0)
+    transformer = VisionTransformer(img_size=14 * patch, patch_size=patch, embed_dim=width, depth=depth,
+                                    num_heads=width // 32, num_classes=0, init_values=1.0)
     return Guide(transformer, width=width, stride=stride, blocks=min(4, depth), frozen=False)
 
 
 def load_pretrained(cnn: nn.Module | None, guide: Guide | None, value_cnn: nn.Module) -> None:
-    """ImageNet weights (torchvision, V1) for both ResNets and DINOv2's for the guide, as the authors' training begins.
+    """ImageNet weights (torchvision, V1) for both ResNets and DINOv2's for the guide, as the authors'
+    training begins.
 
-    The value encoder's two extra input channels start orthogonal. Raises InputError where there is nothing to load into or
-    the weights can neither be found nor fetched.
+    The value encoder's two extra input channels start orthogonal. Raises InputError where there is nothing to
+    load into or the weights can neither be found nor fetched.
     """
     if not isinstance(value_cnn, ResNet18):
-        raise InputError("weights='imagenet' are for preset='paper'; the course's small backbones have no pretrained weights")
+        raise InputError("weights='imagenet' are for preset='paper'; the course's small backbones have no "
+                         "pretrained weights")
     from torchvision.models import ResNet18_Weights, ResNet50_Weights
     try:
         if cnn is not None:
@@ -182,9 +191,11 @@ def load_pretrained(cnn: nn.Module | None, guide: Guide | None, value_cnn: nn.Mo
             import timm
             pretrained = timm.create_model("vit_small_patch14_dinov2", pretrained=True, num_classes=0)
             guide.transformer.load_state_dict(pretrained.state_dict())
-    except (OSError, RuntimeError) as error:  # no network, no such file: urllib's, the hub's and timm's errors are of these
-        raise InputError("the backbones' weights could not be fetched from torchvision and timm "
-                         f"({type(error).__name__}); use weights='none', or run once where there is a network") from error
+    # no network, no such file: urllib's, the hub's and timm's errors are of these
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            "the backbones' weights could not be fetched from torchvision and timm "
+            f"({type(error).__name__}); use weights='none', or run once where there is a network") from error
     extra = nn.init.orthogonal_(torch.empty(64, 2, 7, 7))
     _fill(value_cnn, trunk | {"conv1.weight": torch.cat((trunk["conv1.weight"], extra), dim=1)})
 

@@ -1,7 +1,9 @@
-"""Small parts that the value encoder and the decoder share: residual blocks, CBAM, fusion, the update of the hidden state.
+"""Small parts that the value encoder and the decoder share: residual blocks, CBAM, fusion, the update of the
+hidden state.
 
-"Films" of tensors here are (B, 2, C, h, w): the network treats chroma a and chroma b as two objects, with shared weights,
-as its ancestor XMem treats two segmented things. `apart` and `together` move between that and a plain batch.
+"Films" of tensors here are (B, 2, C, h, w): the network treats chroma a and chroma b as two objects, with
+shared weights, as its ancestor XMem treats two segmented things. `apart` and `together` move between that and
+a plain batch.
 """
 
 from __future__ import annotations
@@ -98,7 +100,8 @@ class Fusion(nn.Module):
         self.block2 = ResidualBlock(out, out)
 
     def forward(self, frame: Tensor, own: Tensor) -> Tensor:
-        """frame: (B, shared, h, w), the same for both chroma channels; own: (B, 2, C, h, w) -> (B, 2, out, h, w)."""
+        """frame: (B, shared, h, w), the same for both chroma channels; own: (B, 2, C, h, w) -> (B, 2, out, h,
+        w)."""
         own, block = together(own), self.block1
         shortcut = _conv_of_both(block.downsample, frame, own)
         x = shortcut + block.conv2(F.relu(_conv_of_both(block.conv1, F.relu(frame), F.relu(own))))
@@ -106,7 +109,8 @@ class Fusion(nn.Module):
 
 
 def _conv_of_both(conv: PackedConv2d, frame: Tensor, own: Tensor) -> Tensor:
-    """`conv` of frame and own side by side, (B, S, h, w) and (2B, C, h, w), the frame's part computed once for both."""
+    """`conv` of frame and own side by side, (B, S, h, w) and (2B, C, h, w), the frame's part computed once
+    for both."""
     of_frame = conv.of_channels(frame, 0, frame.shape[1])
     return of_frame.repeat_interleave(2, dim=0) + conv.of_channels(own, frame.shape[1], None, conv.bias)
 

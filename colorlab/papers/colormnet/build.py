@@ -1,4 +1,5 @@
-"""Which modules a config names, and how they start: the paper's network, its small sisters, and the parts of Table 2."""
+"""Which modules a config names, and how they start: the paper's network, its small sisters, and the parts of
+Table 2."""
 
 from __future__ import annotations
 
@@ -8,21 +9,25 @@ from torch import nn
 
 from colorlab.papers.colormnet import backbones
 from colorlab.papers.colormnet.config import ColorMNetConfig
-from colorlab.papers.colormnet.features import ConcatenatedScale, FrameEncoder, GuidedFusion, GuideOnlyScale, LocalOnly
+from colorlab.papers.colormnet.features import (ConcatenatedScale, FrameEncoder, GuidedFusion, GuideOnlyScale,
+                                                LocalOnly)
 from colorlab.papers.colormnet.propagation import MemoryPropagation, Recurrent
 from colorlab.papers.colormnet.value_encoder import ValueEncoder
 
-FEATURES = {"pvgfe": GuidedFusion, "resnet50": LocalOnly, "dinov2": GuideOnlyScale, "concatenation": ConcatenatedScale}
+FEATURES = {
+    "pvgfe": GuidedFusion, "resnet50": LocalOnly, "dinov2": GuideOnlyScale, "concatenation": ConcatenatedScale
+}
 PROPAGATION = {"memory": MemoryPropagation, "stacking": MemoryPropagation, "recurrent": Recurrent}
 # The guide by the config's `backbones`; for the fields of the config and the stride of the CNN.
 GUIDES = {"pretrained": lambda c: backbones.dinov2_guide(),
           "small": lambda c: backbones.small_guide(*c.guide, backbones.SmallCNN.stride)}
 
 
-def build_features(c: ColorMNetConfig, guides: Mapping[str, Callable[[ColorMNetConfig], nn.Module]] = GUIDES) -> FrameEncoder:
+def build_features(c: ColorMNetConfig, guides: Mapping[str, Callable[[ColorMNetConfig],
+                                                                     nn.Module]] = GUIDES) -> FrameEncoder:
     if c.features not in FEATURES or c.backbones not in guides:
-        raise ValueError(f"features is one of {', '.join(FEATURES)} and backbones one of {', '.join(guides)}, "
-                         f"got {c.features!r} and {c.backbones!r}")
+        raise ValueError(f"features is one of {', '.join(FEATURES)} and backbones one of "
+                         f"{', '.join(guides)}, got {c.features!r} and {c.backbones!r}")
     pretrained = c.backbones == "pretrained"
     stride = 16 if pretrained else backbones.SmallCNN.stride
     cnn = guide = None

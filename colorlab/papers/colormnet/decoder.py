@@ -13,9 +13,10 @@ from colorlab.papers.colormnet.features import Features
 
 
 class Decoded(NamedTuple):
-    logits: Tensor                          # (B, 2, H, W) before the tanh
-    layers: tuple[Tensor, Tensor, Tensor]   # (2B, C, ...) coarse, middle, fine: what the hidden state is renewed from
-    small: Tensor                           # (2B, 1, 4h, 4w) the logits before they are enlarged
+    logits: Tensor  # (B, 2, H, W) before the tanh
+    # (2B, C, ...) coarse, middle, fine: what the hidden state is renewed from
+    layers: tuple[Tensor, Tensor, Tensor]
+    small: Tensor   # (2B, 1, 4h, 4w) the logits before they are enlarged
 
 
 class Up(nn.Module):
@@ -53,10 +54,11 @@ class HiddenUpdate(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Fusion with the frame's coarse features, two steps up with its finer ones, one number per pixel and chroma channel."""
+    """Fusion with the frame's coarse features, two steps up with its finer ones, one number per pixel and
+    chroma channel."""
 
-    def __init__(self, features: tuple[int, int, int], value: int, hidden: int, channels: tuple[int, int, int],
-                 scale: int = 4, inner: int = 256):
+    def __init__(self, features: tuple[int, int, int], value: int, hidden: int,
+                 channels: tuple[int, int, int], scale: int = 4, inner: int = 256):
         super().__init__()
         self.scale = scale  # of the finest features to full size
         self.fuser = Fusion(features[0], value + hidden, channels[0])
@@ -71,5 +73,6 @@ class Decoder(nn.Module):
         middle = self.up_middle(features.middle, coarse)
         fine = self.up_fine(features.fine, middle)
         small = self.predict(F.relu(fine))
-        logits = F.interpolate(small.float(), scale_factor=self.scale, mode="bilinear") if self.scale > 1 else small.float()
+        logits = F.interpolate(small.float(), scale_factor=self.scale,
+                               mode="bilinear") if self.scale > 1 else small.float()
         return Decoded(apart(logits).squeeze(2), (coarse, middle, fine), small)

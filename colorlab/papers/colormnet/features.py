@@ -1,7 +1,9 @@
-"""What a grey frame looks like: local features of a CNN, guided by a large pretrained transformer (ColorMNet §3.1, PVGFE).
+"""What a grey frame looks like: local features of a CNN, guided by a large pretrained transformer (ColorMNet
+§3.1, PVGFE).
 
-`FrameEncoder` makes three scales of features, each joined from the two sources by one kind of block: the paper's `GuidedFusion`,
-or one of the three that its Table 2 puts in its place, `LocalOnly`, `GuideOnlyScale` and `ConcatenatedScale`.
+`FrameEncoder` makes three scales of features, each joined from the two sources by one kind of block: the
+paper's `GuidedFusion`, or one of the three that its Table 2 puts in its place, `LocalOnly`, `GuideOnlyScale`
+and `ConcatenatedScale`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from colorlab.papers.colormnet.blocks import ChannelNorm
 
 
 class Features(NamedTuple):
-    """One frame at three scales, each twice as fine as the one before; the paper's are strides 16, 8 and 4."""
+    """One frame at three scales, each twice as fine as the one before; the paper's are strides 16, 8 and
+    4."""
 
     coarse: Tensor  # (B, C0, h, w) what keys are made of
     middle: Tensor  # (B, C1, 2h, 2w)
@@ -30,7 +33,8 @@ class Query(NamedTuple):
     """What a frame asks of the memory, or is remembered by."""
 
     key: Tensor        # (B, Ck, h, w)
-    shrinkage: Tensor  # (B, 1, h, w) >= 1: a large one makes an entry easy to tell from others, and hard to match
+    # (B, 1, h, w) >= 1: a large one makes an entry easy to tell from others, and hard to match
+    shrinkage: Tensor
     selection: Tensor  # (B, Ck, h, w) in (0, 1): which channels of the key count for this pixel when it asks
 
 
@@ -44,7 +48,8 @@ class KeyHeads(nn.Module):
         self.selection = nn.Conv2d(channels, key, 3, padding=1)
 
     def forward(self, coarse: Tensor) -> Query:
-        """(B, C, h, w) -> a Query in float32, under autocast too: rounded keys would rank memory entries differently."""
+        """(B, C, h, w) -> a Query in float32, under autocast too: rounded keys would rank memory entries
+        differently."""
         with torch.autocast(coarse.device.type, enabled=False):
             coarse = coarse.float()
             return Query(self.key(coarse), self.shrinkage(coarse) ** 2 + 1, self.selection(coarse).sigmoid())
@@ -53,7 +58,8 @@ class KeyHeads(nn.Module):
 class ChannelAttention(nn.Module):
     """Attention between channels: which channel of the CNN goes with which of the guide (Eq. 2).
 
-    A (C/4) x (C/4) matrix for each of 8 heads, whatever the size of the image: cosine similarity over all pixels.
+    A (C/4) x (C/4) matrix for each of 8 heads, whatever the size of the image: cosine similarity over all
+    pixels.
     """
 
     heads = 8
@@ -71,7 +77,8 @@ class ChannelAttention(nn.Module):
         """guide, local: (B, C, h, w) -> (B, C, h, w): the local features, reordered as the guide asks."""
         query, key = self.query_local(self.query(guide)), self.key_local(self.key(local))
         weights = self.weights(query, key)                                       # (B, heads, D, D)
-        # The attention and the 1x1 convolution after it are one matrix, (B, C, heads * D): one pass over the pixels, not two.
+        # The attention and the 1x1 convolution after it are one matrix, (B, C, heads * D): one pass over the
+        # pixels, not two.
         out = self.out.weight[:, :, 0, 0].unflatten(1, (self.heads, -1)).transpose(0, 1)  # (heads, C, D)
         matrix = (out @ weights.to(out.dtype)).transpose(1, 2).flatten(2)        # (B, C, heads * D)
         value = self.value_local(self.value(local)).permute(0, 2, 3, 1)          # (B, h, w, heads * D)
@@ -80,8 +87,10 @@ class ChannelAttention(nn.Module):
 
     def weights(self, query: Tensor, key: Tensor) -> Tensor:
         """(B, heads * D, h, w) twice -> (B, heads, D, D): rows sum to 1 over the channels of the key."""
-        query = query.permute(0, 2, 3, 1).flatten(1, 2).unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1)  # (B, 8, D, N)
-        key = key.permute(0, 2, 3, 1).flatten(1, 2).unflatten(-1, (self.heads, -1)).permute(0, 2, 1, 3)      # (B, 8, N, D)
+        # (B, 8, D, N)
+        query = query.permute(0, 2, 3, 1).flatten(1, 2).unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1)
+        # (B, 8, N, D)
+        key = key.permute(0, 2, 3, 1).flatten(1, 2).unflatten(-1, (self.heads, -1)).permute(0, 2, 1, 3)
         lengths = query.float().square().sum(3, keepdim=True), key.float().square().sum(2, keepdim=True)
         cosine = (query @ key).float() / (lengths[0] * lengths[1]).clamp(min=1e-24).sqrt()
         return (cosine * self.temperature).softmax(-1)
@@ -93,14 +102,16 @@ class GuidedFusion(nn.Module):
     def __init__(self, guide: int, local: int, channels: int, scale: int):
         super().__init__()
         if local != channels or channels % 4:
-            raise ValueError(f"guided fusion keeps the CNN's channels, a multiple of 4; got {local} -> {channels}")
+            raise ValueError(
+                f"guided fusion keeps the CNN's channels, a multiple of 4; got {local} -> {channels}")
         self.scale = scale  # how much finer than the guide this scale is
         self.guide = nn.Conv2d(guide, channels, 3, padding=1)
         self.norm_guide, self.norm_local, self.norm_out = (ChannelNorm(channels) for _ in range(3))
         self.attention = ChannelAttention(channels)
 
     def forward(self, guide: Tensor, local: Tensor) -> Tensor:
-        """guide: (B, G, h, w); local: (B, C, scale * h, scale * w) -> (B, C, scale * h, scale * w), never negative."""
+        """guide: (B, G, h, w); local: (B, C, scale * h, scale * w) -> (B, C, scale * h, scale * w), never
+        negative."""
         guide = upsampled_conv(guide, self.guide, self.scale)
         out = self.attention(self.norm_guide(guide), self.norm_local(local))
         return F.relu(self.norm_out(out + guide))
@@ -131,7 +142,8 @@ class GuideOnlyScale(nn.Module):
 
 
 class ConcatenatedScale(nn.Module):
-    """One scale of "w/ Concatenation": a 3x3 convolution of guide and CNN side by side, here as the sum of its two halves."""
+    """One scale of "w/ Concatenation": a 3x3 convolution of guide and CNN side by side, here as the sum of
+    its two halves."""
 
     def __init__(self, guide: int, local: int, channels: int, scale: int):
         super().__init__()
@@ -146,10 +158,11 @@ class ConcatenatedScale(nn.Module):
 
 
 class FrameEncoder(nn.Module):
-    """A grey frame -> Features: the CNN and the guide, joined at three scales by one of the four kinds of block above."""
+    """A grey frame -> Features: the CNN and the guide, joined at three scales by one of the four kinds of
+    block above."""
 
-    def __init__(self, cnn: nn.Module | None, guide: Guide | None, join: type[nn.Module], channels: tuple[int, int, int],
-                 stride: int):
+    def __init__(self, cnn: nn.Module | None, guide: Guide | None, join: type[nn.Module],
+                 channels: tuple[int, int, int], stride: int):
         super().__init__()
         self.cnn, self.guide, self.stride = cnn, guide, stride  # stride of the coarsest features
         local = (0, 0, 0) if cnn is None else cnn.channels
@@ -165,7 +178,8 @@ class FrameEncoder(nn.Module):
         """image: (B, 3, H, W), L three times, in [-1, 1]; H and W multiples of what the backbones need."""
         local = (None, None, None) if self.cnn is None else self.cnn(image)
         guide = None if self.guide is None else self.guide(image, position)
-        return Features(*(join(guide, taps) for join, taps in zip((self.coarse, self.middle, self.fine), local)))
+        return Features(*(join(guide, taps)
+                          for join, taps in zip((self.coarse, self.middle, self.fine), local)))
 
 
 def _depthwise(channels: int) -> nn.Conv2d:

@@ -1,11 +1,11 @@
 """What has been seen so far, kept small and read by similarity (ColorMNet §3.2).
 
-A `Memory` is a value: `write` and `read` return a new one and leave the old as it was. It belongs to one film, so films that
-are coloured side by side may remember different numbers of entries.
+A `Memory` is a value: `write` and `read` return a new one and leave the old as it was. It belongs to one
+film, so films that are coloured side by side may remember different numbers of entries.
 
-Entries stand in this order: prototypes of the long-term memory, then the exemplars, then the recent frames, oldest first.
-When `max_mid_frames` frames are held (all exemplars count as one), all recent frames but the last min_mid_frames - 1 are
-compressed into `prototypes` entries; exemplars never are.
+Entries stand in this order: prototypes of the long-term memory, then the exemplars, then the recent frames,
+oldest first. When `max_mid_frames` frames are held (all exemplars count as one), all recent frames but the
+last min_mid_frames - 1 are compressed into `prototypes` entries; exemplars never are.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ class MemoryConfig:
 
     def __post_init__(self):
         if not 1 <= self.min_mid_frames <= self.max_mid_frames:
-            raise ValueError(f"1 <= min_mid_frames <= max_mid_frames, got {self.min_mid_frames} and {self.max_mid_frames}")
-        if self.prototypes < 1 or self.max_long < self.prototypes or (self.top_k is not None and self.top_k < 1):
+            raise ValueError(f"1 <= min_mid_frames <= max_mid_frames, got {self.min_mid_frames} and "
+                             f"{self.max_mid_frames}")
+        if self.prototypes < 1 or self.max_long < self.prototypes or (self.top_k is not None
+                                                                      and self.top_k < 1):
             raise ValueError("top_k and prototypes are at least 1 and max_long at least prototypes, got "
                              f"{self.top_k}, {self.prototypes}, {self.max_long}")
 
@@ -48,7 +50,7 @@ class Entries(NamedTuple):
     value: Tensor      # (M, C) both chroma channels' values side by side
     use: Tensor        # (M,) how much has been read from this entry
     life: Tensor       # (M,) how often it could have been read
-    frame: Tensor      # (M,) the frame it was seen in, -1 - i for the i-th picture that is no frame of the film
+    frame: Tensor  # (M,) the frame it was seen in, -1 - i for the i-th picture that is no frame of the film
     cell: Tensor       # (M,) where in the feature grid, row by row
 
     def at(self, index: Tensor | slice) -> Entries:
@@ -63,8 +65,8 @@ class Entries(NamedTuple):
 def seen(key: Tensor, shrinkage: Tensor, selection: Tensor, value: Tensor, frame: int) -> Entries:
     """Entries of one frame, never read yet: (N, Ck), (N,), (N, Ck), (N, C)."""
     cells = torch.arange(len(key), device=key.device)
-    return Entries(key, shrinkage, selection, value, torch.zeros_like(shrinkage), torch.full_like(shrinkage, 1e-7),
-                   torch.full_like(cells, frame), cells)
+    return Entries(key, shrinkage, selection, value, torch.zeros_like(shrinkage),
+                   torch.full_like(shrinkage, 1e-7), torch.full_like(cells, frame), cells)
 
 
 def join(*parts: Entries) -> Entries:
@@ -91,7 +93,8 @@ class Memory:
         return 0 if self.entries is None else sum(field.nbytes for field in self.entries)
 
     def write(self, new: Entries, keep: bool = False) -> Memory:
-        """A memory that also holds this frame; `keep`: it is an exemplar. Eq. 4, 5, and Eq. 7, 8 when it is due."""
+        """A memory that also holds this frame; `keep`: it is an exemplar. Eq. 4, 5, and Eq. 7, 8 when it is
+        due."""
         if self.entries is None:
             entries = new
         elif keep:
@@ -102,10 +105,12 @@ class Memory:
         recent = self.recent if keep else (*self.recent, len(new.key))
         memory = replace(self, entries=entries, kept=self.kept + len(new.key) * keep, recent=recent)
         frames = len(recent) + (memory.kept > 0)
-        return memory.consolidated() if self.config.long_term and frames >= self.config.max_mid_frames else memory
+        return memory.consolidated(
+        ) if self.config.long_term and frames >= self.config.max_mid_frames else memory
 
     def read(self, key: Tensor, selection: Tensor) -> tuple[Reading, Memory]:
-        """key, selection: (N, Ck) of the asking pixels -> what they read, and the memory that has counted it."""
+        """key, selection: (N, Ck) of the asking pixels -> what they read, and the memory that has counted
+        it."""
         top_k, e = self.config.top_k, self.entries
         if top_k is None:
             reading = read_all(e.key, e.shrinkage, e.value, key, selection, self.config.temperature)
@@ -130,7 +135,8 @@ class Memory:
                        recent=self.recent[leaving:])
 
     def without_the_least_used(self) -> Entries:
-        """The long-term memory, with room for new prototypes. All entries that tie with the last one to go, go too."""
+        """The long-term memory, with room for new prototypes. All entries that tie with the last one to go,
+        go too."""
         long = self.entries.at(slice(self.long))
         surplus = self.long - (self.config.max_long - self.config.prototypes)
         if surplus <= 0:
@@ -139,14 +145,15 @@ class Memory:
 
 
 def prototypes(candidates: Entries, count: int) -> Entries:
-    """The most used candidates, as many as `count`; each takes the mix of values that its own key would have read.
+    """The most used candidates, as many as `count`; each takes the mix of values that its own key would have
+    read.
 
-    The key is the entry's own (T_M in Eq. 7c); value and shrinkage are softmax mixtures over all candidates. The paper picks
-    values too; the authors' code mixes them.
+    The key is the entry's own (T_M in Eq. 7c); value and shrinkage are softmax mixtures over all candidates.
+    The paper picks values too; the authors' code mixes them.
     """
     chosen = candidates.at(candidates.usage.topk(min(count, len(candidates.key))).indices)  # most used first
     scores = similarity(candidates.key, candidates.shrinkage, chosen.key, chosen.selection)  # (P, candidates)
     weights = scores.softmax(-1)
     mixed = weights.to(candidates.value.dtype) @ candidates.value
-    return chosen._replace(value=mixed, shrinkage=weights @ candidates.shrinkage, use=torch.zeros_like(chosen.use),
-                           life=torch.full_like(chosen.life, 1e-7))
+    return chosen._replace(value=mixed, shrinkage=weights @ candidates.shrinkage,
+                           use=torch.zeros_like(chosen.use), life=torch.full_like(chosen.life, 1e-7))

@@ -1,6 +1,7 @@
 """ColorMNet: A Memory-based Deep Spatial-Temporal Feature Propagation Network for Video Colorization.
 
-Yang, Dong, Tang, Pan, ECCV 2024, with the network and the settings of the authors' released checkpoint and test script.
+Yang, Dong, Tang, Pan, ECCV 2024, with the network and the settings of the authors' released checkpoint and
+test script.
 
 =================  =====================================================  ===========================
 paper              here                                                   file
@@ -18,26 +19,36 @@ Table 2            `FEATURES`, `PROPAGATION`                              build.
 
 **Departures.** Where paper and released code differ, this is the code:
 
-- Eq. 1: only the guide passes a 3x3 convolution; query, key and value are 1x1 and depthwise 3x3, at twice the width, after a
-  layer norm. Eq. 2's attention is between channels: 8 heads, cosine similarity, a learned temperature that multiplies, the guide
-  as residual. There are three such blocks, at strides 16, 8 and 4; the paper has one.
-- Eq. 9: each query channel has a learned selection, each entry a learned shrinkage; 1/8; only the 30 best entries are read.
-- Eq. 7, 8: keys are picked, values and shrinkages are softmax mixtures; prototypes accumulate to 10,000 and the least used go.
-- §3.2: N_s = 10 frames includes the exemplar. Usage is the mass of the top-30 softmax, over the readings since insertion.
-- Eq. 12: the source is the last *stored* frame, 1 to 5 frames back, not the previous one; a relative bias, a depthwise 5x5 and a
-  linear layer come with it. After a foreign exemplar the first frame has no local attention.
+- Eq. 1: only the guide passes a 3x3 convolution; query, key and value are 1x1 and depthwise 3x3, at twice the
+  width, after a layer norm. Eq. 2's attention is between channels: 8 heads, cosine similarity, a learned
+  temperature that multiplies, the guide as residual. There are three such blocks, at strides 16, 8 and 4; the
+  paper has one.
+- Eq. 9: each query channel has a learned selection, each entry a learned shrinkage; 1/8; only the 30 best
+  entries are read.
+- Eq. 7, 8: keys are picked, values and shrinkages are softmax mixtures; prototypes accumulate to 10,000 and
+  the least used go.
+- §3.2: N_s = 10 frames includes the exemplar. Usage is the mass of the top-30 softmax, over the readings
+  since insertion.
+- Eq. 12: the source is the last *stored* frame, 1 to 5 frames back, not the previous one; a relative bias, a
+  depthwise 5x5 and a linear layer come with it. After a foreign exemplar the first frame has no local
+  attention.
 - The recurrent hidden state, the decoder's CBAM and its skips are in the code alone; they are XMem's.
 
 Where we leave the code:
 
-- It is told the length of the film and does not store the last frame. A stream has no known end: we store it. No output differs.
-- It counts the use of long-term entries only where it expects the memory to fill; we always count. No output differs.
-- Its evictions by exactly 0 entries, min_mid_frames = 1, more prototypes than candidates and fewer entries than top_k are errors;
-  here they work. So do clips of one frame with a foreign exemplar, and frames under 112 pixels.
-- Every exemplar is kept for good, all of them counting as one of the N_s frames; the code protects the first alone. Where the
-  first exemplar belongs to a later frame, it also serves as a foreign exemplar until the film reaches it.
+- It is told the length of the film and does not store the last frame. A stream has no known end: we store it.
+  No output differs.
+- It counts the use of long-term entries only where it expects the memory to fill; we always count. No output
+  differs.
+- Its evictions by exactly 0 entries, min_mid_frames = 1, more prototypes than candidates and fewer entries
+  than top_k are errors; here they work. So do clips of one frame with a foreign exemplar, and frames under
+  112 pixels.
+- Every exemplar is kept for good, all of them counting as one of the N_s frames; the code protects the first
+  alone. Where the first exemplar belongs to a later frame, it also serves as a foreign exemplar until the
+  film reaches it.
 - An exemplar of another size is resized in Lab, antialiased; the code resizes 8-bit RGB.
-- Nothing is rounded to 8 bits, and no autocast is on unless `precision` asks for it (the authors' figures are float16 ones).
+- Nothing is rounded to 8 bits, and no autocast is on unless `precision` asks for it (the authors' figures are
+float16 ones).
 """
 
 from __future__ import annotations
@@ -85,7 +96,8 @@ class ColorMNet(nn.Module):
         self.local_attention = LocalAttention(c.key, c.value, c.window) if c.local_attention else None
         self.decoder = Decoder(c.channels, c.value, c.hidden, c.decoder, self.stride // 4, c.hidden_inner)
         initialise(self)
-        self.to(memory_format=torch.channels_last)  # the layout in which convolutions and per-pixel norms copy least
+        # the layout in which convolutions and per-pixel norms copy least
+        self.to(memory_format=torch.channels_last)
         self.train(self.training)
 
     # What a network that stands on this one may build otherwise
@@ -106,7 +118,8 @@ class ColorMNet(nn.Module):
         return self.config.propagation != "recurrent"
 
     def train(self, mode: bool = True) -> ColorMNet:
-        """Batch norms keep their statistics in training too, as in the authors' training; `propagation` reads all entries."""
+        """Batch norms keep their statistics in training too, as in the authors' training; `propagation` reads
+        all entries."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -116,20 +129,22 @@ class ColorMNet(nn.Module):
     def start(self, references: Tensor | Sequence[Tensor | tuple[int, Tensor]]) -> State:
         """The state before a film's first frame.
 
-        references: a Lab image (B, 3, H, W) that is not a frame of the film, or a list of images and (frame_index, image): that
-        frame's own colours. Of any size. Raises ValueError without any: ColorMNet has no colours of its own.
+        references: a Lab image (B, 3, H, W) that is not a frame of the film, or a list of images and
+        (frame_index, image): that frame's own colours. Of any size. Raises ValueError without any: ColorMNet
+        has no colours of its own.
         """
         parsed = parse_references(references)
         if not parsed:
-            raise ValueError("ColorMNet needs a reference: a Lab image (B, 3, H, W), or a list with (frame_index, image); "
-                             "the method 'tcavc' paints its own")
+            raise ValueError("ColorMNet needs a reference: a Lab image (B, 3, H, W), or a list with "
+                             "(frame_index, image); the method 'tcavc' paints its own")
         return self.State(parsed, tuple(reference.frame for reference in parsed))
 
     def step(self, l: Tensor, state: State) -> tuple[Tensor, State]:
         """Color the next frame or frames.
 
-        l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100], any H and W. Returns ab of the same leading shape with 2 channels, in
-        ±110, and the state after them. Raises ValueError if the size changes within a film.
+        l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100], any H and W. Returns ab of the same leading shape
+        with 2 channels, in ±110, and the state after them. Raises ValueError if the size changes within a
+        film.
         """
         clip, single = as_clip(l)
         frames = []
@@ -140,11 +155,13 @@ class ColorMNet(nn.Module):
 
     def forward(self, l: Tensor, references: Tensor | Sequence[Tensor | tuple[int, Tensor]],
                 generator: torch.Generator | None = None) -> Tensor:
-        """A clip as in training (B, T, 1, H, W) -> ab (B, T, 2, H, W), through which gradients flow; see unroll.py."""
+        """A clip as in training (B, T, 1, H, W) -> ab (B, T, 2, H, W), through which gradients flow; see
+        unroll.py."""
         return unroll(self, l, self.start(references), generator)
 
     def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
-        """Where pixel (y, x) of the next frame gets its colour from: maps (H, W) that together sum to 1; see sources.py."""
+        """Where pixel (y, x) of the next frame gets its colour from: maps (H, W) that together sum to 1; see
+        sources.py."""
         return self.attention_of(l, state)(at)
 
     def attention_of(self, l: Tensor, state: State) -> Attention:
@@ -152,7 +169,8 @@ class ColorMNet(nn.Module):
         return sources.attention_of(self, l, state)
 
     def load_backbones(self) -> None:
-        """Start the backbones from ImageNet's and DINOv2's weights, as the authors' training does. Needs a network once."""
+        """Start the backbones from ImageNet's and DINOv2's weights, as the authors' training does. Needs a
+        network once."""
         backbones.load_pretrained(self.features.cnn, self.features.guide, self.value_encoder.cnn)
 
     # The stages of one frame, in the order in which they run
@@ -176,30 +194,35 @@ class ColorMNet(nn.Module):
         return ab, state.after_frame()
 
     def opened(self, l: Tensor, state: State) -> State:
-        """The state as a frame finds it; before the first, sizes are made known and foreign exemplars are remembered."""
+        """The state as a frame finds it; before the first, sizes are made known and foreign exemplars are
+        remembered."""
         if state.size is not None:
             if state.size != tuple(l.shape[-2:]):
-                raise ValueError(f"this film began at {state.size[0]} x {state.size[1]} and now brings a frame of "
-                                 f"{l.shape[-2]} x {l.shape[-1]}; start() anew for another film")
+                raise ValueError(
+                    f"this film began at {state.size[0]} x {state.size[1]} and now brings a frame of "
+                    f"{l.shape[-2]} x {l.shape[-1]}; start() anew for another film")
             return state
         foreign = [r for r in state.references if r.frame is None]
         own = tuple(r for r in state.references if r.frame is not None)
         if not foreign and all(r.frame != 0 for r in own):
             foreign = [min(own, key=lambda r: r.frame)]
         H, W = (-(-size // self.multiple) * self.multiple for size in l.shape[-2:])
-        state = replace(state, size=tuple(l.shape[-2:]), references=own,
-                        hidden=l.new_zeros(len(l), 2, self.config.hidden, H // self.stride, W // self.stride, dtype=torch.float),
-                        position=self.features.position(H, W))
+        state = replace(
+            state, size=tuple(l.shape[-2:]), references=own,
+            hidden=l.new_zeros(len(l), 2, self.config.hidden, H // self.stride, W // self.stride,
+                               dtype=torch.float), position=self.features.position(H, W))
         with self.autocast(l.device):
             for i, reference in enumerate(foreign):
                 lab = _resized(reference.image, l)
                 look = self.look(lab[:, :1], state)
                 rows, state = self.valued(look, Predicted(self.pad(lab[:, 1:] / AB_SCALE)), state, deep=False)
-                state = replace(state, held=self.propagation.write(state.held, look.query, rows, -1 - i, True))
+                state = replace(state, held=self.propagation.write(state.held, look.query, rows, -1 - i,
+                                                                   True))
         return state
 
     def look(self, l: Tensor, state: State) -> Look:
-        """L (B, 1, H, W) in [0, 100] -> the frame as the network sees it, padded with mid-grey, its features and its key."""
+        """L (B, 1, H, W) in [0, 100] -> the frame as the network sees it, padded with mid-grey, its features
+        and its key."""
         image = self.pad(l / 50 - 1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         features = self.features(image, state.position)
         return Look(image, features, self.key_heads(features.coarse))
@@ -211,7 +234,8 @@ class ColorMNet(nn.Module):
         return Predicted(logits.tanh()), state
 
     def read(self, look: Look, state: State) -> tuple[Tensor, State]:
-        """(B, 2, Cv, h, w), V + L: what memory holds for this frame, and what the last stored frame holds nearby."""
+        """(B, 2, Cv, h, w), V + L: what memory holds for this frame, and what the last stored frame holds
+        nearby."""
         value, held = self.propagation.read(state.held, look.query)
         value, state = value.unflatten(1, (2, -1)), replace(state, held=held)
         if self.local_attention is None or state.last is None:
@@ -220,14 +244,16 @@ class ColorMNet(nn.Module):
         return value + nearby, state
 
     def decode(self, look: Look, read: Tensor, state: State, update: bool) -> tuple[Tensor, State]:
-        """What was read, at full size and before any tanh, (B, 2, H', W'), and the state with the hidden state that follows."""
+        """What was read, at full size and before any tanh, (B, 2, H', W'), and the state with the hidden
+        state that follows."""
         decoded = self.decoder(look.features, read, state.hidden)
         if update:
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
         return decoded.logits, state
 
     def shares(self, look: Look, state: State) -> Tensor:
-        """(h, w): how much of each cell's colour comes from nearby and not from memory. Of the first film: the two are added."""
+        """(h, w): how much of each cell's colour comes from nearby and not from memory. Of the first film:
+        the two are added."""
         return torch.full_like(look.query.key[0, 0], 0.5)
 
     def given_colors(self, reference: Reference, l: Tensor) -> tuple[Tensor, Predicted]:
@@ -239,7 +265,8 @@ class ColorMNet(nn.Module):
         """What is to be remembered of a frame, (B, C, h, w); `deep` renews the hidden state from it."""
         value = self.value_encoder(look.image, predicted.chroma, look.features.coarse)
         if deep:
-            state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden), renewed=state.frame)
+            state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden),
+                            renewed=state.frame)
         return value.flatten(1, 2), state
 
     def remember(self, look: Look, predicted: Predicted, rows: Tensor, state: State, keep: bool) -> State:
@@ -250,7 +277,8 @@ class ColorMNet(nn.Module):
     # Sizes and precision
 
     def autocast(self, device: torch.device) -> AbstractContextManager:
-        """The precision that the config asks for; where it asks for nothing special, the caller's own autocast stays."""
+        """The precision that the config asks for; where it asks for nothing special, the caller's own
+        autocast stays."""
         if self.config.precision == "float32":
             return torch.autocast(device.type, enabled=torch.is_autocast_enabled(device.type))
         return torch.autocast(device.type, dtype=getattr(torch, self.config.precision))

@@ -1,7 +1,7 @@
 """How colour travels from frame to frame: memory, and the two that the paper's Table 2 puts in its place.
 
-All three are used alike: `write` what a frame looked like and what it was coloured with, `read` what this frame finds.
-What they hold is a tuple with one value per film, made by `write` and handed in again.
+All three are used alike: `write` what a frame looked like and what it was coloured with, `read` what this
+frame finds. What they hold is a tuple with one value per film, made by `write` and handed in again.
 """
 
 from __future__ import annotations
@@ -26,16 +26,19 @@ class Found(NamedTuple):
 
 
 class MemoryPropagation(nn.Module):
-    """ColorMNet's memory: frames stored now and then, found by similarity, compressed when they are many (§3.2)."""
+    """ColorMNet's memory: frames stored now and then, found by similarity, compressed when they are many
+    (§3.2)."""
 
     def __init__(self, config: MemoryConfig):
         super().__init__()
         self.config = config
 
-    def write(self, held: tuple[Memory, ...], query: Query, rows: Tensor, frame: int, keep: bool) -> tuple[Memory, ...]:
+    def write(self, held: tuple[Memory, ...], query: Query, rows: Tensor, frame: int,
+              keep: bool) -> tuple[Memory, ...]:
         """rows: (B, C, h, w) values; `keep` for exemplars. An empty `held` begins."""
         held = held or tuple(Memory(self._settings()) for _ in rows)
-        columns = [part.flatten(2).mT for part in (query.key, query.shrinkage, query.selection, rows)]     # (B, N, C)
+        # (B, N, C)
+        columns = [part.flatten(2).mT for part in (query.key, query.shrinkage, query.selection, rows)]
         return tuple(memory.write(seen(key, shrinkage[:, 0], selection, value, frame), keep)
                      for memory, key, shrinkage, selection, value in zip(held, *columns))
 
@@ -47,10 +50,12 @@ class MemoryPropagation(nn.Module):
                      tuple(memory for _, memory in readings))
 
     def sources(self, held: tuple[Memory, ...], query: Query, cell: int) -> Iterator[tuple[Source, Tensor]]:
-        """Where the first film's `cell` reads from: a source and its (N,) weights over the cells of the feature grid."""
+        """Where the first film's `cell` reads from: a source and its (N,) weights over the cells of the
+        feature grid."""
         memory, entries = held[0], held[0].entries
         key, selection = (part[0].flatten(1).mT[cell:cell + 1] for part in (query.key, query.selection))
-        scores = similarity(entries.key, entries.shrinkage, key, selection)[0] / memory.config.temperature   # (M,)
+        # (M,)
+        scores = similarity(entries.key, entries.shrinkage, key, selection)[0] / memory.config.temperature
         if memory.config.top_k is not None:
             worst = scores.topk(min(memory.config.top_k, len(scores))).values[-1]
             scores = scores.masked_fill(scores < worst, -torch.inf)
@@ -62,15 +67,18 @@ class MemoryPropagation(nn.Module):
         for k, f in sorted(set(zip(kind.tolist(), frame.tolist()))):
             chosen = (kind == k) & (frame == f)
             cells = weights.new_zeros(query.key[0, 0].numel())
-            yield (("long-term", "exemplar", "frame")[k], f), cells.index_add(0, entries.cell[chosen], weights[chosen])
+            yield (("long-term", "exemplar", "frame")[k],
+                   f), cells.index_add(0, entries.cell[chosen], weights[chosen])
 
     def _settings(self) -> MemoryConfig:
-        """In training every entry is read, so that the gradient finds those that should be among the best; none is compressed."""
+        """In training every entry is read, so that the gradient finds those that should be among the best;
+        none is compressed."""
         return replace(self.config, top_k=None, long_term=False) if self.training else self.config
 
 
 class Recurrent(nn.Module):
-    """"w/ Recurrent": only the previous frame's values are known, at the places where they were, mended by a convolution."""
+    """"w/ Recurrent": only the previous frame's values are known, at the places where they were, mended by a
+    convolution."""
 
     def __init__(self, rows: int, key: int):
         super().__init__()
@@ -78,11 +86,12 @@ class Recurrent(nn.Module):
         nn.init.zeros_(self.mend.weight)
         nn.init.zeros_(self.mend.bias)
 
-    def write(self, held: tuple[Tensor, ...], query: Query, rows: Tensor, frame: int, keep: bool) -> tuple[Tensor, ...]:
+    def write(self, held: tuple[Tensor, ...], query: Query, rows: Tensor, frame: int,
+              keep: bool) -> tuple[Tensor, ...]:
         return tuple(rows)
 
     def read(self, held: tuple[Tensor, ...], query: Query) -> Found:
-        rows = torch.stack(held)                                                                           # (B, C, h, w)
+        rows = torch.stack(held)  # (B, C, h, w)
         values, places = rows.split((self.mend.out_channels, rows.shape[1] - self.mend.out_channels), dim=1)
         mended = values + self.mend(torch.cat((values, query.key.to(rows.dtype)), dim=1))
         return Found(torch.cat((mended, places), dim=1), held)

@@ -40,13 +40,16 @@ NAMES: tuple[tuple[str, str], ...] = (
     ("key_encoder.network2.conv3", "features.guide.project"),
     ("key_encoder.network2.bn3", "features.guide.norm"),
     *((f"key_encoder.{theirs}.{old}", f"features.{ours}.{new}")
-      for theirs, ours in (("fuse1", "coarse"), ("fuse2", "middle"), ("fuse3", "fine")) for old, new in _FUSION),
+      for theirs, ours in (("fuse1", "coarse"), ("fuse2", "middle"), ("fuse3", "fine"))
+      for old, new in _FUSION),
     ("key_proj.key_proj", "key_heads.key"),
     ("key_proj.d_proj", "key_heads.shrinkage"),
     ("key_proj.e_proj", "key_heads.selection"),
-    *((f"value_encoder.{name}", f"value_encoder.cnn.{name}") for name in ("conv1", "bn1", "layer1", "layer2", "layer3")),
+    *((f"value_encoder.{name}", f"value_encoder.cnn.{name}")
+      for name in ("conv1", "bn1", "layer1", "layer2", "layer3")),
     ("value_encoder.hidden_reinforce", "value_encoder.deep_update"),
-    *((f"{part}.fuser.attention.{old}", f"{part}.fuser.attention.{new}") for part in ("value_encoder", "decoder")
+    *((f"{part}.fuser.attention.{old}", f"{part}.fuser.attention.{new}")
+      for part in ("value_encoder", "decoder")
       for old, new in _GATES),
     ("short_term_attn.relative_emb_k", "local_attention.relative"),
     ("short_term_attn.dw_conv.conv", "local_attention.spread"),
@@ -65,7 +68,8 @@ UNUSED: tuple[str, ...] = ()
 
 
 def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A released state dict under our names. A value encoder for one object, of 4 input channels, gets a fifth of zeros."""
+    """A released state dict under our names. A value encoder for one object, of 4 input channels, gets a
+    fifth of zeros."""
     ours = rename(state, NAMES, UNUSED)
     first = ours.get("value_encoder.cnn.conv1.weight")
     if first is not None and first.shape[1] == 4:

@@ -1,4 +1,5 @@
-"""Where a pixel's colour comes from, as maps over the film's frames: for notebooks and for the question "why this colour?"."""
+"""Where a pixel's colour comes from, as maps over the film's frames: for notebooks and for the question "why
+this colour?"."""
 
 from __future__ import annotations
 
@@ -13,10 +14,11 @@ from colorlab.papers.colormnet.state import State
 def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
     """{source: (H, W)} for any pixel (y, x), none negative, all of them together summing to 1.
 
-    l: (1, 1, H, W), the frame to be coloured next. Sources are the references, "frame 5", "long-term memory" (prototypes, at the
-    places where they were first seen) and "neighbours (frame 5)" (local attention). Memory and neighbourhood count a half each, as
-    the network adds the two (or as its `shares` say). A cell's weight is spread over its pixels. The hidden state and the frame's
-    own features have no place of origin and are left out.
+    l: (1, 1, H, W), the frame to be coloured next. Sources are the references, "frame 5", "long-term memory"
+    (prototypes, at the places where they were first seen) and "neighbours (frame 5)" (local attention).
+    Memory and neighbourhood count a half each, as the network adds the two (or as its `shares` say). A cell's
+    weight is spread over its pixels. The hidden state and the frame's own features have no place of origin
+    and are left out.
     """
     H, W = l.shape[-2:]
     if len(l) != 1:
@@ -43,10 +45,15 @@ def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
         cells: dict[Source, Tensor] = {}
         for kind, weights in network.propagation.sources(state.held, look.query, row * grid_w + column):
             source = _source(state, *kind)
-            cells[source] = cells.get(source, 0) + weights * (1 - share)  # an exemplar may be held twice: foreign, then as its frame
+            # an exemplar may be held twice: foreign, then as its frame
+            cells[source] = cells.get(source, 0) + weights * (1 - share)
         if near is not None:
-            cells[Source("neighbours (frame {frame})", "frame", state.last.frame)] = share * _in_window(near, row, column).flatten()
-        maps = {source: network.crop(_spread(weights.view(grid_h, grid_w), network.stride), l) for source, weights in cells.items()}
+            cells[Source("neighbours (frame {frame})", "frame",
+                         state.last.frame)] = share * _in_window(near, row, column).flatten()
+        maps = {
+            source: network.crop(_spread(weights.view(grid_h, grid_w), network.stride), l)
+            for source, weights in cells.items()
+        }
         total = float(sum(m.sum() for m in maps.values()))
         if total == 0:  # everything was read from the padding
             return {source: torch.full_like(m, 1 / (len(maps) * H * W)) for source, m in maps.items()}
@@ -69,11 +76,15 @@ def _spread(cells: Tensor, stride: int) -> Tensor:
 
 
 def _source(state: State, kind: str, frame: int) -> Source:
-    """What the propagation calls a kind and a frame; a negative frame counts the foreign exemplars down from -1."""
+    """What the propagation calls a kind and a frame; a negative frame counts the foreign exemplars down from
+    -1."""
     if kind == "exemplar":
         pictures = [source for source in state.sources if source.frame is None]
         foreign = pictures or sorted(state.sources, key=lambda source: source.frame)[:1]
         own = {source.frame: source for source in state.sources}
-        return foreign[-1 - frame] if frame < 0 else own.get(frame, Source("reference (frame {frame})", "reference", frame))
-    return {"long-term": Source("long-term memory", "memory"), "frame": Source("frame {frame}", "frame", frame),
-            "previous": Source("previous frame", "frame", max(0, state.frame - 1))}[kind]
+        return foreign[-1 - frame] if frame < 0 else own.get(
+            frame, Source("reference (frame {frame})", "reference", frame))
+    return {
+        "long-term": Source("long-term memory", "memory"), "frame": Source("frame {frame}", "frame", frame),
+        "previous": Source("previous frame", "frame", max(0, state.frame - 1))
+    }[kind]

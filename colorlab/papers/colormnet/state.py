@@ -27,8 +27,9 @@ class Look(NamedTuple):
 class Predicted(NamedTuple):
     """A frame's colours as the network has them."""
 
-    chroma: Tensor                # (B, 2, H', W') in about ±1, padded
-    carried: object | None = None  # what a network that stands on this one hands from its prediction to what it remembers
+    chroma: Tensor  # (B, 2, H', W') in about ±1, padded
+    # what a network that stands on this one hands from its prediction to what it remembers
+    carried: object | None = None
 
 
 class Remembered(NamedTuple):
@@ -43,15 +44,16 @@ class Remembered(NamedTuple):
 class State:
     """All that the next frame depends on. A value: keep it, go back to it, run on from it twice."""
 
-    references: tuple[Reference, ...]        # what the film will still be shown
-    moments: tuple[int | None, ...] = ()     # the frame of each reference that it was given, None for a picture that is no frame
-    frame: int = 0                           # index of the next frame
-    size: tuple[int, int] | None = None      # height and width of the film, known from its first frame on
-    held: tuple = ()                         # what the propagation holds, one value per film
-    hidden: Tensor | None = None             # (B, 2, Ch, h, w)
+    references: tuple[Reference, ...]    # what the film will still be shown
+    # the frame of each reference that it was given, None for a picture that is no frame
+    moments: tuple[int | None, ...] = ()
+    frame: int = 0                       # index of the next frame
+    size: tuple[int, int] | None = None  # height and width of the film, known from its first frame on
+    held: tuple = ()                     # what the propagation holds, one value per film
+    hidden: Tensor | None = None         # (B, 2, Ch, h, w)
     last: Remembered | None = None
-    renewed: int | None = None               # the frame at which the hidden state was last renewed by the value encoder
-    position: Tensor | None = None           # the guide's position embedding at this size
+    renewed: int | None = None  # the frame at which the hidden state was last renewed by the value encoder
+    position: Tensor | None = None       # the guide's position embedding at this size
 
     @property
     def sources(self) -> list[Source]:

@@ -1,8 +1,9 @@
-"""A clip as in training: the exemplar's colours go in once, predictions are fed back, gradients flow through all of it.
+"""A clip as in training: the exemplar's colours go in once, predictions are fed back, gradients flow through
+all of it.
 
-What differs from inference (`ColorMNet.step`), as in the authors' training: every frame is stored, and a frame reads the
-exemplars and at most two others, drawn at random; local attention sees the frame just before; the hidden state's deep update
-comes at random. In training mode all entries are read, not the best 30.
+What differs from inference (`ColorMNet.step`), as in the authors' training: every frame is stored, and a
+frame reads the exemplars and at most two others, drawn at random; local attention sees the frame just before;
+the hidden state's deep update comes at random. In training mode all entries are read, not the best 30.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ OTHERS = 2  # frames read beside the exemplars
 def unroll(network: nn.Module, l: Tensor, state: State, generator: torch.Generator | None = None) -> Tensor:
     """l: (B, T, 1, H, W), L in [0, 100]; `state` from `start`. Returns ab (B, T, 2, H, W) in ±110.
 
-    Frames whose colours were given come back as given. `generator` draws the frames to read and the deep updates.
+    Frames whose colours were given come back as given. `generator` draws the frames to read and the deep
+    updates.
     """
     state = network.opened(l[:, 0], state)
     exemplars, others, frames = state.held, [], []
@@ -30,7 +32,8 @@ def unroll(network: nn.Module, l: Tensor, state: State, generator: torch.Generat
             look = network.look(frame, state)
             if given is None:
                 held = exemplars
-                for query, rows, index in others if network.config.propagation != "memory" else _some(others, generator):
+                for query, rows, index in others if network.config.propagation != "memory" else _some(
+                        others, generator):
                     held = network.propagation.write(held, query, rows, index, False)
                 predicted, state = network.predict(look, replace(state, held=held), update=t > 0)
                 ab = network.crop(predicted.chroma, frame) * AB_SCALE

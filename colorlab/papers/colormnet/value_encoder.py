@@ -24,7 +24,8 @@ class DeepUpdate(nn.Module):
 
 
 class ValueEncoder(nn.Module):
-    """Each chroma channel with the frame, (L, L, L, this one, the other one), through a small CNN and a fusion block."""
+    """Each chroma channel with the frame, (L, L, L, this one, the other one), through a small CNN and a
+    fusion block."""
 
     def __init__(self, cnn: nn.Module, coarse: int, value: int, hidden: int):
         super().__init__()
@@ -33,7 +34,8 @@ class ValueEncoder(nn.Module):
         self.deep_update = DeepUpdate(value, hidden)
 
     def forward(self, image: Tensor, ab: Tensor, coarse: Tensor) -> Tensor:
-        """image: (B, 3, H, W) and ab: (B, 2, H, W), both in [-1, 1]; coarse: (B, C, h, w) features -> (B, 2, Cv, h, w)."""
+        """image: (B, 3, H, W) and ab: (B, 2, H, W), both in [-1, 1]; coarse: (B, C, h, w) features -> (B, 2,
+        Cv, h, w)."""
         pairs = torch.stack((ab, ab.flip(1)), dim=1)                                   # (B, 2, 2, H, W)
         images = image[:, None].expand(-1, 2, -1, -1, -1)
         features = self.cnn(together(torch.cat((images, pairs), dim=2)))

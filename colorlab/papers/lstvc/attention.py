@@ -1,4 +1,5 @@
-"""The transformer parts that all subnets share: attention with two extra keys, one layer of it, and positions in space and time."""
+"""The transformer parts that all subnets share: attention with two extra keys, one layer of it, and positions
+in space and time."""
 
 from __future__ import annotations
 
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 class Attention(nn.Module):
     """Multi-head attention in which every query may also choose a learnt key, or nothing at all.
 
-    After the projection a learnt key and value (`bias_k`, `bias_v`) and then an all-zero key and value stand at the end of the
-    sequence: S keys become S + 2, and weight that falls on the last one is attention paid to nothing. Parameters and numbers are those of
-    `torch.nn.MultiheadAttention(..., add_bias_kv=True, add_zero_attn=True)`, whose own path holds every weight in memory; here
-    the fused kernel makes a few at a time.
+    After the projection a learnt key and value (`bias_k`, `bias_v`) and then an all-zero key and value stand
+    at the end of the
+    sequence: S keys become S + 2, and weight that falls on the last one is attention paid to nothing.
+    Parameters and numbers are those of `torch.nn.MultiheadAttention(..., add_bias_kv=True,
+    add_zero_attn=True)`, whose own path holds every weight in memory; here the fused kernel makes a few at a
+    time.
     """
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0):
@@ -35,21 +38,26 @@ class Attention(nn.Module):
         """query: (B, Q, C), key and value: (B, S, C). Returns (B, Q, C)."""
         query, key, value = self._project(query, key, value)
         dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)  # (B, heads, Q, C / heads)
+        # (B, heads, Q, C / heads)
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, query: Tensor, key: Tensor) -> Tensor:
-        """Where each query looks, averaged over the heads: (B, Q, S + 2), the learnt and the zero key last; rows sum to 1."""
+        """Where each query looks, averaged over the heads: (B, Q, S + 2), the learnt and the zero key last;
+        rows sum to 1."""
         query, key, _ = self._project(query, key, key)
         return (query @ key.mT / math.sqrt(query.shape[-1])).softmax(-1).mean(1)
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Project, append the two extra keys and values, split over the heads: (B, heads, Q or S + 2, C / heads)."""
+        """Project, append the two extra keys and values, split over the heads: (B, heads, Q or S + 2, C /
+        heads)."""
         weight, bias = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         query, key, value = (F.linear(x, w, b) for x, w, b in zip((query, key, value), weight, bias))
         query, key, value = (self._split(x) for x in (query, key, value))
-        # Joined head by head, so that each head's keys lie in one piece: the fused kernel reads them once for every strip of queries.
-        key, value = (torch.cat((x, self._split(extra.to(x)).expand(len(x), -1, -1, -1), torch.zeros_like(x[:, :, :1])), dim=2)
+        # Joined head by head, so that each head's keys lie in one piece: the fused kernel reads them once for
+        # every strip of queries.
+        key, value = (torch.cat(
+            (x, self._split(extra.to(x)).expand(len(x), -1, -1, -1), torch.zeros_like(x[:, :, :1])), dim=2)
                       for x, extra in ((key, self.bias_k), (value, self.bias_v)))
         return query, key, value
 
@@ -77,18 +85,24 @@ class TransformerLayer(nn.Module):
         keys = values if position is None else values + position
         tokens = tokens[:, first:]
         tokens = tokens + self.dropout(self.attention(keys[:, first:], keys, values))
-        return tokens + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(self.norm2(tokens)), inplace=True))))
+        return tokens + self.dropout(
+            self.linear2(self.dropout(F.relu(self.linear1(self.norm2(tokens)), inplace=True))))
 
 
-def sine_position(frames: int, height: int, width: int, channels: int, device: torch.device | None = None) -> Tensor:
-    """Where and when each cell of a block is: (frames, channels, height, width), float32, in [-1, 1] (VisTR's 3-D sine).
+def sine_position(frames: int, height: int, width: int, channels: int,
+                  device: torch.device | None = None) -> Tensor:
+    """Where and when each cell of a block is: (frames, channels, height, width), float32, in [-1, 1] (VisTR's
+    3-D sine).
 
-    A third of the channels each for time, row and column. Each coordinate counts from 1 and is divided by its last, so it runs up to
+    A third of the channels each for time, row and column. Each coordinate counts from 1 and is divided by its
+    last, so it runs up to
     2 pi whatever the size: a shorter block is stretched, and the reference, which comes first, is at time 1.
     """
     if channels % 6:
-        raise ValueError(f"a position has sine and cosine of three coordinates: channels must be a multiple of 6, got {channels}")
-    axes = [_sine(size, channels // 3, device) for size in (frames, height, width)]  # each (size, channels / 3)
+        raise ValueError("a position has sine and cosine of three coordinates: channels must be a "
+                         f"multiple of 6, got {channels}")
+    # each (size, channels / 3)
+    axes = [_sine(size, channels // 3, device) for size in (frames, height, width)]
     time, row, column = axes[0][:, :, None, None], axes[1].T[None, :, :, None], axes[2].T[None, :, None, :]
     return torch.cat([axis.expand(frames, -1, height, width) for axis in (time, row, column)], dim=1)
 

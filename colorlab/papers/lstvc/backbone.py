@@ -20,7 +20,8 @@ class Taps(NamedTuple):
 
 
 class FrozenBatchNorm(nn.Module):
-    """Batch normalisation with statistics, scale and shift that training leaves alone: a scale and a shift."""
+    """Batch normalisation with statistics, scale and shift that training leaves alone: a scale and a
+    shift."""
 
     def __init__(self, channels: int, eps: float = 1e-5):
         super().__init__()
@@ -35,14 +36,16 @@ class FrozenBatchNorm(nn.Module):
 
 
 class TrainedNorm(nn.GroupNorm):
-    """What stands in the frozen norm's place where there are no ImageNet statistics to freeze: the course network's."""
+    """What stands in the frozen norm's place where there are no ImageNet statistics to freeze: the course
+    network's."""
 
     def __init__(self, channels: int):
         super().__init__(min(8, channels // 4), channels)
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 (which strides), 1x1, around them a shortcut; four times as many channels come out as are inside."""
+    """1x1, 3x3 (which strides), 1x1, around them a shortcut; four times as many channels come out as are
+    inside."""
 
     def __init__(self, inputs: int, inner: int, stride: int, norm: type[nn.Module]):
         super().__init__()
@@ -64,13 +67,14 @@ class Bottleneck(nn.Module):
 class Backbone(nn.Module):
     """The layers of ResNet that the network reads, named as torchvision names them.
 
-    blocks: how many of each layer. ResNet-101's third layer has 23, of which the last four, and all of the fourth layer, are in
+    blocks: how many of each layer. ResNet-101's third layer has 23, of which the last four, and all of the
+        fourth layer, are in
     the released file and reach no output: (3, 4, 19) builds what is used.
     taps: after which block (from 1) of layers 1, 2, 3 to read; the third layer is read there and at its end.
     """
 
-    def __init__(self, blocks: tuple[int, int, int] = (3, 4, 19), taps: tuple[int, int, int] = (2, 3, 3), width: int = 64,
-                 norm: type[nn.Module] = FrozenBatchNorm):
+    def __init__(self, blocks: tuple[int, int, int] = (3, 4, 19), taps: tuple[int, int, int] = (2, 3, 3),
+                 width: int = 64, norm: type[nn.Module] = FrozenBatchNorm):
         super().__init__()
         self.taps, self.channels = taps, (4 * width, 8 * width, 32 * width)
         self.conv1, self.bn1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False), norm(width)

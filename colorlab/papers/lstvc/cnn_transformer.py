@@ -1,4 +1,5 @@
-"""CNN-Transformer blocks: local texture in one branch, the whole block of frames in the other (LSTVC §3.2, Fig. 3b)."""
+"""CNN-Transformer blocks: local texture in one branch, the whole block of frames in the other (LSTVC §3.2,
+Fig. 3b)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from colorlab.papers.lstvc.attention import TransformerLayer, sine_position, to_
 
 
 class HighFeatures(NamedTuple):
-    """R_high as the two branches receive it, a frame at a time, so that a reference's needs making only once."""
+    """R_high as the two branches receive it, a frame at a time, so that a reference's needs making only
+    once."""
 
     cnn: Tensor     # (B * n, 512, h, w), h = H/8
     tokens: Tensor  # (B * n, 384, h, w), still as maps
@@ -38,7 +40,8 @@ class Project(nn.Module):
 
 
 class ConvBranch(nn.Module):
-    """Three convolutions, dilated 2, 1, 2, each followed by ReLU and instance normalisation; the border is repeated outwards."""
+    """Three convolutions, dilated 2, 1, 2, each followed by ReLU and instance normalisation; the border is
+    repeated outwards."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -55,7 +58,8 @@ class ConvBranch(nn.Module):
 class CNNTransformerBlock(nn.Module):
     """The two branches side by side, each handing its result to the other.
 
-    The transformer gets what came *into* the convolutions, before it attends; the convolutions get the tokens after that.
+    The transformer gets what came *into* the convolutions, before it attends; the convolutions get the tokens
+    after that.
     """
 
     def __init__(self, channels: int, width: int, heads: int, inner: int, dropout: float):
@@ -66,7 +70,8 @@ class CNNTransformerBlock(nn.Module):
         self.tokens_to_cnn = nn.Conv2d(channels + width, channels, kernel_size=1)
 
     def forward(self, cnn: Tensor, tokens: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-        """cnn: (B * n, C, h, w), tokens: (B, n * h * w, width), position: (n * h * w, width). Returns both, same shapes."""
+        """cnn: (B * n, C, h, w), tokens: (B, n * h * w, width), position: (n * h * w, width). Returns both,
+        same shapes."""
         local = self.branch(cnn)
         tokens = self.cnn_to_tokens(torch.cat((tokens, to_tokens(cnn, len(tokens))), dim=-1))
         tokens = self.layer(tokens, position)
@@ -91,7 +96,8 @@ class CNNTransformer(nn.Module):
 
     def __init__(self, blocks: int, channels: int, width: int, heads: int, inner: int, dropout: float):
         super().__init__()
-        self.blocks = nn.ModuleList(CNNTransformerBlock(channels, width, heads, inner, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            CNNTransformerBlock(channels, width, heads, inner, dropout) for _ in range(blocks))
 
     def forward(self, cnn: Tensor, tokens: Tensor) -> Encoded:
         """cnn: (B * n, C, h, w); tokens: (B, n * h * w, width), what the linkage query returned."""
@@ -104,7 +110,8 @@ class CNNTransformer(nn.Module):
 
 
 class ConvEncoder(nn.Module):
-    """The encoder without its transformer branch: frames do not see each other, and there is nothing to link."""
+    """The encoder without its transformer branch: frames do not see each other, and there is nothing to
+    link."""
 
     def __init__(self, blocks: int, channels: int):
         super().__init__()

@@ -16,7 +16,8 @@ DILATIONS = (2, 2, 1)  # of layers 5, 6 and 7
 
 
 class LinkedStage(nn.Module):
-    """A middle stage of the colour network beside one transformer layer, each handing its result to the other."""
+    """A middle stage of the colour network beside one transformer layer, each handing its result to the
+    other."""
 
     def __init__(self, channels: int, dilation: int, width: int, heads: int, inner: int, dropout: float):
         super().__init__()
@@ -26,7 +27,8 @@ class LinkedStage(nn.Module):
         self.tokens_to_cnn = nn.Conv2d(channels + width, channels, kernel_size=1)
 
     def forward(self, source: Tensor, tokens: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
-        """source: (B, n, C, h, w), tokens: (B, n * h * w, width). Returns both for the frames from `first` on."""
+        """source: (B, n, C, h, w), tokens: (B, n * h * w, width). Returns both for the frames from `first`
+        on."""
         n, _, h, w = source.shape[1:]
         tokens = self.cnn_to_tokens(torch.cat((to_tokens(source.flatten(0, 1), len(source)), tokens), dim=-1))
         tokens = self.layer(tokens, first=first * h * w)
@@ -51,8 +53,8 @@ class PlainStage(nn.Module):
 class Colorization(nn.Module):
     """The colour network of `modules.color_subnet` with a transformer in its middle.
 
-    A reference goes through it as one more frame, so that the other frames' tokens can look at it; its own colours are known and are not
-    painted again. Its way down depends on nothing else: `source` makes it once.
+    A reference goes through it as one more frame, so that the other frames' tokens can look at it; its own
+    colours are known and are not painted again. Its way down depends on nothing else: `source` makes it once.
     """
 
     def __init__(self, stages: list[nn.Module], inputs: int, width: int = 64, outputs: int = 2):
@@ -66,7 +68,8 @@ class Colorization(nn.Module):
         return self.down(picture)[0]
 
     def forward(self, frames: Tensor, references: Tensor, tokens: Tensor | None) -> Tensor:
-        """frames: (B, T, inputs, H, W): L / 50 and the guide; references: (B, R, C, H/8, W/8), their `source`;
+        """frames: (B, T, inputs, H, W): L / 50 and the guide; references: (B, R, C, H/8, W/8), their
+        `source`;
         tokens: (B, (R + T) * H/8 * W/8, width). Returns (B, T, outputs, H, W), before any tanh.
         """
         B, T = frames.shape[:2]
@@ -84,7 +87,8 @@ class Painted(nn.Module):
     outputs = 2
 
     def carried(self, l: Tensor, ab: Tensor) -> Tensor:
-        """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: (B, 2, H/4, W/4), the top left of each sixteen."""
+        """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: (B, 2, H/4, W/4), the
+        top left of each sixteen."""
         return ab[..., ::4, ::4]
 
     def values(self, references: EncodedReference) -> Tensor:
@@ -92,6 +96,6 @@ class Painted(nn.Module):
         return references.color
 
     def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
-        """painted: (B, T, 2, H, W), the subnet's output; l: (B, T, 1, H, W) in [0, 100]; references: (B, R, 3, H, W), Lab. Returns ab
-        (B, T, 2, H, W) in ±128."""
+        """painted: (B, T, 2, H, W), the subnet's output; l: (B, T, 1, H, W) in [0, 100]; references: (B, R,
+        3, H, W), Lab. Returns ab (B, T, 2, H, W) in ±128."""
         return 128 * painted.tanh()

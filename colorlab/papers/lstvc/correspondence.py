@@ -21,7 +21,7 @@ HEADS = ("vanilla", "augmented")
 class Warp(NamedTuple):
     """What the heads bring over from the references: one entry per head, in the order of HEADS."""
 
-    color: Tensor       # (B, T, heads, 2 or more, h, w) h = H/4: ab / 128, and whatever else was to be carried
+    color: Tensor  # (B, T, heads, 2 or more, h, w) h = H/4: ab / 128, and whatever else was to be carried
     similarity: Tensor  # (B, T, heads, h, w) in [-1, 1]: how good the best match is (Eq. 3)
 
     @property
@@ -31,9 +31,11 @@ class Warp(NamedTuple):
 
 
 class Fusion(nn.Module):
-    """R' of the paper: two depths of the backbone and the augmented features, joined at a quarter of the size."""
+    """R' of the paper: two depths of the backbone and the augmented features, joined at a quarter of the
+    size."""
 
-    def __init__(self, half: int, quarter: int, cnn: int, channels: int = 512, residual_blocks: int = 3, mix: float = 0.8):
+    def __init__(self, half: int, quarter: int, cnn: int, channels: int = 512, residual_blocks: int = 3,
+                 mix: float = 0.8):
         super().__init__()
         self.project_half = nn.Conv2d(half, channels // 4, kernel_size=1)
         self.project_quarter = nn.Conv2d(quarter, channels // 4, kernel_size=1)
@@ -50,7 +52,8 @@ class Fusion(nn.Module):
     def forward(self, cnn: Tensor, low: Tensor) -> Tensor:
         """cnn: R'_high (F, 512, H/8, W/8), low: R_low (F, C / 2, H/4, W/4). Returns (F, C, H/4, W/4).
 
-        The first half of the channels is the vanilla head's. Of the second half, the augmented head's, four fifths are R'_high again.
+        The first half of the channels is the vanilla head's. Of the second half, the augmented head's, four
+        fifths are R'_high again.
         """
         high = upsampled_conv(cnn, self.enlarge, scale=2)        # bilinear, then 3x3
         fused = torch.cat((low, instance_norm(self.slope(high))), dim=1)
@@ -71,7 +74,8 @@ class ResidualBlock(nn.Module):
 
 
 class DoubleHead(nn.Module):
-    """The double-head non-local operation: the same two projections for both heads, only the augmented one knows positions."""
+    """The double-head non-local operation: the same two projections for both heads, only the augmented one
+    knows positions."""
 
     names = HEADS
 
@@ -86,27 +90,30 @@ class DoubleHead(nn.Module):
         return self.warp(*self.queries_and_keys(features, reference.shape[1]), reference)
 
     def warp(self, query: Tensor, key: Tensor, reference: Tensor) -> Warp:
-        """Eq. 1 to 3. query: (B, heads, T * h * w, C), key: (B, heads, R * h * w, C); reference: (B, R, V, h, w), V >= 2 numbers to be
-        carried over from each cell, the first two ab / 128."""
+        """Eq. 1 to 3. query: (B, heads, T * h * w, C), key: (B, heads, R * h * w, C); reference: (B, R, V, h,
+        w), V >= 2 numbers to be carried over from each cell, the first two ab / 128."""
         (B, R, V, h, w), heads = reference.shape, len(self.names)
-        color = reference.movedim(2, -1).flatten(1, 3)                                     # (B, R * h * w, V)
+        color = reference.movedim(2, -1).flatten(1, 3)                     # (B, R * h * w, V)
         color = color[:, None].expand(-1, heads, -1, -1).flatten(0, 1)
         mixed, similarity = match(query.flatten(0, 1), key.flatten(0, 1), color, self.temperature)
-        mixed = mixed.view(B, heads, -1, h, w, V).movedim((2, 5), (1, 3))                  # (B, T, heads, V, h, w)
+        mixed = mixed.view(B, heads, -1, h, w, V).movedim((2, 5), (1, 3))  # (B, T, heads, V, h, w)
         return Warp(mixed, similarity.view(B, heads, -1, h, w).movedim(2, 1))
 
     def queries_and_keys(self, features: Tensor, references: int) -> tuple[Tensor, Tensor]:
-        """Centred unit features of both heads: (B, heads, T * h * w, C) of the frames, (B, heads, R * h * w, C) of the references."""
+        """Centred unit features of both heads: (B, heads, T * h * w, C) of the frames, (B, heads, R * h * w,
+        C) of the references."""
         query, key = self.features_of(features, references)
         return centered_unit(self.theta(query.flatten(2, 4))), centered_unit(self.phi(key.flatten(2, 4)))
 
     def features_of(self, features: Tensor, references: int) -> tuple[Tensor, Tensor]:
-        """What each head compares, (B, heads, T, h, w, C) of the frames and (B, heads, R, h, w, C) of the references."""
+        """What each head compares, (B, heads, T, h, w, C) of the frames and (B, heads, R, h, w, C) of the
+        references."""
         vanilla, augmented = features.movedim(2, -1).chunk(2, dim=-1)                      # (B, n, h, w, C)
         n, h, w = vanilla.shape[1:4]
         position = sine_position(n, h, w, self.position.in_features, features.device)
         position = self.position(position.movedim(1, -1).to(features))                     # (n, h, w, C)
-        query = torch.stack((vanilla[:, references:], augmented[:, references:] + position[references:]), dim=1)
+        query = torch.stack((vanilla[:, references:], augmented[:, references:] + position[references:]),
+                            dim=1)
         key = torch.stack((vanilla[:, :references], augmented[:, :references] - position[:references]), dim=1)
         return query, key
 
@@ -117,12 +124,13 @@ class VanillaHead(DoubleHead):
     names = HEADS[:1]
 
     def features_of(self, features: Tensor, references: int) -> tuple[Tensor, Tensor]:
-        vanilla = features.chunk(2, dim=2)[0].movedim(2, -1)[:, None]                      # (B, 1, n, h, w, C)
+        vanilla = features.chunk(2, dim=2)[0].movedim(2, -1)[:, None]  # (B, 1, n, h, w, C)
         return vanilla[:, :, references:], vanilla[:, :, :references]
 
 
 def centered_unit(features: Tensor) -> Tensor:
-    """(..., N, C) -> the same: the mean over all N positions subtracted, each scaled to length 1, in float32 at least."""
+    """(..., N, C) -> the same: the mean over all N positions subtracted, each scaled to length 1, in float32
+    at least."""
     features = features.to(torch.promote_types(features.dtype, torch.float32))
     features = features - features.mean(-2, keepdim=True)
     return features / (features.norm(dim=-1, keepdim=True) + 2.2e-16)

@@ -1,15 +1,19 @@
 """Pretrained files that the authors' training begins with, and the names of what they fill here.
 
-LSTVC §4: "we utilize the pretrained video instance segmentation network VisTR to initialize the Transformer branch in CNN-Transformer
-blocks"; TCAVC §4 adds Deep Exemplar ([13], whose colour network the second stage contains). Neither says which layer goes where:
+LSTVC §4: "we utilize the pretrained video instance segmentation network VisTR to initialize the Transformer
+branch in CNN-Transformer blocks"; TCAVC §4 adds Deep Exemplar ([13], whose colour network the second stage
+contains). Neither says which layer goes where:
 
-- VisTR's encoder has six layers, of the width, heads and inner width of ours. Each of the two stacks of CNN-Transformer blocks, four in the
-  encoder and three in the colorization subnet, takes as many of them from the first on. The learnt extra keys have no source there.
-  VisTR normalises after each residual, these layers before: the numbers fit in name and shape, and are a start, not a copy.
-- Deep Exemplar's colour network has seven inputs as ours: lightness, warped colour, similarity, and the frame before, in whose place
-  stands the second head.
+- VisTR's encoder has six layers, of the width, heads and inner width of ours. Each of the two stacks of
+  CNN-Transformer blocks, four in the encoder and three in the colorization subnet, takes as many of them from
+  the first on. The learnt extra keys have no source there.
+  VisTR normalises after each residual, these layers before: the numbers fit in name and shape, and are a
+      start, not a copy.
+- Deep Exemplar's colour network has seven inputs as ours: lightness, warped colour, similarity, and the frame
+  before, in whose place stands the second head.
 
-The files were not at hand when this was written; what reads them is tested on files of the same names and shapes.
+The files were not at hand when this was written; what reads them is tested on files of the same names and
+shapes.
 """
 
 from __future__ import annotations
@@ -23,7 +27,9 @@ VISTR = tuple(pair for count, stack in _STACKS for k in range(count)
               for pair in under(f"transformer.encoder.layers.{k}.", f"{stack}.{k}.layer.", TRANSFORMER))
 DEEP_EXEMPLAR = (
     ("conv1_1", "colorization.down.conv1_1"),
-    *under("", "colorization.down.", WAY_DOWN), *under("", "colorization.middle.", MIDDLE), *under("", "colorization.up.", WAY_UP),
+    *under("", "colorization.down.", WAY_DOWN),
+    *under("", "colorization.middle.", MIDDLE),
+    *under("", "colorization.up.", WAY_UP),
 )
 
 # whose -> (a name that only this file has, its names and ours); a file's own prefix "vistr." is dropped first
@@ -31,5 +37,6 @@ FILES = {
     "VisTR": ("transformer.encoder.layers.0.self_attn.in_proj_weight", VISTR),
     "Deep Exemplar": ("conv10_ab.weight", DEEP_EXEMPLAR),
 }
-SOURCES = ("VisTR's checkpoint of its ResNet-101 (Epiphqny/VisTR on GitHub: the link in its readme), Deep Exemplar's colornet_iter_*.pth "
+SOURCES = ("VisTR's checkpoint of its ResNet-101 (Epiphqny/VisTR on GitHub: the link in its "
+           "readme), Deep Exemplar's colornet_iter_*.pth "
            "(zhangmozhe/Deep-Exemplar-based-Video-Colorization on GitHub, its releases)")

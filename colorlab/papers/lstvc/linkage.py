@@ -9,7 +9,8 @@ from colorlab.papers.lstvc.attention import Attention
 
 
 class LinkageLayer(nn.Module):
-    """`tokens` look into `other` and take from it what resembles them; both of the subnet's halves are this layer."""
+    """`tokens` look into `other` and take from it what resembles them; both of the subnet's halves are this
+    layer."""
 
     def __init__(self, width: int = 384, heads: int = 4, inner: int = 2048, dropout: float = 0.0):
         super().__init__()
@@ -26,7 +27,8 @@ class LinkageLayer(nn.Module):
 
 
 class Linkage(nn.Module):
-    """Query the state before a block, store the block's tokens after it; the state keeps the length of the first block."""
+    """Query the state before a block, store the block's tokens after it; the state keeps the length of the
+    first block."""
 
     def __init__(self, width: int = 384, heads: int = 4, inner: int = 2048, dropout: float = 0.0):
         super().__init__()
@@ -34,7 +36,8 @@ class Linkage(nn.Module):
         self.store_layer = LinkageLayer(width, heads, inner, dropout)
 
     def query(self, tokens: Tensor, state: Tensor | None) -> Tensor:
-        """hi_t of Eq. 6: tokens (B, S, C) of this block and the state (B, M, C), None before the first block."""
+        """hi_t of Eq. 6: tokens (B, S, C) of this block and the state (B, M, C), None before the first
+        block."""
         return tokens if state is None else self.query_layer(tokens, state)
 
     def store(self, state: Tensor | None, tokens: Tensor) -> Tensor:

@@ -1,11 +1,12 @@
 """Exemplar-based Video Colorization with Long-term Spatiotemporal Dependency.
 
-Siqi Chen, Xueming Li, Xianlin Zhang, Mingdao Wang, Yu Zhang, Jiatong Han, Yue Zhang; Knowledge-Based Systems 2024, arXiv 2303.15081.
+Siqi Chen, Xueming Li, Xianlin Zhang, Mingdao Wang, Yu Zhang, Jiatong Han, Yue Zhang; Knowledge-Based Systems
+2024, arXiv 2303.15081.
 
-A film is coloured N frames at a time. Features of the reference and of the block's grey frames exchange between
-convolutions and a transformer (`cnn_transformer`), colour is carried from the reference to each frame by two heads
-(`correspondence`), a second network paints with that as its guide (`colorization`), and what the transformer knew of the block
-is handed to the next one (`linkage`).
+A film is coloured N frames at a time. Features of the reference and of the block's grey frames exchange
+between convolutions and a transformer (`cnn_transformer`), colour is carried from the reference to each frame
+by two heads (`correspondence`), a second network paints with that as its guide (`colorization`), and what the
+transformer knew of the block is handed to the next one (`linkage`).
 
 | paper | here | shape |
 |---|---|---|
@@ -19,27 +20,35 @@ is handed to the next one (`linkage`).
 | i_t | `LSTVCState.linkage` | (B, M, 384), M = tokens of the first block |
 | τ (Eq. 2) | `temperature` | |
 
-**Departures.** The text and the released network differ; where they do, this is the released network, because its weights are what
-one can have and only it has the 148.21 M parameters that the paper states.
+**Departures.** The text and the released network differ; where they do, this is the released network, because
+its weights are what one can have and only it has the 148.21 M parameters that the paper states.
 
-- τ has no value in the paper, but §4 lists an unused γ = 0.01: we read γ as τ. It is also the released code's default. The
-  released *inference script* passes 1e-10 instead, a hard nearest neighbour: `temperature=1e-10` repeats it.
-- Four CNN-Transformer blocks (text: 3); 8 heads, 4 in the linkage (text: 6 and 4); a learnt and a zero key in all attention (text: none).
+- τ has no value in the paper, but §4 lists an unused γ = 0.01: we read γ as τ. It is also the released code's
+  default. The released *inference script* passes 1e-10 instead, a hard nearest neighbour: `temperature=1e-10`
+  repeats it.
+- Four CNN-Transformer blocks (text: 3); 8 heads, 4 in the linkage (text: 6 and 4); a learnt and a zero key in
+  all attention (text: none).
 - The reference enters in colour (text: treated as a grey frame). No ImageNet mean is subtracted.
-- The heads are halves of one feature map, the augmented one 0.8 of R'_high (text: two 1x1 convolutions and a sum; §4 lists α = 0.75, for
-  which it names no use). It alone gets positions: added to the frames' features, subtracted from the reference's.
-- The colorization subnet takes L, W_1, W_2, S_1, S_2; the reference is one more frame beside the block's (Eq. 5: concatenated).
+- The heads are halves of one feature map, the augmented one 0.8 of R'_high (text: two 1x1 convolutions and a
+  sum; §4 lists α = 0.75, for which it names no use). It alone gets positions: added to the frames' features,
+  subtracted from the reference's.
+- The colorization subnet takes L, W_1, W_2, S_1, S_2; the reference is one more frame beside the block's (Eq.
+  5: concatenated).
 - The linkage is two full transformer layers (Eq. 6, 7: attention and a sum).
-- `tokens` leave the encoder detached: it learns through its convolutions. The linkage's own layers do learn through the state.
-- N = 3 is the paper's best on DAVIS and the released script's. Counted here, at 216 x 384, a frame takes 1009 GFLOP at N = 1, 861 at 2, 827 at 3,
-  822 at 4, 828 at 5, 840 at 6 (`tests/bench/bench_lstvc.py --work`): beyond 3 a block gains nothing but memory.
-- The transformers begin with VisTR's weights (§4). `colorlab train --initial FILE` reads VisTR's checkpoint (`initial.py`); it was not at hand
-  here, so nothing of ours has begun with it, and which of its layers goes where is our reading.
+- `tokens` leave the encoder detached: it learns through its convolutions. The linkage's own layers do learn
+  through the state.
+- N = 3 is the paper's best on DAVIS and the released script's. Counted here, at 216 x 384, a frame takes 1009
+  GFLOP at N = 1, 861 at 2, 827 at 3, 822 at 4, 828 at 5, 840 at 6 (`tests/bench/bench_lstvc.py --work`):
+  beyond 3 a block gains nothing but memory.
+- The transformers begin with VisTR's weights (§4). `colorlab train --initial FILE` reads VisTR's checkpoint
+  (`initial.py`); it was not at hand here, so nothing of ours has begun with it, and which of its layers goes
+  where is our reading.
 
-What is ours: features of a reference are made once per film, not once per block, and its colours are not painted again (same
-numbers). Several references stand side by side where the paper has one: the warp's softmax runs over all their cells. A frame that is
-itself a reference comes back in its own colours. A reference of another size is resized to the film's. Batches: the released code
-mixes up the heads of different videos; here each video is by itself. H and W are padded to multiples of 8, by repeating the border.
+What is ours: features of a reference are made once per film, not once per block, and its colours are not
+painted again (same numbers). Several references stand side by side where the paper has one: the warp's
+softmax runs over all their cells. A frame that is itself a reference comes back in its own colours. A
+reference of another size is resized to the film's. Batches: the released code mixes up the heads of different
+videos; here each video is by itself. H and W are padded to multiples of 8, by repeating the border.
 """
 
 from __future__ import annotations
@@ -73,29 +82,32 @@ from colorlab.papers.lstvc.state import EncodedReference, LSTVCState, stacked
 
 @dataclass(frozen=True)
 class LSTVCConfig:
-    """Defaults: the released network. The last four fields exchange whole modules, as the paper's Table 2 does."""
+    """Defaults: the released network. The last four fields exchange whole modules, as the paper's Table 2
+    does."""
 
-    block_size: int = 3         # N: frames coloured together
-    temperature: float = 0.01   # τ in Eq. 2; below 1e-6 the nearest neighbour alone counts
-    mix: float = 0.8            # how much of the augmented head is R'_high
+    block_size: int = 3           # N: frames coloured together
+    temperature: float = 0.01     # τ in Eq. 2; below 1e-6 the nearest neighbour alone counts
+    mix: float = 0.8              # how much of the augmented head is R'_high
     encoder_blocks: int = 4
-    channels: int = 512         # of the CNN branch
-    width: int = 384            # of a token; a multiple of 6 (positions) and of the heads
+    channels: int = 512           # of the CNN branch
+    width: int = 384              # of a token; a multiple of 6 (positions) and of the heads
     heads: int = 8
     linkage_heads: int = 4
-    inner: int = 2048           # of the feed-forward networks
-    match_channels: int = 256   # of each head
+    inner: int = 2048             # of the feed-forward networks
+    match_channels: int = 256     # of each head
     residual_blocks: int = 3
-    color_width: int = 64       # the colour network's first layers; eight times as many in its middle
-    dropout: float = 0.1        # inside the transformers, in training only
+    color_width: int = 64         # the colour network's first layers; eight times as many in its middle
+    dropout: float = 0.1          # inside the transformers, in training only
     backbone_blocks: tuple[int, int, int] = (3, 4, 19)
     backbone_taps: tuple[int, int, int] = (2, 3, 3)
     backbone_width: int = 64
-    backbone_frozen: bool = True     # batch norms with fixed statistics; else group norms that learn
-    transformer: bool = True         # the transformer branches of both subnets; without them there is no linkage either
+    backbone_frozen: bool = True  # batch norms with fixed statistics; else group norms that learn
+    # the transformer branches of both subnets; without them there is no linkage either
+    transformer: bool = True
     linkage: bool = True
-    second_head: bool = True         # the augmented head
-    preceding_frame: bool = False    # the frame coloured before guides the next, as TCAVC's Eq. 4 says (its code does not)
+    second_head: bool = True      # the augmented head
+    # the frame coloured before guides the next, as TCAVC's Eq. 4 says (its code does not)
+    preceding_frame: bool = False
 
     @classmethod
     def paper(cls) -> LSTVCConfig:
@@ -103,8 +115,9 @@ class LSTVCConfig:
 
     @classmethod
     def tiny(cls) -> LSTVCConfig:
-        return cls(encoder_blocks=1, channels=16, width=24, heads=2, linkage_heads=2, inner=32, match_channels=8, residual_blocks=1,
-                   color_width=4, dropout=0.0, backbone_blocks=(1, 1, 2), backbone_taps=(1, 1, 1), backbone_width=4)
+        return cls(encoder_blocks=1, channels=16, width=24, heads=2, linkage_heads=2, inner=32,
+                   match_channels=8, residual_blocks=1, color_width=4, dropout=0.0, backbone_blocks=(1, 1, 2),
+                   backbone_taps=(1, 1, 1), backbone_width=4)
 
 
 class Look(NamedTuple):
@@ -136,12 +149,15 @@ class LSTVC(nn.Module):
         self.project = Project(high, config.channels, config.width)
         self.linkage = _linkage(config)
         self.encoder = _encoder(config)
-        self.fusion = Fusion(half, quarter, config.channels, 2 * config.match_channels, config.residual_blocks, config.mix)
+        self.fusion = Fusion(half, quarter, config.channels, 2 * config.match_channels,
+                             config.residual_blocks, config.mix)
         head = DoubleHead if config.second_head else VanillaHead
         self.heads = head(config.match_channels, config.width, config.temperature)
         self.output = self.build_output()
-        inputs = 1 + 3 * len(self.heads.names) + 2 * config.preceding_frame  # L; ab and similarity of each head; ab before
-        self.colorization = Colorization(_middle_stages(config), inputs, config.color_width, self.output.outputs)
+        # L; ab and similarity of each head; ab before
+        inputs = 1 + 3 * len(self.heads.names) + 2 * config.preceding_frame
+        self.colorization = Colorization(_middle_stages(config), inputs, config.color_width,
+                                         self.output.outputs)
         self.initialise()
 
     # What a network that stands on this one may build otherwise
@@ -165,20 +181,25 @@ class LSTVC(nn.Module):
         return self.config.block_size
 
     def start(self, references: References) -> LSTVCState:
-        """references: a Lab image (B, 3, H, W), or a list of images and (frame_index, image): at least one."""
+        """references: a Lab image (B, 3, H, W), or a list of images and (frame_index, image): at least
+        one."""
         parsed = parse_references(references)
         if not parsed:
-            raise InputError("lstvc colours from a reference: give it a coloured picture, or use tcavc, which paints its own")
+            raise InputError(
+                "lstvc colours from a reference: give it a coloured picture, or use tcavc, which "
+                "paints its own")
         return self.State(parsed, encoded=(None,) * len(parsed))
 
     def step(self, l: Tensor, state: LSTVCState) -> tuple[Tensor, LSTVCState]:
-        """Colour one block. l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100]. Returns ab, the same with 2 channels, and the next state."""
+        """Colour one block. l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100]. Returns ab, the same with 2
+        channels, and the next state."""
         clip, was_single = as_clip(l)
         look, state = self.look(clip, state)
         return (look.ab[:, 0] if was_single else look.ab), state
 
     def forward(self, l: Tensor, references: References) -> Tensor:
-        """A whole clip with gradients, for training: l (B, T, 1, H, W) in blocks of `block_size`. Returns ab (B, T, 2, H, W)."""
+        """A whole clip with gradients, for training: l (B, T, 1, H, W) in blocks of `block_size`. Returns ab
+        (B, T, 2, H, W)."""
         state, blocks = self.start(references), []
         for block in l.split(self.config.block_size, dim=1):
             ab, state = self.step(block, state)
@@ -189,24 +210,26 @@ class LSTVC(nn.Module):
         """`step` for l (B, T, 1, H, W), with what each head brought over."""
         B, T, _, H, W = l.shape
         state = self.with_encoded(l, state)
-        lightness = padded(l.flatten(0, 1)).unflatten(0, (B, T))                     # (B, T, 1, H', W'), multiples of 8
-        references = stacked(self.references(state, T))                              # each (B, R, ...)
+        lightness = padded(l.flatten(0, 1)).unflatten(0, (B, T))  # (B, T, 1, H', W'), multiples of 8
+        references = stacked(self.references(state, T))           # each (B, R, ...)
 
         seen = self.seen(lightness)
-        features, tokens = self.features(seen, references, state)                    # (B, R + T, C, H'/4, W'/4)
+        features, tokens = self.features(seen, references, state)                 # (B, R + T, C, H'/4, W'/4)
         warp = self.matched(features, references, state)
-        ab = self.paint(lightness, warp, references, tokens, state)[..., :H, :W]     # (B, T, 2, H, W)
+        ab = self.paint(lightness, warp, references, tokens, state)[..., :H, :W]  # (B, T, 2, H, W)
 
         ab = _with_own_colors(ab, state)
         cells = (..., slice(math.ceil(H / 4)), slice(math.ceil(W / 4)))
-        return Look(ab, 128 * warp.ab[cells], warp.similarity[cells]), self.after(state, l, ab, warp, seen, tokens)
+        return Look(ab, 128 * warp.ab[cells],
+                    warp.similarity[cells]), self.after(state, l, ab, warp, seen, tokens)
 
     def attention(self, l: Tensor, state: LSTVCState, at: tuple[int, int]) -> dict[Source, Tensor]:
         """Where the colour of pixel `at` = (y, x) comes from, were this frame a block by itself.
 
-        l: (1, 1, H, W). Returns maps (H, W) that together sum to 1: for each head and reference the softmax of Eq. 2, and
-        "linkage state", where the query of Eq. 6 looks. A head's share of the whole follows its similarity (Eq. 3); the linkage's is what
-        its attention adds to the token, by length, beside the token itself.
+        l: (1, 1, H, W). Returns maps (H, W) that together sum to 1: for each head and reference the softmax
+        of Eq. 2, and "linkage state", where the query of Eq. 6 looks. A head's share of the whole follows its
+        similarity (Eq. 3); the linkage's is what its attention adds to the token, by length, beside the token
+        itself.
         """
         return self.attention_of(l, state)(at)
 
@@ -216,26 +239,33 @@ class LSTVC(nn.Module):
         return attention_of(self, clip, self.with_encoded(clip, state))
 
     def load_backbones(self) -> None:
-        """Start the backbone from torchvision's ResNet-101, trained on ImageNet. Needs the full width and, once, a network."""
-        if self.config.backbone_width != 64 or not self.config.backbone_frozen or not isinstance(self.backbone, Backbone):
+        """Start the backbone from torchvision's ResNet-101, trained on ImageNet. Needs the full width and,
+        once, a network."""
+        if self.config.backbone_width != 64 or not self.config.backbone_frozen or not isinstance(
+                self.backbone, Backbone):
             raise InputError("ImageNet weights fit the paper's ResNet-101 only: use preset='paper'")
         try:
             from torchvision.models import ResNet101_Weights
             state = ResNet101_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
         except Exception as error:
-            raise InputError(f"torchvision's ResNet-101 weights cannot be had ({error}): check the network, or use weights='none'") from error
+            raise InputError(
+                f"torchvision's ResNet-101 weights cannot be had ({error}): check the network, or "
+                "use weights='none'") from error
         self.backbone.load_state_dict({name: state[name] for name in self.backbone.state_dict()})
 
     def encode(self, image: Tensor, size: tuple[int, int]) -> EncodedReference:
-        """image: Lab (B, 3, any, any) -> what of a reference does not depend on the frames, for a film of `size` (H, W)."""
+        """image: Lab (B, 3, any, any) -> what of a reference does not depend on the frames, for a film of
+        `size` (H, W)."""
         image = padded(resized(image, size))
         taps = self.backbone(self.backbone.seen(image))
         l, ab = split_lab(image)
         color = self.output.carried(l / 50 - 1, ab / 128)
-        return EncodedReference(image, self.project(taps.high), self.fusion.low(taps), color, self.source(image))
+        return EncodedReference(image, self.project(taps.high), self.fusion.low(taps), color,
+                                self.source(image))
 
     def source(self, image: Tensor) -> Tensor:
-        """A picture's way into the colorization subnet: its own colours stand where the heads' would, with full similarity."""
+        """A picture's way into the colorization subnet: its own colours stand where the heads' would, with
+        full similarity."""
         l, ab = split_lab(image)
         heads = len(self.heads.names)
         guide = [ab / 128] * heads + [torch.ones_like(l)] * heads + [ab / 128] * self.config.preceding_frame
@@ -243,7 +273,8 @@ class LSTVC(nn.Module):
         return self.colorization.source(torch.cat((l / 50 - 1, guide), dim=1))
 
     def with_encoded(self, l: Tensor, state: LSTVCState) -> LSTVCState:
-        """The state with all references encoded that this block looks at, for the size, device and precision of l (B, T, 1, H, W)."""
+        """The state with all references encoded that this block looks at, for the size, device and precision
+        of l (B, T, 1, H, W)."""
         size = tuple(l.shape[-2:])
         encoded = state.encoded if state.size == size else (None,) * len(state.references)
         wanted = state.in_use(l.shape[1])
@@ -265,9 +296,11 @@ class LSTVC(nn.Module):
         """What the backbone and the projections make of grey frames (B, T, 1, H, W), each by itself."""
         taps = self.backbone((l / 100).flatten(0, 1).expand(-1, 3, -1, -1))
         frames = l.shape[:2]
-        return Seen(HighFeatures(*(part.unflatten(0, frames) for part in self.project(taps.high))), self.fusion.low(taps).unflatten(0, frames))
+        return Seen(HighFeatures(*(part.unflatten(0, frames) for part in self.project(taps.high))),
+                    self.fusion.low(taps).unflatten(0, frames))
 
-    def features(self, seen: Seen, references: EncodedReference, state: LSTVCState) -> tuple[Tensor, Tensor | None]:
+    def features(self, seen: Seen, references: EncodedReference,
+                 state: LSTVCState) -> tuple[Tensor, Tensor | None]:
         """R' of references and frames (B, n, C, H/4, W/4), and ho_t (B, n * H/8 * W/8, 384)."""
         B = len(seen.low)
         cnn, tokens, low = (torch.cat((known, new), dim=1).flatten(0, 1)
@@ -277,7 +310,8 @@ class LSTVC(nn.Module):
         return self.fusion(encoded.cnn, low).unflatten(0, (B, -1)), encoded.tokens
 
     def compared(self, features: Tensor, references: int, state: LSTVCState) -> tuple[Tensor, Tensor]:
-        """What Eq. 1 correlates: of each head the frames' cells and those of the R references. See `DoubleHead.queries_and_keys`."""
+        """What Eq. 1 correlates: of each head the frames' cells and those of the R references. See
+        `DoubleHead.queries_and_keys`."""
         return self.heads.queries_and_keys(features, references)
 
     def matched(self, features: Tensor, references: EncodedReference, state: LSTVCState) -> Warp:
@@ -285,8 +319,10 @@ class LSTVC(nn.Module):
         values = self.output.values(references)                                      # (B, R, V, H/4, W/4)
         return self.heads.warp(*self.compared(features, values.shape[1], state), values)
 
-    def paint(self, l: Tensor, warp: Warp, references: EncodedReference, tokens: Tensor | None, state: LSTVCState) -> Tensor:
-        """Eq. 5: ab (B, T, 2, H, W) from lightness (B, T, 1, H, W), the warp at a quarter of the size, and the tokens."""
+    def paint(self, l: Tensor, warp: Warp, references: EncodedReference, tokens: Tensor | None,
+              state: LSTVCState) -> Tensor:
+        """Eq. 5: ab (B, T, 2, H, W) from lightness (B, T, 1, H, W), the warp at a quarter of the size, and
+        the tokens."""
         guide = torch.cat((warp.ab.flatten(2, 3), warp.similarity), dim=2)           # (B, T, 6, H/4, W/4)
         guide = F.interpolate(guide.flatten(0, 1), scale_factor=4.0).unflatten(0, l.shape[:2])
         picture = [l / 50 - 1, guide.to(l)]
@@ -296,10 +332,12 @@ class LSTVC(nn.Module):
         painted = self.colorization(torch.cat(picture, dim=2), references.source, tokens)
         return self.output(painted, warp, l, references.image)
 
-    def after(self, state: LSTVCState, l: Tensor, ab: Tensor, warp: Warp, seen: Seen, tokens: Tensor | None) -> LSTVCState:
+    def after(self, state: LSTVCState, l: Tensor, ab: Tensor, warp: Warp, seen: Seen,
+              tokens: Tensor | None) -> LSTVCState:
         """The state after a block: the linkage keeps what the transformer knew of it (Eq. 7)."""
-        return replace(state, frame=state.frame + l.shape[1], linkage=self.linkage.store(state.linkage, tokens),
-                       grid=state.grid or tuple(side // 2 for side in seen.low.shape[-2:]),
+        return replace(state, frame=state.frame + l.shape[1],
+                       linkage=self.linkage.store(state.linkage, tokens), grid=state.grid
+                       or tuple(side // 2 for side in seen.low.shape[-2:]),
                        preceding=ab[:, -1] if self.config.preceding_frame else None)
 
 
@@ -312,25 +350,33 @@ def _linkage(config: LSTVCConfig) -> nn.Module:
 def _encoder(config: LSTVCConfig) -> nn.Module:
     if not config.transformer:
         return ConvEncoder(config.encoder_blocks, config.channels)
-    return CNNTransformer(config.encoder_blocks, config.channels, config.width, config.heads, config.inner, config.dropout)
+    return CNNTransformer(config.encoder_blocks, config.channels, config.width, config.heads, config.inner,
+                          config.dropout)
 
 
 def _middle_stages(config: LSTVCConfig) -> list[nn.Module]:
     channels = 8 * config.color_width
     if not config.transformer:
         return [PlainStage(channels, dilation) for dilation in DILATIONS]
-    return [LinkedStage(channels, dilation, config.width, config.heads, config.inner, config.dropout) for dilation in DILATIONS]
+    return [
+        LinkedStage(channels, dilation, config.width, config.heads, config.inner, config.dropout)
+        for dilation in DILATIONS
+    ]
 
 
-padded = partial(repeat_border, multiple=8, smallest=16)  # (B, C, H, W) -> H and W as the network can halve them
+# (B, C, H, W) -> H and W as the network can halve them
+padded = partial(repeat_border, multiple=8, smallest=16)
 
 
 def _with_own_colors(ab: Tensor, state: LSTVCState) -> Tensor:
-    """ab (B, T, 2, H, W) of the frames from `state.frame` on, those that are references in the colours given for them."""
+    """ab (B, T, 2, H, W) of the frames from `state.frame` on, those that are references in the colours given
+    for them."""
     own: dict[int, Reference] = {reference.frame: reference for reference in state.references}
     frames = [own[frame].image[:, 1:].to(ab).expand(len(ab), -1, -1, -1) if frame in own else None
               for frame in range(state.frame, state.frame + ab.shape[1])]
     if not any(frame is not None for frame in frames):
         return ab
     size = tuple(ab.shape[-2:])
-    return torch.stack([painted if known is None else resized(known, size) for painted, known in zip(ab.unbind(1), frames)], dim=1)
+    return torch.stack(
+        [painted if known is None else resized(known, size) for painted, known in zip(ab.unbind(1), frames)],
+        dim=1)

@@ -1,9 +1,11 @@
 """Temporal Consistent Automatic Video Colorization via Semantic Correspondence.
 
-Yu Zhang, Siqi Chen, Mingdao Wang, Xianlin Zhang, Chuang Zhu, Yue Zhang, Xueming Li; CVPR Workshops (NTIRE) 2023, arXiv 2305.07904.
+Yu Zhang, Siqi Chen, Mingdao Wang, Xianlin Zhang, Chuang Zhu, Yue Zhang, Xueming Li; CVPR Workshops (NTIRE)
+2023, arXiv 2305.07904.
 
-A film without a reference: the first frame is coloured from its lightness alone (`reference`, stage 1), and that picture becomes
-the reference of an exemplar-based network (stage 2), so that frames far apart still agree.
+A film without a reference: the first frame is coloured from its lightness alone (`reference`, stage 1), and
+that picture becomes the reference of an exemplar-based network (stage 2), so that frames far apart still
+agree.
 
 | paper | here |
 |---|---|
@@ -15,14 +17,15 @@ the reference of an exemplar-based network (stage 2), so that frames far apart s
 
 **Departures.** Where text and released code differ this is the released code, for its weights.
 
-- Eq. 4 gives C_2 the frame coloured before; the released second stage takes none: only LSTVC's linkage state connects blocks.
-  `preceding_frame=True` builds what the equation says (with `block_size=1` to the letter: frames of one block are coloured at once, and
-  all of them are given the last frame of the block before).
+- Eq. 4 gives C_2 the frame coloured before; the released second stage takes none: only LSTVC's linkage state
+  connects blocks. `preceding_frame=True` builds what the equation says (with `block_size=1` to the letter:
+  frames of one block are coloured at once, and all of them are given the last frame of the block before).
 - Stage 1 has eight input channels where the text has one: see `ReferenceColorizer`.
 - The first frame is coloured again in stage 2 ("the remaining frames" in the text).
-- The released pipeline writes the reference to an 8-bit PNG and reads it back; so does `paint`, unless `eight_bit_reference=False`.
-- The released script paints at 216 x 384 and joins with the L of 480 x 848. Here stage 1 sees the first frame at the size that `step` is
-  given; `reference.paint_at` does what the script does.
+- The released pipeline writes the reference to an 8-bit PNG and reads it back; so does `paint`, unless
+  `eight_bit_reference=False`.
+- The released script paints at 216 x 384 and joins with the L of 480 x 848. Here stage 1 sees the first frame
+  at the size that `step` is given; `reference.paint_at` does what the script does.
 - The text's "group convolutions" are the three strided depthwise ones.
 """
 
@@ -48,13 +51,15 @@ from colorlab.papers.tcavc.reference import Painter, ReferenceColorizer, through
 class TCAVCConfig:
     """Defaults: the released networks."""
 
-    block_size: int = 3                    # N: frames coloured together
-    temperature: float = 0.01              # τ of the warp; the released script: 1e-10
-    semantic_correspondence: bool = True   # False: each frame coloured by stage 1, on its own
-    eight_bit_reference: bool = True       # the reference passes through 8-bit RGB, as through the released script's PNG
-    preceding_frame: bool = False          # what Eq. 4 says, and the released code does not
-    color_width: int = 64                  # of stage 1's first layers; eight times as many in its middle
-    stage2: LSTVCConfig = field(default_factory=LSTVCConfig)  # its block_size, temperature, preceding_frame are taken from above
+    block_size: int = 3                   # N: frames coloured together
+    temperature: float = 0.01             # τ of the warp; the released script: 1e-10
+    semantic_correspondence: bool = True  # False: each frame coloured by stage 1, on its own
+    # the reference passes through 8-bit RGB, as through the released script's PNG
+    eight_bit_reference: bool = True
+    preceding_frame: bool = False         # what Eq. 4 says, and the released code does not
+    color_width: int = 64                 # of stage 1's first layers; eight times as many in its middle
+    # its block_size, temperature, preceding_frame are taken from above
+    stage2: LSTVCConfig = field(default_factory=LSTVCConfig)
 
     @classmethod
     def paper(cls) -> TCAVCConfig:
@@ -69,8 +74,9 @@ class TCAVCConfig:
 class TCAVCState:
     """Stage 2's state, once there is a reference; keep it, rewind to it."""
 
-    frame: int = 0                            # index of the next frame
-    propagated: LSTVCState | None = None      # None before the first frame of a film that paints its own reference
+    frame: int = 0  # index of the next frame
+    # None before the first frame of a film that paints its own reference
+    propagated: LSTVCState | None = None
 
 
 class TCAVC(nn.Module):
@@ -99,20 +105,25 @@ class TCAVC(nn.Module):
         return self.propagation is not None
 
     def start(self, references: References = None) -> TCAVCState:
-        """None: the first frame seen is painted and becomes the reference. Or references, as for lstvc: then stage 1 has no work."""
+        """None: the first frame seen is painted and becomes the reference. Or references, as for lstvc: then
+        stage 1 has no work."""
         parsed = parse_references(references)
         if not parsed:
             return TCAVCState()
         if self.propagation is None:
-            raise InputError("tcavc without semantic correspondence has no use for a reference: start it with None, or set "
-                             "semantic_correspondence=True")
+            raise InputError(
+                "tcavc without semantic correspondence has no use for a reference: start it with "
+                "None, or set semantic_correspondence=True")
         return TCAVCState(propagated=self.propagation.start(references))
 
     def step(self, l: Tensor, state: TCAVCState) -> tuple[Tensor, TCAVCState]:
-        """Colour one block. l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100]. Returns ab, the same with 2 channels, and the next state."""
+        """Colour one block. l: (B, T, 1, H, W) or (B, 1, H, W), L in [0, 100]. Returns ab, the same with 2
+        channels, and the next state."""
         clip, _ = as_clip(l)
         if self.propagation is None:
-            ab = self.stage1(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]).view(*l.shape[:-3], 2, *l.shape[-2:])
+            ab = self.stage1(clip.flatten(0,
+                                          1)).unflatten(0,
+                                                        clip.shape[:2]).view(*l.shape[:-3], 2, *l.shape[-2:])
             return ab, TCAVCState(state.frame + clip.shape[1])
         state = self.with_reference(clip, state)
         ab, propagated = self.propagation.step(l, state.propagated)
@@ -121,7 +132,8 @@ class TCAVC(nn.Module):
     def forward(self, l: Tensor, references: References = None) -> Tensor:
         """A whole clip with gradients, for training: l (B, T, 1, H, W). Returns ab (B, T, 2, H, W).
 
-        The stages are trained apart, as §4 says: no gradient reaches stage 1 through the reference it painted. `self.reference.paint` has it.
+        The stages are trained apart, as §4 says: no gradient reaches stage 1 through the reference it
+        painted. `self.reference.paint` has it.
         """
         state, blocks = self.start(references), []
         for block in l.split(self.config.block_size, dim=1):
@@ -135,16 +147,19 @@ class TCAVC(nn.Module):
 
     @torch.no_grad()
     def paint(self, l: Tensor) -> Tensor:
-        """The reference for a film that begins with l (B, 1, H, W): Lab (B, 3, H, W), by the painter or else by stage 1."""
+        """The reference for a film that begins with l (B, 1, H, W): Lab (B, 3, H, W), by the painter or else
+        by stage 1."""
         painted = self.painter(l) if self.painter else join_lab(l, self.stage1(l))
         if not torch.is_tensor(painted) or painted.shape != (len(l), 3, *l.shape[-2:]):
             got = tuple(painted.shape) if torch.is_tensor(painted) else type(painted).__name__
-            raise InputError(f"the painter returned {got}: it must return Lab {(len(l), 3, *l.shape[-2:])}, as large as the frame")
+            raise InputError(
+                f"the painter returned {got}: it must return Lab {(len(l), 3, *l.shape[-2:])}, as "
+                "large as the frame")
         return through_8_bits(painted) if self.config.eight_bit_reference else painted
 
     def attention(self, l: Tensor, state: TCAVCState, at: tuple[int, int]) -> dict[Source, Tensor]:
-        """As `LSTVC.attention`; l: (1, 1, H, W). Without correspondence all colour comes from the pixel's own surroundings, and the one
-        map "this frame" points there."""
+        """As `LSTVC.attention`; l: (1, 1, H, W). Without correspondence all colour comes from the pixel's own
+        surroundings, and the one map "this frame" points there."""
         return self.attention_of(l, state)(at)
 
     def attention_of(self, l: Tensor, state: TCAVCState) -> Attention:
@@ -157,11 +172,13 @@ class TCAVC(nn.Module):
     def load_backbones(self) -> None:
         """ImageNet weights for stage 2's ResNet-101."""
         if self.propagation is None:
-            raise InputError("tcavc without semantic correspondence has no backbone to load; use weights='none'")
+            raise InputError("tcavc without semantic correspondence has no backbone to load; use "
+                             "weights='none'")
         self.propagation.load_backbones()
 
     def with_reference(self, l: Tensor, state: TCAVCState) -> TCAVCState:
-        """The state with a reference: painted from the first frame of l (B, T, 1, H, W) where none was given."""
+        """The state with a reference: painted from the first frame of l (B, T, 1, H, W) where none was
+        given."""
         if state.propagated is not None:
             return state
         propagated = self.propagation.start(self.paint(l[:, 0]))

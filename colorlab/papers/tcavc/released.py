@@ -10,7 +10,9 @@ flatten = lstvc.flatten  # of any of the three files; stage 1's is flat already
 STAGE1: tuple[tuple[str, str], ...] = (
     ("conv1_1", "reference.down.conv1_1"),
     *under("", "reference.down.", WAY_DOWN),
-    *((f"conv{layer}_{k}", f"reference.middle.{layer - 5}.conv{k}") for layer in (5, 6, 7) for k in (1, 2, 3)),
+    *((f"conv{layer}_{k}", f"reference.middle.{layer - 5}.conv{k}")
+      for layer in (5, 6, 7)
+      for k in (1, 2, 3)),
     *under("", "reference.up.", WAY_UP),
 )
 NAMES: tuple[tuple[str, str], ...] = (*STAGE1, *under("", "propagation.", lstvc.NAMES))

@@ -1,7 +1,9 @@
-"""The released inference script, step by step, to repeat what its authors' programs write (TCAVC's both stages; LSTVC's is the second).
+"""The released inference script, step by step, to repeat what its authors' programs write (TCAVC's both
+stages; LSTVC's is the second).
 
-`colorlab.colorize` keeps a film's shape, its lightness and its own size; the script does none of this. It cuts every picture to
-480 x 848, colours at 216 x 384, and cuts levels off to whole ones. Numbers of the paper's tables come out of these pictures:
+`colorlab.colorize` keeps a film's shape, its lightness and its own size; the script does none of this. It
+cuts every picture to 480 x 848, colours at 216 x 384, and cuts levels off to whole ones. Numbers of the
+paper's tables come out of these pictures:
 
     paint_first(model.reference, picture)             # stage 1: what the script writes as f<clip>.png
     for frame in color_film(model.propagation, frames, reference):   # stage 2: f001.png, f002.png, ...
@@ -27,20 +29,25 @@ FULL, SMALL = (480, 848), (216, 384)  # of the pictures, and of what the network
 
 
 def cover_and_crop(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Shrink or enlarge a picture until it covers `size` (h, w), and cut its middle out: the script's "CenterPad", which pads nothing.
+    """Shrink or enlarge a picture until it covers `size` (h, w), and cut its middle out: the script's
+    "CenterPad", which pads nothing.
 
-    picture: uint8 (H, W, 3). Returns uint8 (h, w, 3), levels cut off; a picture of the right size comes back as it is. Bilinear,
-    smoothed where it shrinks. Sides are cut to whole pixels before the picture is resized, so its shape may change by one.
+    picture: uint8 (H, W, 3). Returns uint8 (h, w, 3), levels cut off; a picture of the right size comes back
+    as it is. Bilinear, smoothed where it shrinks. Sides are cut to whole pixels before the picture is
+    resized, so its shape may change by one.
     """
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
-        raise InputError(f"cover_and_crop wants a uint8 RGB picture (H, W, 3), got {picture.dtype} {picture.shape}")
+        raise InputError(f"cover_and_crop wants a uint8 RGB picture (H, W, 3), got {picture.dtype} "
+                         f"{picture.shape}")
     (H, W), (h, w) = picture.shape[:2], size
     if (H, W) == (h, w):
         return picture
-    scale = w / W if H * w > W * h else h / H                                # a tall picture is cut above and below, a wide one at its sides
-    covering = max(h, int(H * scale)), max(w, int(W * scale))                # rounding must not leave a line uncovered
+    # a tall picture is cut above and below, a wide one at its sides
+    scale = w / W if H * w > W * h else h / H
+    covering = max(h, int(H * scale)), max(w, int(W * scale))  # rounding must not leave a line uncovered
     from skimage.transform import resize
-    large = resize(picture, covering, order=1, mode="reflect", anti_aliasing=True, preserve_range=True, clip=False)
+    large = resize(picture, covering, order=1, mode="reflect", anti_aliasing=True, preserve_range=True,
+                   clip=False)
     top, left = (covering[0] - h) // 2, (covering[1] - w) // 2
     return large[top:top + h, left:left + w].astype(np.uint8)
 
@@ -48,18 +55,20 @@ def cover_and_crop(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 @torch.no_grad()
 def paint_first(colorizer: ReferenceColorizer, picture: np.ndarray, full: tuple[int, int] = FULL,
                 small: tuple[int, int] = SMALL) -> np.ndarray:
-    """Stage 1: colour a film's first frame. picture: uint8 (H, W, 3), of which only the lightness is looked at -> uint8 (*full, 3)."""
+    """Stage 1: colour a film's first frame. picture: uint8 (H, W, 3), of which only the lightness is looked
+    at -> uint8 (*full, 3)."""
     lab = _lab(picture, full).to(next(colorizer.parameters()).device)
     return _levels(paint_at(colorizer, lab[:, :1], small))[0]
 
 
 @torch.no_grad()
-def color_film(network: LSTVC, frames: Iterable[np.ndarray], reference: np.ndarray | None = None, full: tuple[int, int] = FULL,
-               small: tuple[int, int] = SMALL) -> Iterator[np.ndarray]:
-    """Stage 2: colour frames, uint8 (H, W, 3) each, a block at a time; every one, the first too. Yields uint8 (*full, 3).
+def color_film(network: LSTVC, frames: Iterable[np.ndarray], reference: np.ndarray | None = None,
+               full: tuple[int, int] = FULL, small: tuple[int, int] = SMALL) -> Iterator[np.ndarray]:
+    """Stage 2: colour frames, uint8 (H, W, 3) each, a block at a time; every one, the first too. Yields uint8
+    (*full, 3).
 
-    reference: uint8 (H, W, 3), of any size; None: the first frame, in colour. The published numbers want a network with
-    `temperature=1e-10`.
+    reference: uint8 (H, W, 3), of any size; None: the first frame, in colour. The published numbers want a
+    network with `temperature=1e-10`.
     """
     frames = iter(frames)
     if reference is None:
@@ -82,7 +91,8 @@ def _lab(picture: np.ndarray, size: tuple[int, int]) -> Tensor:
 
 
 def _shrunk(lab: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(lab, size=size, mode="bilinear", align_corners=False)           # without smoothing, as the script
+    # without smoothing, as the script
+    return F.interpolate(lab, size=size, mode="bilinear", align_corners=False)
 
 
 def _levels(lab: Tensor) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""What a film holds beside its pictures and sound comes along where the container can hold it; one line lists what is left out."""
+"""What a film holds beside its pictures and sound comes along where the container can hold it; one line lists
+what is left out."""
 
 import io
 from fractions import Fraction
@@ -43,25 +44,38 @@ def deep(n=3):
 
 def colorize(source, out, *more):
     Image.new("RGB", (48, 32), (120, 120, 120)).save(source.parent / "ref.png")
-    return main(["colorize", str(source), "--reference", str(source.parent / "ref.png"), "--method", "copy", "--device", "cpu", "-o",
-                 str(source.parent / out), *map(str, more)])
+    return main([
+        "colorize",
+        str(source), "--reference",
+        str(source.parent / "ref.png"), "--method", "copy", "--device", "cpu", "-o",
+        str(source.parent / out), *map(str, more)
+    ])
 
 
 def left_out(capsys):
-    return [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines() if line.startswith("left out of ")]
+    return [
+        line.partition(": ")[2]
+        for line in capsys.readouterr().err.splitlines()
+        if line.startswith("left out of ")
+    ]
 
 
 def streams(path):
     with av.open(str(path)) as film:
-        return [(s.type, s.codec_context.name if s.codec_context else None, bool(s.disposition & Disposition.attached_pic)) for s in film.streams]
+        return [(s.type, s.codec_context.name if s.codec_context else None,
+                 bool(s.disposition & Disposition.attached_pic)) for s in film.streams]
 
 
 @pytest.mark.parametrize("segment", [96, 1])
 def test_the_screen_an_hdr10_film_was_made_for_is_kept(tmp_path, capsys, segment):
-    source = save_film(tmp_path / "in.mkv", deep(), matrix=9, color_range=1, options={"x264-params": MASTERED}, color_primaries=9, color_trc=16)
+    source = save_film(tmp_path / "in.mkv", deep(), matrix=9, color_range=1,
+                       options={"x264-params": MASTERED}, color_primaries=9, color_trc=16)
     assert read_video(source).hdr == SCREEN
-    assert colorize(source, "out.mp4", "--segment", segment) == 0 and read_video(tmp_path / "out.mp4").hdr == SCREEN and not left_out(capsys)
-    assert colorize(source, "loss.mkv", "--lossless") == 0 and left_out(capsys) == ["HDR10's mastering display and content light"]
+    assert colorize(source, "out.mp4", "--segment", segment) == 0 and read_video(
+        tmp_path / "out.mp4").hdr == SCREEN and not left_out(capsys)
+    assert colorize(source, "loss.mkv", "--lossless") == 0 and left_out(capsys) == [
+        "HDR10's mastering display and content light"
+    ]
 
 
 def test_a_cover_comes_along_in_mp4_and_as_an_attached_file_in_matroska(tmp_path, capsys):
@@ -84,9 +98,12 @@ def test_a_timecode_comes_along_where_it_can_be_counted(tmp_path, capsys):
 
 
 def test_transparency_bits_and_second_pictures_are_named(tmp_path, capsys):
-    source = save_film(tmp_path / "in.webm", [av.VideoFrame(48, 32, "yuva420p") for _ in range(2)], codec="libvpx-vp9")
+    source = save_film(tmp_path / "in.webm", [av.VideoFrame(48, 32, "yuva420p") for _ in range(2)],
+                       codec="libvpx-vp9")
     assert colorize(source, "out.webm") == 0 and left_out(capsys) == ["transparency"]
-    twelve = save_film(tmp_path / "in.mkv", [fill_planes(av.VideoFrame(48, 32, "yuv420p12le"), (900, 2048, 2048))] * 2, codec="ffv1")
+    twelve = save_film(tmp_path / "in.mkv",
+                       [fill_planes(av.VideoFrame(48, 32, "yuv420p12le"),
+                                    (900, 2048, 2048))] * 2, codec="ffv1")
     assert colorize(twelve, "out.mp4") == 0 and left_out(capsys) == ["2 of 12 bits"]
     assert colorize(twelve, "frames") == 0 and left_out(capsys) == ["all but the pictures, of which 8 bits"]
 
@@ -107,5 +124,7 @@ def test_transparency_bits_and_second_pictures_are_named(tmp_path, capsys):
 
 def test_a_plain_film_has_nothing_left_out(tmp_path, capsys):
     assert colorize(save_film(tmp_path / "in.mp4", grey_ramp(3)), "out.mp4") == 0 and not left_out(capsys)
-    times = [[stamp.start for stamp in read_video(tmp_path / name).stamps()] for name in ("in.mp4", "out.mp4")]
+    times = [[stamp.start
+              for stamp in read_video(tmp_path / name).stamps()]
+             for name in ("in.mp4", "out.mp4")]
     assert np.array_equal(*map(np.diff, times))

@@ -9,7 +9,8 @@ from films import MATRIX, fill_planes, grey_ramp, save_film, solid, yuv_of
 from colorlab.files.video import read_video, write_video
 from colorlab.files.video.pixels import Colors, frame_to_rgb, rgb_to_frame
 
-COLORS = [(0, 0, 0), (255, 255, 255), (200, 40, 30), (20, 160, 60), (37, 91, 190), (128, 128, 128), (240, 220, 40)]
+COLORS = [(0, 0, 0), (255, 255, 255), (200, 40, 30), (20, 160, 60), (37, 91, 190), (128, 128, 128),
+          (240, 220, 40)]
 FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv444p10le", "yuv444p12le"]
 
 
@@ -22,7 +23,9 @@ def test_a_stored_color_comes_out_as_itself(pix_fmt, matrix, full):
         frame = solid(color, (16, 32), pix_fmt, matrix, full)
         rgb = frame_to_rgb(frame, Colors(MATRIX[matrix], full), reformatter)
         assert rgb.shape == (16, 32, 3) and rgb.dtype == np.uint8
-        assert np.abs(rgb.astype(int) - color).max() <= (1 if "10" in pix_fmt or "12" in pix_fmt else 2), color  # Y, Cb, Cr were rounded
+        # Y, Cb, Cr were rounded
+        assert np.abs(rgb.astype(int) -
+                      color).max() <= (1 if "10" in pix_fmt or "12" in pix_fmt else 2), color
 
 
 def test_conversion_rounds_to_the_nearest_level():
@@ -32,7 +35,8 @@ def test_conversion_rounds_to_the_nearest_level():
         rows = np.zeros((24, plane.line_size), np.uint8)
         rows[:, :32] = values
         plane.update(rows.tobytes())
-    y, cb, cr = (samples.astype(float) - np.array([16, 128, 128])[:, None, None]) / np.array([219, 224, 224])[:, None, None]
+    y, cb, cr = (samples.astype(float) - np.array([16, 128, 128])[:, None, None]) / np.array(
+        [219, 224, 224])[:, None, None]
     red, blue = y + 2 * (1 - 0.2126) * cr, y + 2 * (1 - 0.0722) * cb
     green = (y - 0.2126 * red - 0.0722 * blue) / 0.7152
     exact = np.clip(np.stack([red, green, blue], -1) * 255, 0, 255)
@@ -57,12 +61,14 @@ def test_a_color_is_stored_by_the_equations(pix_fmt, matrix, full):
 def test_grey_keeps_its_range(pix_fmt, bits):
     for full, black, white in ((True, 0, 2**bits - 1), (False, 16 << (bits - 8), 235 << (bits - 8))):
         for level, grey in ((black, 0), (white, 255), ((black + white) / 2, 128)):
-            rgb = frame_to_rgb(fill_planes(av.VideoFrame(32, 16, pix_fmt), [level]), Colors(6, full), VideoReformatter())
+            rgb = frame_to_rgb(fill_planes(av.VideoFrame(32, 16, pix_fmt), [level]), Colors(6, full),
+                               VideoReformatter())
             assert np.abs(rgb.astype(int) - grey).max() <= 1
 
 
-@pytest.mark.parametrize("matrix, color_range, pix_fmt", [("601", 1, "yuv420p"), ("709", 1, "yuv420p"), ("709", 2, "yuv420p"),
-                                                          ("601", 2, "yuv444p"), ("2020", 1, "yuv420p10le")])
+@pytest.mark.parametrize("matrix, color_range, pix_fmt", [("601", 1, "yuv420p"), ("709", 1, "yuv420p"),
+                                                          ("709", 2, "yuv420p"), ("601", 2, "yuv444p"),
+                                                          ("2020", 1, "yuv420p10le")])
 def test_a_film_keeps_its_tags_and_colors(tmp_path, matrix, color_range, pix_fmt):
     color = (200, 40, 30)
     frames = [solid(color, (32, 48), pix_fmt, matrix, color_range == 2) for _ in range(3)]
@@ -75,7 +81,8 @@ def test_a_film_keeps_its_tags_and_colors(tmp_path, matrix, color_range, pix_fmt
 
 
 def test_primaries_and_transfer_are_passed_on(tmp_path):
-    source = save_film(tmp_path / "in.mkv", grey_ramp(3), matrix=9, color_range=1, color_primaries=9, color_trc=16)
+    source = save_film(tmp_path / "in.mkv", grey_ramp(3), matrix=9, color_range=1, color_primaries=9,
+                       color_trc=16)
     write_video(tmp_path / "out.mp4", read_video(source), like=source)
     assert read_video(tmp_path / "out.mp4").colors == Colors(9, False, 9, 16)
 
@@ -112,7 +119,9 @@ def test_films_that_store_rgb_are_read_exactly(tmp_path):
 
 
 def test_grey_films_become_colored_ones_of_the_same_lightness(tmp_path):
-    greys = [av.VideoFrame.from_ndarray(np.full((32, 48), level, np.uint8), "gray") for level in (0, 60, 130, 255)]
+    greys = [
+        av.VideoFrame.from_ndarray(np.full((32, 48), level, np.uint8), "gray") for level in (0, 60, 130, 255)
+    ]
     source = save_film(tmp_path / "in.mkv", greys, codec="ffv1")
     write_video(tmp_path / "out.mkv", read_video(source), like=source)
     levels = [int(frame[16, 24, 1]) for frame in read_video(tmp_path / "out.mkv")]

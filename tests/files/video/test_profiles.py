@@ -32,7 +32,9 @@ def test_display_p3_is_converted(tmp_path, suffix):
 
 def test_adobe_rgb_is_converted(tmp_path):
     # linear = (v / 255) ** (563 / 256); to XYZ D50, to linear sRGB; sRGB's curve
-    assert np.abs(np.array(at_once(tmp_path / "a.png", (150, 120, 90), icc_profile=rgb_profile(ADOBE, 563 / 256))) - (161, 120, 88)).max() <= 1
+    assert np.abs(
+        np.array(at_once(tmp_path / "a.png", (150, 120, 90), icc_profile=rgb_profile(ADOBE, 563 / 256))) -
+        (161, 120, 88)).max() <= 1
 
 
 def test_srgb_and_untagged_pictures_stay_as_they_are(tmp_path):
@@ -45,27 +47,32 @@ def test_srgb_and_untagged_pictures_stay_as_they_are(tmp_path):
 
 
 def test_transparency_survives_the_conversion(tmp_path):
-    found = read_image(flat(tmp_path / "a.png", (200, 60, 60, 77), "RGBA", icc_profile=rgb_profile(P3, SRGB_CURVE)), alpha=True)
+    found = read_image(
+        flat(tmp_path / "a.png", (200, 60, 60, 77), "RGBA", icc_profile=rgb_profile(P3, SRGB_CURVE)),
+        alpha=True)
     assert found.shape[-1] == 4 and np.abs(found[0, 0].astype(int) - (217, 42, 52, 77)).max() <= 1
 
 
 def test_tagged_cmyk_goes_by_its_profile(tmp_path):
     found = at_once(tmp_path / "c.tif", (255, 0, 0, 255), mode="CMYK", icc_profile=cmyk_profile())
-    assert np.abs(np.array(found) - 48).max() <= 3                     # L* 20, though black ink alone would be taken as 0
+    assert np.abs(np.array(found) - 48).max() <= 3  # L* 20, though black ink alone would be taken as 0
     assert max(at_once(tmp_path / "u.tif", (255, 0, 0, 255), mode="CMYK")) == 0
 
 
 def test_tagged_grey_goes_by_its_profile(tmp_path):
-    assert np.abs(np.array(at_once(tmp_path / "g.png", 128, mode="L", icc_profile=grey_profile(1.0))) - 188).max() <= 1   # linear light
+    # linear light
+    assert np.abs(np.array(at_once(tmp_path / "g.png", 128, mode="L", icc_profile=grey_profile(1.0))) -
+                  188).max() <= 1
 
 
 def png(path, picture, *chunks, depth=8, kind=2):
     """A PNG of uint8 or uint16 (H, W, C) with chunks of its own."""
     rows = b"".join(b"\0" + row.astype(">u2" if depth == 16 else "u1").tobytes() for row in picture)
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", picture.shape[1], picture.shape[0], depth, kind, 0, 0, 0)), *chunks, (b"IDAT", zlib.compress(rows)),
-             (b"IEND", b"")]
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-                                                  for name, data in parts))
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", picture.shape[1], picture.shape[0], depth, kind, 0, 0, 0)),
+             *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts))
     return path
 
 
@@ -82,10 +89,15 @@ P3_XY = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
 
 def test_a_png_may_name_its_gamma_and_primaries(tmp_path):
     flat_rgb = np.full((4, 4, 3), (200, 60, 60), np.uint8)
-    assert read_image(png(tmp_path / "g.png", np.full((4, 4, 3), 128, np.uint8), gamma(1.0)))[0, 0].tolist() == [188] * 3
-    assert np.abs(read_image(png(tmp_path / "p.png", flat_rgb, chromaticities(*P3_XY)))[0, 0].astype(int) - (217, 42, 52)).max() <= 1
+    assert read_image(png(tmp_path / "g.png", np.full((4, 4, 3), 128, np.uint8),
+                          gamma(1.0)))[0, 0].tolist() == [188] * 3
+    assert np.abs(
+        read_image(png(tmp_path / "p.png", flat_rgb, chromaticities(*P3_XY)))[0, 0].astype(int) -
+        (217, 42, 52)).max() <= 1
     assert np.array_equal(read_image(png(tmp_path / "s.png", flat_rgb, gamma(0.45455))), flat_rgb)
-    assert np.array_equal(read_image(png(tmp_path / "r.png", flat_rgb, (b"sRGB", b"\0"), gamma(1.0))), flat_rgb)  # which comes first
+    # which comes first
+    assert np.array_equal(read_image(png(tmp_path / "r.png", flat_rgb, (b"sRGB", b"\0"), gamma(1.0))),
+                          flat_rgb)
 
 
 def test_sixteen_bits_are_rounded_not_cut(tmp_path):
@@ -93,7 +105,8 @@ def test_sixteen_bits_are_rounded_not_cut(tmp_path):
     expected = (deep.astype(float) / 257).round().astype(np.uint8)
     assert np.array_equal(read_image(png(tmp_path / "d.png", deep, depth=16)), expected)
     with_alpha = np.dstack((deep, np.full((9, 11), 0x8080, np.uint16)))
-    assert np.array_equal(read_image(png(tmp_path / "t.png", with_alpha, depth=16, kind=6), alpha=True), np.dstack((expected, np.full((9, 11), 128, np.uint8))))
+    assert np.array_equal(read_image(png(tmp_path / "t.png", with_alpha, depth=16, kind=6), alpha=True),
+                          np.dstack((expected, np.full((9, 11), 128, np.uint8))))
 
 
 def test_a_broken_profile_is_a_warning_and_the_numbers_stay(tmp_path, capsys):
@@ -102,7 +115,12 @@ def test_a_broken_profile_is_a_warning_and_the_numbers_stay(tmp_path, capsys):
         assert read_image(path)[0, 0].tolist() == [200, 60, 60]
     (tmp_path / "in").mkdir()
     flat(tmp_path / "in" / "0.png", (90, 90, 90))
-    assert main(["colorize", str(tmp_path / "in"), "--reference", str(path), "--method", "copy", "--device", "cpu", "-o", str(tmp_path / "out")]) == 0
+    assert main([
+        "colorize",
+        str(tmp_path / "in"), "--reference",
+        str(path), "--method", "copy", "--device", "cpu", "-o",
+        str(tmp_path / "out")
+    ]) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("colorlab: ")]
     assert len(lines) == 1 and "cannot be used" in lines[0]
 
@@ -111,7 +129,8 @@ def test_frames_of_folders_and_photographs_for_training_are_converted_and_uprigh
     exif = Image.Exif()
     exif[0x0112] = 6
     (tmp_path / "in").mkdir()
-    path = flat(tmp_path / "in" / "0.jpg", (200, 60, 60), icc_profile=rgb_profile(P3, SRGB_CURVE), quality=100, exif=exif)
+    path = flat(tmp_path / "in" / "0.jpg", (200, 60, 60), icc_profile=rgb_profile(P3, SRGB_CURVE),
+                quality=100, exif=exif)
     for picture in (next(iter(read_video(tmp_path / "in"))), read_crop(path, (0, 0, 16, 24), (24, 16))):
         assert picture.shape == (24, 16, 3) and np.abs(picture.astype(int) - (217, 42, 52)).max() <= 2
     assert picture_size(path) == (24, 16)
@@ -122,5 +141,3 @@ def test_an_animated_reference_gives_its_first_picture_and_says_so(tmp_path):
     pictures[0].save(tmp_path / "a.png", save_all=True, append_images=pictures[1:])
     with pytest.warns(InputWarning, match="animated; its first picture is taken"):
         assert read_image(tmp_path / "a.png")[0, 0].tolist() == [200, 60, 60]
-
-

@@ -1,4 +1,5 @@
-"""Films and folders in and out: every frame, its time, its sound; whole or not at all; one line for what cannot be read."""
+"""Films and folders in and out: every frame, its time, its sound; whole or not at all; one line for what
+cannot be read."""
 
 import itertools
 import os
@@ -47,7 +48,8 @@ def test_a_film_can_be_read_twice_and_left_halfway(tmp_path):
     assert lights(film) == lights(film)
 
 
-@pytest.mark.parametrize("codec, suffix", [("libx264", ".mkv"), ("libvpx-vp9", ".webm"), ("mpeg4", ".avi"), ("libx265", ".mp4"), ("libx264", ".ts")])
+@pytest.mark.parametrize("codec, suffix", [("libx264", ".mkv"), ("libvpx-vp9", ".webm"), ("mpeg4", ".avi"),
+                                           ("libx265", ".mp4"), ("libx264", ".ts")])
 def test_other_containers_and_encoders_are_read(tmp_path, codec, suffix):
     film = read_video(save_film(tmp_path / f"in{suffix}", grey_ramp(10, (64, 96)), codec=codec, options={}))
     expected = [(20 + 8 * k - 16) * 255 / 219 for k in range(10)]  # limited-range luma
@@ -100,7 +102,8 @@ def test_constant_frame_rates_stay_exact(tmp_path):
     source = save_film(tmp_path / "in.mp4", grey_ramp(30), time_base=Fraction(1001, 30000))
     write_video(tmp_path / "out.mp4", read_video(source), like=source)
     film = read_video(tmp_path / "out.mp4")
-    assert [stamp.start * film.time_base for stamp in film.stamps()] == [Fraction(1001 * k, 30000) for k in range(30)]
+    assert [stamp.start * film.time_base
+            for stamp in film.stamps()] == [Fraction(1001 * k, 30000) for k in range(30)]
 
 
 def test_sound_is_copied_packet_for_packet(tmp_path):
@@ -117,7 +120,8 @@ def test_subtitles_are_copied(tmp_path):
 
         def finish():
             packet = av.Packet(b"Where is the colour?")
-            packet.stream, packet.pts, packet.dts, packet.duration, packet.time_base = stream, 100, 100, 200, Fraction(1, 1000)
+            packet.stream, packet.pts, packet.dts, packet.duration, packet.time_base = stream, 100, 100, 200, Fraction(
+                1, 1000)
             output.mux(packet)
         return finish
 
@@ -152,7 +156,8 @@ def test_streams_keep_their_language_and_default_mark(tmp_path):
     source = save_film(tmp_path / "in.mkv", grey_ramp(12), extra=tagged)
     write_video(tmp_path / "out.mkv", read_video(source), like=source)
     with av.open(str(tmp_path / "out.mkv")) as film:
-        assert [(s.type, s.language, s.disposition) for s in film.streams] == [("video", "eng", 1), ("audio", "deu", 1)]
+        assert [(s.type, s.language, s.disposition) for s in film.streams] == [("video", "eng", 1),
+                                                                               ("audio", "deu", 1)]
 
 
 def test_titles_and_chapters_are_kept(tmp_path):
@@ -160,13 +165,16 @@ def test_titles_and_chapters_are_kept(tmp_path):
 
     def title(output):
         output.metadata["title"] = "The Farm"
-        output.set_chapters([{"id": 1, "start": 0, "end": 200, "time_base": Fraction(1, 1000), "metadata": {"title": "Milk"}}])
+        output.set_chapters(
+            [{"id": 1, "start": 0, "end": 200, "time_base": Fraction(1, 1000),
+              "metadata": {"title": "Milk"}}])
         return lambda: None
 
     save_film(source, grey_ramp(12), extra=title)
     write_video(tmp_path / "out.mkv", read_video(source), like=source)
     with av.open(str(tmp_path / "out.mkv")) as film:
-        assert film.metadata["title"] == "The Farm" and [c["metadata"]["title"] for c in film.chapters()] == ["Milk"]
+        assert film.metadata["title"] == "The Farm" and [c["metadata"]["title"]
+                                                         for c in film.chapters()] == ["Milk"]
 
 
 def test_more_frames_than_the_film_goes_on_at_its_rate(tmp_path):
@@ -227,7 +235,8 @@ def test_an_output_that_is_the_input_is_refused(tmp_path, link):
         write_video(target, read_video(source), like=source)
 
 
-@pytest.mark.parametrize("name, message", [("missing/out.mp4", "does not exist"), ("out.txt", "films end in"), ("full", "not empty")])
+@pytest.mark.parametrize("name, message", [("missing/out.mp4", "does not exist"), ("out.txt", "films end in"),
+                                           ("full", "not empty")])
 def test_an_output_that_cannot_be_written_is_refused(tmp_path, name, message):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
@@ -246,7 +255,8 @@ def test_missing_and_empty_files_say_so(tmp_path):
         read_video(tmp_path / "empty.mp4")
 
 
-@pytest.mark.parametrize("content", [b"hello\n" * 500, bytes(5000), NOISE[0].tobytes()], ids=["text", "zeros", "noise"])
+@pytest.mark.parametrize("content", [b"hello\n" * 500, bytes(5000), NOISE[0].tobytes()],
+                         ids=["text", "zeros", "noise"])
 def test_a_file_that_is_no_film_says_so(tmp_path, content):
     (tmp_path / "in.mp4").write_bytes(content)
     with pytest.raises(InputError, match="cannot be read as a film"):
@@ -269,7 +279,8 @@ def test_a_picture_or_sound_is_not_a_film(tmp_path):
         read_video(tmp_path / "in.m4a")
 
 
-@pytest.mark.parametrize("suffix, codec", [(".mp4", "libx264"), (".mkv", "libx264"), (".webm", "libvpx-vp9"), (".avi", "mpeg4")])
+@pytest.mark.parametrize("suffix, codec", [(".mp4", "libx264"), (".mkv", "libx264"), (".webm", "libvpx-vp9"),
+                                           (".avi", "mpeg4")])
 @pytest.mark.parametrize("kept", [0.9, 0.5, 0.02])
 def test_a_film_that_was_cut_short_says_so(tmp_path, suffix, codec, kept):
     whole = noisy_film(tmp_path / f"in{suffix}", codec=codec, options={}).read_bytes()
@@ -340,7 +351,8 @@ def test_other_files_in_a_folder_are_passed_over(tmp_path):
 
 @pytest.mark.parametrize("make, message", [
     (lambda f: f.mkdir(), "holds no PNG or JPEG"),
-    (lambda f: save_frames(f, ["0.png", "1.png", "2.png"], [(8, 8), (8, 8), (8, 9)]), "different sizes.*2.png is 9x8"),
+    (lambda f: save_frames(f, ["0.png", "1.png", "2.png"], [(8, 8), (8, 8),
+                                                            (8, 9)]), "different sizes.*2.png is 9x8"),
     (lambda f: (save_frames(f, ["0.png"]), (f / "1.png").write_bytes(b"")), "1.png is not a picture"),
 ], ids=["empty", "mixed", "broken"])
 def test_a_folder_that_is_no_film_says_so(tmp_path, make, message):

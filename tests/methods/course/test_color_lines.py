@@ -14,8 +14,10 @@ def test_a_line_is_found_where_chroma_is_one():
     chroma = torch.cat((0.3 * l + 0.1, -0.2 * l), dim=1)
     lines = fit_lines(l, chroma, 4)
     assert lines.shape == (2, numbers(4), 4, 6) == (2, 16, 4, 6)
-    for number, value in enumerate((0.3, -0.2, 0.1, 0.0)):  # two slopes and two offsets of each of the cell's four lines
-        assert torch.allclose(lines[:, 4 * number:4 * number + 4], torch.tensor(value), atol=0.04)  # slopes are shrunk by FLAT / variance
+    # two slopes and two offsets of each of the cell's four lines
+    for number, value in enumerate((0.3, -0.2, 0.1, 0.0)):
+        # slopes are shrunk by FLAT / variance
+        assert torch.allclose(lines[:, 4 * number:4 * number + 4], torch.tensor(value), atol=0.04)
     assert torch.allclose(draw_lines(lines, l, 4), chroma, atol=0.05)
 
 
@@ -23,11 +25,13 @@ def test_where_lightness_is_flat_a_line_is_the_mean_around_its_pixels():
     chroma = noise(1, 2, 8, 8)
     lines = fit_lines(torch.full((1, 1, 8, 8), 0.5), chroma, 4)
     assert torch.allclose(lines[:, :8], torch.zeros(1, 8, 2, 2), atol=1e-6)
-    assert torch.allclose(F.pixel_shuffle(lines[:, 8:], 2)[..., 1:3, 1:3], F.avg_pool2d(chroma[..., 1:7, 1:7], 4, 2), atol=1e-6)
+    assert torch.allclose(
+        F.pixel_shuffle(lines[:, 8:], 2)[..., 1:3, 1:3], F.avg_pool2d(chroma[..., 1:7, 1:7], 4, 2), atol=1e-6)
 
 
 def test_edges_come_out_where_the_receiving_frame_has_them():
-    """A light red shape on dark blue: its border is inside a cell, and stays sharp where enlarged means would bleed."""
+    """A light red shape on dark blue: its border is inside a cell, and stays sharp where enlarged means would
+    bleed."""
     l = torch.full((1, 1, 16, 16), -0.5)
     l[..., 6:] = 0.5
     chroma = torch.cat((l, -l), dim=1)

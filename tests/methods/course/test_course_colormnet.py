@@ -24,7 +24,8 @@ def build(**changes: object) -> CourseColorMNet:
     torch.manual_seed(0)
     plain = {"backbones": "small", "register": None}
     network = CourseColorMNet(replace(CourseColorMNetConfig.tiny(), **(plain | changes))).eval()
-    torch.nn.init.normal_(network.decoder.predict.weight, std=0.05)  # zero at the start: then only carried colour would be seen
+    # zero at the start: then only carried colour would be seen
+    torch.nn.init.normal_(network.decoder.predict.weight, std=0.05)
     return network
 
 
@@ -33,7 +34,8 @@ def film(T: int = 8, H: int = 20, W: int = 28, B: int = 1, seed: int = 0) -> Ten
     noise = torch.randn(B, 1, 3, H, W, generator=torch.Generator().manual_seed(seed))
     smooth = torch.nn.functional.avg_pool2d(noise.flatten(0, 1), 5, 1, 2).unflatten(0, (B, 1))
     clip = torch.cat([smooth.roll(2 * t, -1) for t in range(T)], dim=1)
-    return clip * torch.tensor([60.0, 80.0, 80.0])[:, None, None] + torch.tensor([50.0, 0.0, 0.0])[:, None, None]
+    return clip * torch.tensor([60.0, 80.0, 80.0])[:, None, None] + torch.tensor([50.0, 0.0, 0.0])[:, None,
+                                                                                                   None]
 
 
 def run(network: CourseColorMNet, lab: Tensor, references: object) -> Tensor:
@@ -70,7 +72,8 @@ def test_what_was_read_is_handed_on_and_only_the_rest_is_fitted(network):
 
 
 def test_a_colours_place_in_the_exemplar_is_carried_along_and_stays_exact():
-    """Each frame reads the very cell of the one before, and the film drifts by half a cell: what is handed on is where the colour now is."""
+    """Each frame reads the very cell of the one before, and the film drifts by half a cell: what is handed on
+    is where the colour now is."""
     carry, lab = build(register=2).carry, smooth_film(10, 32, 64)
     column = torch.arange(16.0).expand(8, 16)
     place = torch.stack((torch.ones(8, 16), column, torch.arange(8.0)[:, None].expand(8, 16)))[None]
@@ -79,9 +82,10 @@ def test_a_colours_place_in_the_exemplar_is_carried_along_and_stays_exact():
         l = lab[:, t, :1] / 50 - 1
         chroma, read = carry(l, read, torch.zeros(1, 2, 32, 64), [lab[:, 0]])
         read = carry.fit(l, chroma, read.places, read)
-    known, x, y = read.places[0, :, 1:-1, 6:-1]                                 # what has not come in from the left
-    assert known.mean() > 0.25                                                            # nine trusts, multiplied
-    assert (x / known - (column - 18 / 4)[1:-1, 6:-1]).abs().median() < 0.05 and (y / known - place[0, 2, 1:-1, 6:-1]).abs().median() < 0.05
+    known, x, y = read.places[0, :, 1:-1, 6:-1]  # what has not come in from the left
+    assert known.mean() > 0.25                   # nine trusts, multiplied
+    assert (x / known - (column - 18 / 4)[1:-1, 6:-1]).abs().median() < 0.05 and (
+        y / known - place[0, 2, 1:-1, 6:-1]).abs().median() < 0.05
 
 
 def test_a_correction_is_for_drawn_colours_and_not_for_those_read_at_exact_places():
@@ -109,15 +113,20 @@ def test_every_exemplar_has_places_and_is_looked_at_again():
     network, lab = build(register=2), film(6)
     red = torch.tensor([0.0, 40.0, 0.0]).view(1, 3, 1, 1)
     with torch.inference_mode():
-        _, state = network.step(lab[:, :4, :1], network.start([(0, lab[:, 0]), (3, lab[:, 3]), (5, lab[:, 5])]))
+        _, state = network.step(lab[:, :4, :1], network.start([(0, lab[:, 0]), (3, lab[:, 3]), (5, lab[:,
+                                                                                                       5])]))
         (first, second), last = state.exemplars, state.last
-        redder = [replace(state, exemplars=(first + red, second)), replace(state, exemplars=(first, second + red)),
-                  replace(state, picture=state.picture + red)]
+        redder = [
+            replace(state, exemplars=(first + red, second)),
+            replace(state, exemplars=(first, second + red)),
+            replace(state, picture=state.picture + red)
+        ]
         ab, *changed = (network.step(lab[:, 4, :1], one)[0] for one in (state, *redder))
     assert_close(network.crop(first, lab[:, 0]), lab[:, 0])
     assert_close(network.crop(second, lab[:, 3]), lab[:, 3])
     places, own = network.carry.unpacked(network.beside_values(last.rows)).places.split((9, 3), dim=1)
-    assert_close(places, torch.cat((0 * own, own, 0 * own), dim=1))                       # frame 3 is the second of three exemplars
+    # frame 3 is the second of three exemplars
+    assert_close(places, torch.cat((0 * own, own, 0 * own), dim=1))
     assert all((one - ab)[:, 0].mean() > 2 for one in changed)
 
 
@@ -128,7 +137,7 @@ def test_a_frame_that_was_coloured_remembers_where_in_the_exemplar_its_colours_a
     places, own = network.carry.unpacked(network.beside_values(state.last.rows)).places.split(3, dim=1)
     drift = (places[:, 1] / places[:, 0].clamp(min=1e-6) - own[:, 1])[places[:, 0] > 0.5]
     assert state.last.frame == 4 and len(drift) > 10
-    assert_close(drift.median(), torch.tensor(-2.0), atol=0.5, rtol=0)                     # the film moves half a cell a frame
+    assert_close(drift.median(), torch.tensor(-2.0), atol=0.5, rtol=0)  # the film moves half a cell a frame
 
 
 def test_recurrence_hands_places_on_as_they_are():
@@ -136,7 +145,8 @@ def test_recurrence_hands_places_on_as_they_are():
     torch.nn.init.ones_(network.propagation.mend.bias)
     with torch.inference_mode():
         _, state = network.step(lab[:, 0, :1], network.start([(0, lab[:, 0])]))
-        far, near, _ = network.far_and_near(network.look(lab[:, 1, :1], state).query, replace(state, last=None))
+        far, near, _ = network.far_and_near(
+            network.look(lab[:, 1, :1], state).query, replace(state, last=None))
     assert near is None
     assert_close(far.carried.places, state.last.rows[:, -3:])
 
@@ -146,7 +156,8 @@ def test_a_place_of_another_lightness_can_be_told(network):
     carry = build().carry
     far = near = torch.zeros(1, 2, network.config.value, 4, 4)
     l = torch.zeros(1, 1, 16, 16)
-    here, wrong = (carry.fit(l + shift, torch.zeros(1, 2, 16, 16), torch.zeros(1, 3, 4, 4)) for shift in (0.0, 0.5))
+    here, wrong = (carry.fit(l + shift, torch.zeros(1, 2, 16, 16), torch.zeros(1, 3, 4, 4))
+                   for shift in (0.0, 0.5))
     carry.gate.weight.data[:, -4:] = -1  # distrusts what is near and wrong
     trusted, distrusted = (carry.share(far, near, here, other, l) for other in (here, wrong))
     assert torch.allclose(trusted, torch.tensor(0.5)) and (distrusted < trusted).all()
@@ -154,9 +165,13 @@ def test_a_place_of_another_lightness_can_be_told(network):
 
 @pytest.mark.parametrize("references", ["frame 0", "a picture", "both", "a later frame"])
 def test_as_many_exemplars_are_expected_as_come(references):
-    """Places are kept for every exemplar that will come, from the first frame on; a later frame's serves as a foreign one until then."""
+    """Places are kept for every exemplar that will come, from the first frame on; a later frame's serves as a
+    foreign one until then."""
     network, lab = build(register=2), film(4)
-    given = {"frame 0": [(0, lab[:, 0])], "a picture": lab[:, 2], "both": [lab[:, 2], (0, lab[:, 0])], "a later frame": [(3, lab[:, 3])]}[references]
+    given = {
+        "frame 0": [(0, lab[:, 0])], "a picture": lab[:, 2], "both": [lab[:, 2], (0, lab[:, 0])],
+        "a later frame": [(3, lab[:, 3])]
+    }[references]
     state = network.start(given)
     assert state.expected == {"frame 0": 1, "a picture": 1, "both": 2, "a later frame": 2}[references]
     with torch.inference_mode():

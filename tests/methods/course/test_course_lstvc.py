@@ -48,7 +48,9 @@ def test_the_frame_before_stands_beside_the_references_where_the_variant_asks_fo
     changed, _ = model.step(l[:, 2:4], dataclasses.replace(state, last=redder))
     assert (changed - after).mean() > 10
     model.heads.preference.data.fill_(-2.0)  # or never
-    assert_close(model.step(l[:, 2:4], dataclasses.replace(state, last=redder))[0], model.step(l[:, 2:4], state)[0], atol=1e-3, rtol=0)
+    assert_close(
+        model.step(l[:, 2:4], dataclasses.replace(state, last=redder))[0],
+        model.step(l[:, 2:4], state)[0], atol=1e-3, rtol=0)
 
 
 def test_what_the_warp_brought_over_is_handed_on_as_it_is():
@@ -62,12 +64,15 @@ def test_what_the_warp_brought_over_is_handed_on_as_it_is():
 
 
 def drift(frames=2, height=48, width=64):
-    """Lab (1, T, 3, H, W): blurred noise that moves by (1.6, -0.8) pixels a frame, so that nothing stays in its cell."""
+    """Lab (1, T, 3, H, W): blurred noise that moves by (1.6, -0.8) pixels a frame, so that nothing stays in
+    its cell."""
     noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     for _ in range(2):
         noise = torch.nn.functional.avg_pool2d(noise, 7, 1, 3)
-    still = noise / noise.std() * torch.tensor([15.0, 25.0, 25.0]).view(3, 1, 1) + torch.tensor([50.0, 0.0, 0.0]).view(3, 1, 1)
-    moves = torch.arange(frames)[:, None, None, None] * torch.tensor([-1.6, 0.8]).view(2, 1, 1).expand(-1, height, width)
+    still = noise / noise.std() * torch.tensor([15.0, 25.0, 25.0]).view(3, 1, 1) + torch.tensor(
+        [50.0, 0.0, 0.0]).view(3, 1, 1)
+    moves = torch.arange(frames)[:, None, None, None] * torch.tensor([-1.6, 0.8]).view(2, 1, 1).expand(
+        -1, height, width)
     return warp(still.expand(frames, -1, -1, -1), moves, "border")[None]
 
 
@@ -76,7 +81,8 @@ def test_colours_read_at_exact_places_are_truer(rolling):
     lab, error = drift(4), {}
     for register in (None, 2):
         model = tiny(rolling=rolling, register=register)
-        error[register] = (color(model, lab[:, :, :1], lab[:, 0]) - lab[:, :, 1:])[:, 1:, :, 8:-8, 8:-8].abs().mean()
+        error[register] = (color(model, lab[:, :, :1], lab[:, 0]) - lab[:, :, 1:])[:, 1:, :, 8:-8,
+                                                                                   8:-8].abs().mean()
     assert error[2] < 0.6 * error[None]
 
 
@@ -91,7 +97,8 @@ def test_a_registered_place_says_which_reference_it_is_a_place_of():
 
 @pytest.mark.parametrize("rolling", [False, True])
 def test_each_video_of_a_batch_is_registered_with_its_own_reference(rolling):
-    """In float64, where two guesses hardly ever differ by less than the rounding of one batch and of another."""
+    """In float64, where two guesses hardly ever differ by less than the rounding of one batch and of
+    another."""
     lab = torch.cat((drift(4), drift(4).flip(-1))).double()
     model = tiny(rolling=rolling, register=2).double()
     both = color(model, lab[:, :, :1], lab[:, 0])
@@ -102,12 +109,14 @@ def test_the_frame_before_has_its_own_maps():
     model, (l, reference) = tiny(rolling=True), film()
     _, state = model.step(l[:, :2], model.start(reference))
     maps = model.attention(l[:, 2], state, at=(29, 36))
-    assert {"reference, vanilla head", "last frame 1, vanilla head", "last frame 1, augmented head"} <= set(maps)
+    assert {"reference, vanilla head", "last frame 1, vanilla head",
+            "last frame 1, augmented head"} <= set(maps)
     assert_close(sum(m.sum() for m in maps.values()), torch.tensor(1.0), atol=1e-5, rtol=0)
 
 
 def test_the_course_network_starts_from_the_colour_it_carries():
-    """Where ab is the same line in L all over the reference, any match carries that line, and the frame's own L draws it."""
+    """Where ab is the same line in L all over the reference, any match carries that line, and the frame's own
+    L draws it."""
     model = colorlab.load("lstvc", preset="course", register=None)
     l, reference = film(2, 64, 96)
     slope, offset = (torch.tensor(pair).view(2, 1, 1) for pair in ((0.5, -0.3), (10.0, -5.0)))

@@ -31,7 +31,8 @@ def color(model, l, references=None):
 
 @pytest.mark.parametrize("correspondence", [True, False])
 def test_vividness_multiplies_what_stage_1_paints_and_nothing_else(correspondence):
-    plain, vivid = (tiny(vividness=v, semantic_correspondence=correspondence, eight_bit_reference=False) for v in (1.0, 2.0))
+    plain, vivid = (tiny(vividness=v, semantic_correspondence=correspondence, eight_bit_reference=False)
+                    for v in (1.0, 2.0))
     l = film()
     if correspondence:
         assert_close(vivid.paint(l[:, 0])[:, 1:], 2 * plain.paint(l[:, 0])[:, 1:])

@@ -1,4 +1,5 @@
-"""Colours laid by likeness and place: they follow what moves, and the start of a course network is nothing else."""
+"""Colours laid by likeness and place: they follow what moves, and the start of a course network is nothing
+else."""
 
 import pytest
 import torch
@@ -70,7 +71,8 @@ def test_weights_are_those_by_which_colours_are_chosen(at, photograph):
     row, column = at[0] // 4, at[1] // 4
     chosen = (weights * F.avg_pool2d(reference[0, :1], 4)).sum()
     found = module(l, encoded).picture[0, 0, row * 4 + 1:row * 4 + 3, column * 4 + 1:column * 4 + 3].mean()
-    assert_close(found, chosen, atol=0.08, rtol=0)  # enlarged bilinearly: the middle of a cell is nearly the cell
+    # enlarged bilinearly: the middle of a cell is nearly the cell
+    assert_close(found, chosen, atol=0.08, rtol=0)
 
 
 def test_likeness_decides_wherever_a_thing_has_gone(photograph):
@@ -105,7 +107,8 @@ def test_the_same_picture_is_wholly_alike(photograph):
 def test_what_decides_is_learned(photograph):
     module = laying()
     picture = photograph[..., :64, :96]
-    module(as_channels(picture[:, :1].roll(3, -1)), module.encode(scaled(picture))).picture[:, 1:].square().mean().backward()
+    module(as_channels(picture[:, :1].roll(3, -1)),
+           module.encode(scaled(picture))).picture[:, 1:].square().mean().backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in module.parameters())
 
 

@@ -31,9 +31,10 @@ def middle(x: Tensor) -> Tensor:
 
 
 def test_mixed_places_are_each_pictures_share_and_mean_place():
-    mixed = places(torch.empty(1, 2, 5, 4, 6)).movedim(2, -1).flatten(1, 3)                 # (1, 2 * 4 * 6, 6)
+    mixed = places(torch.empty(1, 2, 5, 4, 6)).movedim(2, -1).flatten(1, 3)  # (1, 2 * 4 * 6, 6)
     weights = torch.zeros(48)
-    weights[[2 * 6 + 3, 2 * 6 + 5, 24 + 6]] = torch.tensor([0.25, 0.25, 0.5])               # (x, y) = (3, 2), (5, 2); in the other (0, 1)
+    # (x, y) = (3, 2), (5, 2); in the other (0, 1)
+    weights[[2 * 6 + 3, 2 * 6 + 5, 24 + 6]] = torch.tensor([0.25, 0.25, 0.5])
     assert_close(weights @ mixed[0], torch.tensor([0.5, 0.5 * 4, 0.5 * 2, 0.5, 0.0, 0.5]))
 
 
@@ -49,15 +50,20 @@ def test_a_place_known_to_a_cell_becomes_exact(dx, dy):
 
 def test_steps_are_what_makes_it_exact():
     now, before = scene(1.6, -1.2), scene()
-    error = [middle((bring(now[:, :1], before, pointed(0, 0), steps).ab - now[:, 1:]).abs()).mean() for steps in (0, 1, 3)]
+    error = [
+        middle((bring(now[:, :1], before, pointed(0, 0), steps).ab - now[:, 1:]).abs()).mean()
+        for steps in (0, 1, 3)
+    ]
     assert error[0] > 10 * error[2] and error[0] > error[1]
 
 
 def test_a_slope_that_runs_aslant_is_not_stepped_along_twice():
-    """Where x and y change lightness alike, one step of least squares is exact, and steps for each alone would go twice as far."""
+    """Where x and y change lightness alike, one step of least squares is exact, and steps for each alone
+    would go twice as far."""
     x, y = pixel_grid(torch.empty(1, 2, 48, 64)).split(1, 1)
     slope = torch.cat((5 * (x + y), x, y), dim=1)
-    place = bring(slope[:, :1] + 5, slope, pointed(0, 0), steps=1).place                      # half a pixel each, or what makes one in all
+    # half a pixel each, or what makes one in all
+    place = bring(slope[:, :1] + 5, slope, pointed(0, 0), steps=1).place
     moved = (4 * (place[:, 1:] / place[:, :1] - pixel_grid(place[:, 1:]))).sum(1)
     assert_close(moved[:, 3:-3, 3:-3], torch.ones(1, 6, 10), atol=0.1, rtol=0)
 
@@ -71,7 +77,8 @@ def test_no_step_goes_farther_than_lightness_tells():
 
 
 def test_what_one_round_finds_the_next_can_guess():
-    """Seven matches in ten are wrong by up to four cells: after one round three pixels in four are exact, after all of them nearly all."""
+    """Seven matches in ten are wrong by up to four cells: after one round three pixels in four are exact,
+    after all of them nearly all."""
     random = torch.Generator().manual_seed(0)
     noise = torch.randn(1, 1, 64, 160, generator=random)
     for _ in range(2):
@@ -95,7 +102,8 @@ def test_where_a_match_is_wrong_all_over_the_same_place_is_a_guess():
 def test_neighbours_that_know_no_place_are_no_guess():
     now, before = scene(6.0, 4.0), scene()
     place = pointed(0, 0, share=0.0)
-    place[..., 6, 8], place[..., 6, 9] = 1e-3 * torch.tensor([1.0, 0.0, 11.0]), torch.tensor([1.0, 10.5, 7.0])   # wrong and weak; right
+    # wrong and weak; right
+    place[..., 6, 8], place[..., 6, 9] = 1e-3 * torch.tensor([1.0, 0.0, 11.0]), torch.tensor([1.0, 10.5, 7.0])
     known = bring(now[:, :1], before, place, steps=2).place[0, :, 6, 8]
     assert_close(known[1:] / known[0], torch.tensor([9.5, 7.0]), atol=0.1, rtol=0)
 
@@ -103,14 +111,14 @@ def test_neighbours_that_know_no_place_are_no_guess():
 def test_a_cell_that_points_elsewhere_can_take_its_neighbours_place():
     now, before = scene(2.0, 1.0), scene()
     place = pointed(0.5, 0.25)
-    place[..., 6, 8] = torch.tensor([1.0, 0.0, 11.0])                                        # one points at the corner
+    place[..., 6, 8] = torch.tensor([1.0, 0.0, 11.0])  # one points at the corner
     brought = bring(now[:, :1], before, place, steps=2)
     assert (brought.ab - now[:, 1:]).abs()[..., 24:28, 32:36].mean() < 1
 
 
 def test_what_differs_in_lightness_is_not_trusted():
     now, before = scene(), scene()
-    now[:, :1, 16:32, 24:40] = 120                                                           # nowhere in the other picture
+    now[:, :1, 16:32, 24:40] = 120  # nowhere in the other picture
     trust = bring(now[:, :1], before, pointed(0, 0), steps=2).trust
     assert trust[..., 16:32, 24:40].max() < 0.01 and trust[..., :8, :].min() > 0.9
 

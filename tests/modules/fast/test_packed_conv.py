@@ -11,7 +11,8 @@ from torch.testing import assert_close
 from colorlab.modules.fast import packed_conv
 from colorlab.modules.fast.packed_conv import PackedConv2d, pack_convolutions
 
-packs = pytest.mark.skipif(not packed_conv._can_pack(), reason="this PyTorch has no oneDNN to arrange weights for")
+packs = pytest.mark.skipif(not packed_conv._can_pack(),
+                           reason="this PyTorch has no oneDNN to arrange weights for")
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -28,13 +29,15 @@ def plainly(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
 
 
 @packs
-@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"padding": 0, "bias": False}, {"dilation": 2, "padding": 2}])
+@pytest.mark.parametrize("options",
+                         [{}, {"stride": 2}, {"padding": 0, "bias": False}, {"dilation": 2, "padding": 2}])
 def test_numbers_are_the_same(options):
     conv = convolution(**options).to(memory_format=torch.channels_last)
     x = random(2, 192, 14, 15).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         assert_close(conv(x), plainly(conv, x), atol=1e-5, rtol=1e-5)
-        other = random(1, 192, 9, 7, seed=1).to(memory_format=torch.channels_last)  # another size, the same weights
+        # another size, the same weights
+        other = random(1, 192, 9, 7, seed=1).to(memory_format=torch.channels_last)
         assert_close(conv(other), plainly(conv, other), atol=1e-5, rtol=1e-5)
         assert len(conv._packed) == 1
 
@@ -63,7 +66,8 @@ def test_changed_weights_are_noticed(change):
     else:
         conv.double().weight.mul_(2)
         conv.float()
-    assert_close(conv(x) - conv.bias[:, None, None], 2 * (before - conv.bias[:, None, None]), atol=1e-5, rtol=1e-4)
+    assert_close(
+        conv(x) - conv.bias[:, None, None], 2 * (before - conv.bias[:, None, None]), atol=1e-5, rtol=1e-4)
 
 
 @packs

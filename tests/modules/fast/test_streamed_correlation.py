@@ -8,14 +8,17 @@ from colorlab.modules.fast.streamed_correlation import best_match, match, match_
 
 def example(dtype=torch.float64, queries=23, keys=17):
     generator = torch.Generator().manual_seed(1)
-    query, key = (F.normalize(torch.randn(2, n, 8, generator=generator, dtype=dtype), dim=-1) for n in (queries, keys))
+    query, key = (F.normalize(torch.randn(2, n, 8, generator=generator, dtype=dtype), dim=-1)
+                  for n in (queries, keys))
     return query, key, torch.randn(2, keys, 3, generator=generator, dtype=dtype)
 
 
-@pytest.mark.parametrize("pairs", [1, 40, 10_000])  # one row at a time, several strips of which the last is short, all at once
+# one row at a time, several strips of which the last is short, all at once
+@pytest.mark.parametrize("pairs", [1, 40, 10_000])
 def test_streamed_is_plain(pairs):
     query, key, value = example()
-    for streamed, expected in zip(match(query, key, value, 0.01, pairs), match_as_written(query, key, value, 0.01)):
+    for streamed, expected in zip(match(query, key, value, 0.01, pairs),
+                                  match_as_written(query, key, value, 0.01)):
         assert_close(streamed, expected, atol=1e-12, rtol=0)
 
 
@@ -66,7 +69,8 @@ def test_no_strip_is_larger_than_allowed(monkeypatch):
     monkeypatch.setattr(torch, "mm", lambda *args, out: largest.append(out.numel()) or mm(*args, out=out))
     inputs = [x.requires_grad_() for x in example(queries=50)]
     match(*inputs, 0.01, pairs=60).mixed.sum().backward()
-    assert max(largest) <= 60 and len(largest) == 2 * 2 * 17  # forward and backward, two of a batch, three rows of 17 at a time
+    # forward and backward, two of a batch, three rows of 17 at a time
+    assert max(largest) <= 60 and len(largest) == 2 * 2 * 17
 
 
 def test_wrong_shapes_are_named():

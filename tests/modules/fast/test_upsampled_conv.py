@@ -28,7 +28,8 @@ def test_a_convolution_before_the_enlargement_is_the_one_after_it(scale, layout)
 def test_a_convolution_before_the_enlargement_has_the_same_gradients():
     x, conv = seeded(1, 3, 4, 5).requires_grad_(), convolution(2, 3, 3, 3)
     found = torch.autograd.grad(upsampled_conv(x, conv, 2).square().sum(), (x, *conv.parameters()))
-    plainly = torch.autograd.grad(upsampled_conv_as_written(x, conv, 2).square().sum(), (x, *conv.parameters()))
+    plainly = torch.autograd.grad(
+        upsampled_conv_as_written(x, conv, 2).square().sum(), (x, *conv.parameters()))
     assert_close(found, plainly)
 
 
@@ -49,7 +50,8 @@ def test_its_gradients_are_the_convolutions():
 
 def test_layouts_stay():
     x = torch.randn(1, 8, 4, 6).contiguous(memory_format=torch.channels_last)
-    assert nearest_conv(x, torch.randn(8, 8, 3, 3), torch.randn(8)).is_contiguous(memory_format=torch.channels_last)
+    assert nearest_conv(x, torch.randn(8, 8, 3, 3),
+                        torch.randn(8)).is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -47,7 +47,8 @@ def test_similarity_looks_at_the_next_channel_and_at_no_other(sca):
     changed = channels.clone()
     changed[:, 2] = torch.rand(12, 12)
     same = (sca(channels).similarity == sca(changed).similarity).flatten(2).all(-1)
-    assert same.tolist() == [[True, False, False, True]]  # of channel 1 because 2 follows it, of 2 because it is itself
+    # of channel 1 because 2 follows it, of 2 because it is itself
+    assert same.tolist() == [[True, False, False, True]]
 
 
 def test_similarity_is_a_cosine_that_differs_from_pixel_to_pixel_on_grey_film(sca, photograph):

@@ -10,7 +10,8 @@ from torch.testing import assert_close
 
 from colorlab.color import frames_to_rgb
 from colorlab.files.errors import InputError
-from colorlab.papers.cavc.color_extraction import VGG, Patches, VisionTransformer, color_histogram, histogram_features
+from colorlab.papers.cavc.color_extraction import (VGG, Patches, VisionTransformer, color_histogram,
+                                                   histogram_features)
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,11 @@ def test_histogram_is_numpys_histogram_of_the_8_bit_picture():
     torch.manual_seed(0)
     frame = torch.randint(0, 256, (2, 3, 20, 30))
     for bins in (256, 32):
-        expected = [[np.histogram(channel, bins=bins, range=(0, 256))[0] / 600 for channel in image] for image in frame.numpy()]
-        assert_close(color_histogram(frame / 255, bins), torch.tensor(np.array(expected), dtype=torch.float32))
+        expected = [[np.histogram(channel, bins=bins, range=(0, 256))[0] / 600
+                     for channel in image]
+                    for image in frame.numpy()]
+        assert_close(color_histogram(frame / 255, bins), torch.tensor(np.array(expected),
+                                                                      dtype=torch.float32))
 
 
 def test_histogram_does_not_see_where_a_colour_is():
@@ -53,7 +57,8 @@ def test_patch_tokens_stand_row_by_row_after_the_whole_picture():
 def test_patch_tokens_keep_pale_and_strong_colours_apart_after_the_fusions_norm():
     torch.manual_seed(0)
     extractor, norm = Patches(), torch.nn.LayerNorm(Patches.width)
-    pale, strong = (torch.tensor([0.5 + d, 0.5, 0.5 - d]).view(1, 3, 1, 1).expand(1, 3, 28, 28) for d in (0.05, 0.4))
+    pale, strong = (torch.tensor([0.5 + d, 0.5, 0.5 - d]).view(1, 3, 1, 1).expand(1, 3, 28, 28)
+                    for d in (0.05, 0.4))
     assert (norm(extractor(pale)) - norm(extractor(strong))).norm(dim=-1).min() > 1
 
 
@@ -63,7 +68,8 @@ def test_vit_gives_50_tokens_of_a_picture_of_any_size(vit):
 
 def test_the_first_vit_token_is_the_class_token(vit):
     picture = torch.rand(1, 3, 224, 224)
-    assert_close(vit(picture)[:, 0], vit.network(vit.normalized(picture)))  # torchvision's own route, its classifier taken off
+    # torchvision's own route, its classifier taken off
+    assert_close(vit(picture)[:, 0], vit.network(vit.normalized(picture)))
 
 
 def test_imagenet_extractors_see_imagenet_statistics(vit):
@@ -105,7 +111,8 @@ def test_pretrained_weights_are_used_once_they_are_had(vit, monkeypatch):
     from torchvision.models import ViT_B_32_Weights
 
     state = {name: torch.full_like(value, 0.5) for name, value in vit.network.state_dict().items()}
-    state |= {"heads.head.weight": torch.zeros(1000, 768), "heads.head.bias": torch.zeros(1000)}  # the file has the classifier
+    # the file has the classifier
+    state |= {"heads.head.weight": torch.zeros(1000, 768), "heads.head.bias": torch.zeros(1000)}
     monkeypatch.setattr(ViT_B_32_Weights, "get_state_dict", lambda self, **options: state)
     fresh = deepcopy(vit)
     fresh.load_pretrained()

@@ -1,4 +1,5 @@
-"""Window attention against torchvision's Swin block, and against attention over the whole picture with a table of who may meet."""
+"""Window attention against torchvision's Swin block, and against attention over the whole picture with a
+table of who may meet."""
 
 import pytest
 import torch
@@ -17,22 +18,27 @@ def seeded(block):
 
 
 def dense_weights(block, x):
-    """Attention of every pixel to every pixel: (B, heads, H * W, H * W). No padding, no rolling, no windows cut out."""
+    """Attention of every pixel to every pixel: (B, heads, H * W, H * W). No padding, no rolling, no windows
+    cut out."""
     _, H, W, C = x.shape
     s = block.window
     shifts = [block.shift if side > s else 0 for side in (H, W)]
     y, column = torch.meshgrid(torch.arange(H), torch.arange(W), indexing="ij")
-    home = torch.stack(((y - shifts[0]).div(s, rounding_mode="floor"), (column - shifts[1]).div(s, rounding_mode="floor")), -1)
+    home = torch.stack(
+        ((y - shifts[0]).div(s, rounding_mode="floor"), (column - shifts[1]).div(s, rounding_mode="floor")),
+        -1)
     home, place = home.view(-1, 2), torch.stack((y, column), -1).view(-1, 2)
     meet = (home[:, None] == home).all(-1)
     offset = (place[:, None] - place).clamp(-s + 1, s - 1) + s - 1
     bias = block.bias[offset[..., 0] * (2 * s - 1) + offset[..., 1]].permute(2, 0, 1)
-    query, key, _ = block.qkv(block.norm1(x)).flatten(1, 2).unflatten(-1, (3, block.heads, -1)).permute(2, 0, 3, 1, 4)
+    query, key, _ = block.qkv(block.norm1(x)).flatten(1, 2).unflatten(-1, (3, block.heads, -1)).permute(
+        2, 0, 3, 1, 4)
     return ((query @ key.mT) * (C // block.heads) ** -0.5 + bias).masked_fill(~meet, -torch.inf).softmax(-1)
 
 
 def dense(block, x):
-    value = block.qkv(block.norm1(x)).flatten(1, 2).unflatten(-1, (3, block.heads, -1)).permute(2, 0, 3, 1, 4)[2]
+    value = block.qkv(block.norm1(x)).flatten(1, 2).unflatten(-1,
+                                                              (3, block.heads, -1)).permute(2, 0, 3, 1, 4)[2]
     mixed = (dense_weights(block, x) @ value).transpose(1, 2).flatten(2).view_as(x)
     x = x + block.proj(mixed)
     return x + block.mlp(block.norm2(x))
@@ -45,10 +51,16 @@ def test_equals_torchvisions_swin_block_where_windows_divide_the_size(size, shif
     torch.manual_seed(0)
     theirs = swin.SwinTransformerBlock(32, 2, [8, 8], [shift, shift], mlp_ratio=2.0).eval()
     torch.nn.init.normal_(theirs.attn.relative_position_bias_table)
-    names = {"attn.relative_position_bias_table": "bias", "mlp.3.weight": "mlp.2.weight", "mlp.3.bias": "mlp.2.bias"}
+    names = {
+        "attn.relative_position_bias_table": "bias", "mlp.3.weight": "mlp.2.weight",
+        "mlp.3.bias": "mlp.2.bias"
+    }
     ours = WindowBlock(32, 2, 8, shift)
-    ours.load_state_dict({names.get(name, name.removeprefix("attn.")): value for name, value in theirs.state_dict().items()
-                          if not name.endswith("index")})
+    ours.load_state_dict({
+        names.get(name, name.removeprefix("attn.")): value
+        for name, value in theirs.state_dict().items()
+        if not name.endswith("index")
+    })
     x = torch.randn(2, *size, 32)
     assert_close(ours(x), theirs(x), atol=1e-5, rtol=0)
 
@@ -80,7 +92,8 @@ def test_what_is_outside_a_pixels_two_windows_does_not_reach_it():
     pair = seeded(WindowPair(8, 1, window=4))
     features = torch.randn(1, 8, 16, 16)
     changed = features.clone()
-    changed[..., 10:] += 1  # the pixel's shifted window ends before column 6, and its windows' windows before column 8
+    # the pixel's shifted window ends before column 6, and its windows' windows before column 8
+    changed[..., 10:] += 1
     assert_close(pair(changed)[..., :8, :6], pair(features)[..., :8, :6])
     assert not torch.allclose(pair(changed)[..., 10:], pair(features)[..., 10:])
 

@@ -21,8 +21,8 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def frame(t: int, cells: int = 6):
-    return seen(random(cells, 4, seed=t), 1 + random(cells, seed=t + 100) ** 2, random(cells, 4, seed=t + 200).sigmoid(),
-                random(cells, 3, seed=t + 300), t)
+    return seen(random(cells, 4, seed=t), 1 + random(cells, seed=t + 100)**2,
+                random(cells, 4, seed=t + 200).sigmoid(), random(cells, 3, seed=t + 300), t)
 
 
 def remembered(frames: int, config: MemoryConfig = SMALL, reads: bool = True) -> Memory:
@@ -35,7 +35,8 @@ def remembered(frames: int, config: MemoryConfig = SMALL, reads: bool = True) ->
 
 
 def test_similarity_is_the_weighted_squared_distance():
-    key, shrinkage, query, selection = random(9, 4), random(9, seed=1) ** 2 + 1, random(5, 4, seed=2), random(5, 4, seed=3).sigmoid()
+    key, shrinkage, query, selection = random(9, 4), random(9, seed=1)**2 + 1, random(5, 4, seed=2), random(
+        5, 4, seed=3).sigmoid()
     plain = similarity_as_written(key, shrinkage, query, selection)
     assert_close(similarity(key, shrinkage, query, selection), plain)
     distance = sum(selection[2, c] * (key[5, c] - query[2, c]) ** 2 for c in range(4))
@@ -51,7 +52,9 @@ def test_the_best_are_found_exactly(M, k):
 
 
 def test_reading_in_slabs_changes_nothing(monkeypatch):
-    arguments = random(50, 4), random(50, seed=1) ** 2 + 1, random(50, 6, seed=2), random(23, 4, seed=3), random(23, 4, seed=4).sigmoid()
+    arguments = random(50, 4), random(50, seed=1)**2 + 1, random(50, 6,
+                                                                 seed=2), random(23, 4, seed=3), random(
+                                                                     23, 4, seed=4).sigmoid()
     whole = read_top(*arguments, 5), read_all(*arguments)
     monkeypatch.setattr(readout, "SLAB_CPU", 130)  # two pixels at a time
     for ours, theirs in zip((read_top(*arguments, 5), read_all(*arguments)), whole):
@@ -60,7 +63,8 @@ def test_reading_in_slabs_changes_nothing(monkeypatch):
 
 
 def test_reading_the_top_is_a_softmax_over_the_best_alone():
-    key, shrinkage, value, query, selection = random(9, 4), torch.ones(9), random(9, 2, seed=1), random(3, 4, seed=2), torch.ones(3, 4)
+    key, shrinkage, value, query, selection = random(9, 4), torch.ones(9), random(9, 2, seed=1), random(
+        3, 4, seed=2), torch.ones(3, 4)
     scores = similarity(key, shrinkage, query, selection)
     kept = scores.masked_fill(scores < scores.topk(4).values[:, -1:], -torch.inf)
     assert_close(read_top(key, shrinkage, value, query, selection, 4).value, kept.softmax(-1) @ value)
@@ -81,19 +85,23 @@ def test_reading_leaves_the_old_memory_as_it_was():
 
 
 def per_reading(memory: Memory) -> Tensor:
-    """(M,) what was read from each entry, divided by how many readings there were since it came: from the memory's own counts."""
+    """(M,) what was read from each entry, divided by how many readings there were since it came: from the
+    memory's own counts."""
     return memory.entries.use / memory.entries.life
 
 
 def test_usage_is_what_was_read_of_an_entry_per_reading_since_it_came():
-    """Every reading is made by hand: a softmax over the best three, each entry's share summed over the asking pixels."""
+    """Every reading is made by hand: a softmax over the best three, each entry's share summed over the asking
+    pixels."""
     memory, received, readings = Memory(replace(SMALL, max_mid_frames=9)), {}, {}
     for t in range(4):
         memory = memory.write(frame(t), keep=t == 0)
         for index in range(6 * t, 6 * t + 6):
             received[index], readings[index] = 0.0, 0
         for number in range(t + 1):  # more and more readings between the frames
-            query, selection = random(7, 4, seed=10 * t + number), random(7, 4, seed=10 * t + number + 500).sigmoid()
+            query, selection = random(7, 4,
+                                      seed=10 * t + number), random(7, 4,
+                                                                    seed=10 * t + number + 500).sigmoid()
             scores = similarity_as_written(memory.entries.key, memory.entries.shrinkage, query, selection)
             for row in scores:
                 best = row.argsort(descending=True)[:3].tolist()
@@ -107,7 +115,9 @@ def test_usage_is_what_was_read_of_an_entry_per_reading_since_it_came():
 
 def test_an_old_entry_that_was_read_more_often_in_all_yields_to_a_young_one_that_is_read_more_often_now():
     old, young = frame(1, 1), frame(2, 1)
-    old, young = old._replace(use=torch.tensor([6.0]), life=torch.tensor([60.0])), young._replace(use=torch.tensor([2.0]), life=torch.tensor([4.0]))
+    old, young = old._replace(use=torch.tensor([6.0]),
+                              life=torch.tensor([60.0])), young._replace(use=torch.tensor([2.0]),
+                                                                         life=torch.tensor([4.0]))
     assert torch.equal(prototypes(join(old, young), 1).frame, torch.tensor([2]))
     memory = Memory(replace(SMALL, prototypes=1, max_long=2), join(old, young), long=2)
     assert torch.equal(memory.without_the_least_used().frame, torch.tensor([2]))
@@ -130,7 +140,8 @@ def test_prototypes_mix_values_as_their_key_would_read_them():
     after = before.write(frame(3))
     candidates = before.entries.at(slice(6, 18))
     best = candidates.at(per_reading(before)[6:18].topk(5).indices)
-    expected = read_all(candidates.key, candidates.shrinkage, candidates.value, best.key, best.selection).value
+    expected = read_all(candidates.key, candidates.shrinkage, candidates.value, best.key,
+                        best.selection).value
     assert_close(after.entries.value[:5], expected)
 
 
@@ -145,16 +156,19 @@ def test_all_that_tie_with_the_least_used_are_forgotten():
 
 
 def test_without_long_term_memory_everything_is_kept():
-    config = MemoryConfig(top_k=3, max_mid_frames=4, min_mid_frames=2, prototypes=5, max_long=12, long_term=False)
+    config = MemoryConfig(top_k=3, max_mid_frames=4, min_mid_frames=2, prototypes=5, max_long=12,
+                          long_term=False)
     assert remembered(20, config).size == 20 * 6
 
 
-@pytest.mark.parametrize("changes", [{"min_mid_frames": 1}, {"prototypes": 500, "max_long": 1000}, {"prototypes": 12},
-                                     {"top_k": 1000}, {"max_mid_frames": 2, "min_mid_frames": 2}])
+@pytest.mark.parametrize("changes",
+                         [{"min_mid_frames": 1}, {"prototypes": 500, "max_long": 1000}, {"prototypes": 12},
+                          {"top_k": 1000}, {"max_mid_frames": 2, "min_mid_frames": 2}])
 def test_settings_that_break_the_authors_code(changes):
     memory = remembered(14, replace(SMALL, **changes))
     reading, _ = memory.read(random(7, 4), torch.ones(7, 4))
-    assert reading.value.isfinite().all() and torch.equal(memory.entries.frame[memory.long:memory.long + 6], torch.zeros(6).long())
+    assert reading.value.isfinite().all() and torch.equal(memory.entries.frame[memory.long:memory.long + 6],
+                                                          torch.zeros(6).long())
 
 
 def test_settings_that_cannot_be():

@@ -26,7 +26,8 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 def test_local_attention_is_the_plain_loop(size, window):
     query, key, value, bias = random(1, 4, *size), random(1, 4, *size, seed=1), random(1, 3, *size, seed=2), \
         random(1, window**2, *size, seed=3)
-    assert_close(window_attention(query, key, value, bias, window), window_attention_as_written(query, key, value, bias, window))
+    assert_close(window_attention(query, key, value, bias, window),
+                 window_attention_as_written(query, key, value, bias, window))
 
 
 def test_the_weights_that_are_shown_are_those_that_are_used():
@@ -35,7 +36,8 @@ def test_the_weights_that_are_shown_are_those_that_are_used():
     value = random(2, 3, 6, 9, seed=2)
     weights = attention.weights(query, key)
     around = F.unfold(value, 5, padding=2).unflatten(1, (3, 25)).unflatten(-1, (6, 9))
-    assert_close((weights[:, None] * around).sum(2), window_attention(query, key, value, attention.relative(query), 5))
+    assert_close((weights[:, None] * around).sum(2),
+                 window_attention(query, key, value, attention.relative(query), 5))
 
 
 def build(**changes: object) -> ColorMNet:
@@ -43,9 +45,10 @@ def build(**changes: object) -> ColorMNet:
     return ColorMNet(replace(ColorMNetConfig.tiny(), **changes))
 
 
-@pytest.mark.parametrize("changes", [{"features": "resnet50"}, {"features": "dinov2"}, {"features": "concatenation"},
-                                     {"propagation": "stacking"}, {"propagation": "recurrent"}, {"local_attention": False},
-                                     {"deep_update_every": 3}, {"long_term": False}, {"top_k": None}])
+@pytest.mark.parametrize(
+    "changes", [{"features": "resnet50"}, {"features": "dinov2"}, {"features": "concatenation"},
+                {"propagation": "stacking"}, {"propagation": "recurrent"}, {"local_attention": False},
+                {"deep_update_every": 3}, {"long_term": False}, {"top_k": None}])
 def test_what_the_paper_exchanges_runs_and_learns(changes):
     network, l, reference = build(**changes), random(1, 6, 1, 12, 20) * 10 + 50, random(1, 3, 12, 20) * 30
     with torch.inference_mode():
@@ -83,7 +86,10 @@ def test_gradients_reach_the_keys_through_every_frame_of_a_clip():
 def test_training_draws_are_the_generators_alone():
     network, l, reference = build().train(), random(1, 7, 1, 12, 20) * 10 + 50, random(1, 3, 12, 20) * 30
     torch.nn.init.normal_(network.decoder.predict.weight, std=0.1)
-    runs = [unroll(network, l, network.start([(0, reference)]), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    runs = [
+        unroll(network, l, network.start([(0, reference)]),
+               torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    ]
     assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
 
 
@@ -92,7 +98,8 @@ def test_in_training_all_is_read_and_nothing_compressed():
     with torch.no_grad():
         _, state = network.step(l, network.start([(0, random(1, 3, 12, 20))]))
     memory = state.held[0]
-    assert memory.long == 0 and memory.size == 5 * state.hidden.shape[-2] * state.hidden.shape[-1]  # frames 0, 2, 4, 6, 8
+    # frames 0, 2, 4, 6, 8
+    assert memory.long == 0 and memory.size == 5 * state.hidden.shape[-2] * state.hidden.shape[-1]
     assert (memory.config.top_k, memory.config.long_term) == (None, False)
 
 
@@ -111,7 +118,8 @@ def test_no_name_of_the_table_is_there_twice():
 
 
 def test_a_released_value_encoder_for_one_object_gets_a_fifth_channel():
-    converted = convert({"value_encoder.conv1.weight": torch.ones(64, 4, 7, 7)})["value_encoder.cnn.conv1.weight"]
+    converted = convert({"value_encoder.conv1.weight": torch.ones(64, 4, 7,
+                                                                  7)})["value_encoder.cnn.conv1.weight"]
     assert converted.shape == (64, 5, 7, 7) and converted[:, 4].abs().sum() == 0
 
 

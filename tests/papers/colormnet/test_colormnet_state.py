@@ -1,4 +1,5 @@
-"""start, step and attention as every method offers them: the state is a value, references are of every kind."""
+"""start, step and attention as every method offers them: the state is a value, references are of every
+kind."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def film(T: int = 8, H: int = 20, W: int = 28, B: int = 1, seed: int = 0) -> Ten
     noise = torch.randn(B, 1, 3, H, W, generator=torch.Generator().manual_seed(seed))
     smooth = torch.nn.functional.avg_pool2d(noise.flatten(0, 1), 5, 1, 2).unflatten(0, (B, 1))
     clip = torch.cat([smooth.roll(2 * t, -1) for t in range(T)], dim=1)
-    return clip * torch.tensor([60.0, 80.0, 80.0])[:, None, None] + torch.tensor([50.0, 0.0, 0.0])[:, None, None]
+    return clip * torch.tensor([60.0, 80.0, 80.0])[:, None, None] + torch.tensor([50.0, 0.0, 0.0])[:, None,
+                                                                                                   None]
 
 
 def run(network: ColorMNet, lab: Tensor, references: object) -> Tensor:
@@ -140,7 +142,9 @@ def test_attention_maps_are_shares_of_one_colour(network):
     with torch.inference_mode():
         _, state = network.step(lab[:, :11, :1], network.start([lab[:, 3], (0, lab[:, 0])]))
     maps = network.attention(lab[:, 11, :1], state, at=(7, 9))
-    assert set(maps) == {"reference", "reference (frame 0)", "frame 10", "long-term memory", "neighbours (frame 10)"}
+    assert set(maps) == {
+        "reference", "reference (frame 0)", "frame 10", "long-term memory", "neighbours (frame 10)"
+    }
     assert all(m.shape == (20, 28) and (m >= 0).all() for m in maps.values())
     assert sum(float(m.sum()) for m in maps.values()) == pytest.approx(1, abs=1e-4)
 

@@ -63,14 +63,17 @@ def test_the_linkage_carries_something_from_block_to_block():
 def test_without_linkage_blocks_do_not_know_each_other():
     model, (l, reference) = tiny(linkage=False), film()
     _, state = model.step(l[:, :2], model.start(reference))
-    assert_close(model.step(l[:, 2:], state)[0], model.step(l[:, 2:], model.start(reference))[0], atol=0, rtol=0)
+    assert_close(
+        model.step(l[:, 2:], state)[0],
+        model.step(l[:, 2:], model.start(reference))[0], atol=0, rtol=0)
 
 
 def test_without_transformer_there_are_no_tokens():
     model, (l, reference) = tiny(transformer=False), film()
     together = color(model, l, reference)
     assert model.encoder(torch.ones(2, 16, 4, 4), torch.ones(1, 32, 24)).tokens is None
-    assert together.shape == (1, 5, 2, 32, 40) and not [name for name, _ in model.named_parameters() if "attention" in name]
+    assert together.shape == (
+        1, 5, 2, 32, 40) and not [name for name, _ in model.named_parameters() if "attention" in name]
 
 
 def test_without_the_second_head_the_guide_is_one_warp():
@@ -110,11 +113,13 @@ def test_any_size_comes_back_as_it_went_in(size):
 
 
 def test_what_is_padded_is_the_border_repeated():
-    """A film of 30 x 37 is coloured as one of 32 x 40 whose last rows and columns are copies; whatever else were put there shows."""
+    """A film of 30 x 37 is coloured as one of 32 x 40 whose last rows and columns are copies; whatever else
+    were put there shows."""
     model, (l, reference) = tiny(), film(3, 30, 37)
     rows, columns = torch.arange(32).clamp(max=29), torch.arange(40).clamp(max=36)
     by_hand = lambda maps: maps[..., rows[:, None], columns]
-    assert_close(color(model, l, reference), color(model, by_hand(l), by_hand(reference))[..., :30, :37], atol=1e-3, rtol=0)
+    assert_close(color(model, l, reference),
+                 color(model, by_hand(l), by_hand(reference))[..., :30, :37], atol=1e-3, rtol=0)
 
 
 def test_padding_changes_nothing_where_none_is_needed():
@@ -125,7 +130,8 @@ def test_padding_changes_nothing_where_none_is_needed():
 
 def test_a_picture_of_another_size_is_brought_to_the_films():
     model, (l, reference) = tiny(), film(2)
-    smooth = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(reference, (4, 4, 4, 4), mode="replicate"), 9, 1)
+    smooth = torch.nn.functional.avg_pool2d(
+        torch.nn.functional.pad(reference, (4, 4, 4, 4), mode="replicate"), 9, 1)
     enlarged = torch.nn.functional.interpolate(smooth, scale_factor=2, mode="bilinear")
     assert color(model, l, enlarged).shape == (1, 2, 2, 32, 40)
     seen = model.encode(enlarged, (32, 40)).image
@@ -138,8 +144,11 @@ def test_colour_comes_from_the_reference_that_shows_it():
     model, (l, reference) = tiny(temperature=1e-10, second_head=False, transformer=False), film(1)
     grey = torch.cat((l[:, 0], l.new_zeros(1, 2, 32, 40)), dim=1)
     model.heads.phi.load_state_dict(model.heads.theta.state_dict())
-    model.backbone.forward = lambda rgb, forward=model.backbone.forward: forward(rgb.mean(1, keepdim=True).expand(-1, 3, -1, -1))
-    ends = [model.look(l, model.start(list(pair)))[0].warped for pair in ((grey, reference), (reference, grey))]
+    model.backbone.forward = lambda rgb, forward=model.backbone.forward: forward(
+        rgb.mean(1, keepdim=True).expand(-1, 3, -1, -1))
+    ends = [
+        model.look(l, model.start(list(pair)))[0].warped for pair in ((grey, reference), (reference, grey))
+    ]
     for warped in ends:
         assert (warped == 0).all(dim=3).double().mean() > 0.5  # the grey one shows the very same frame
 
@@ -177,8 +186,10 @@ def test_attention_maps_share_one_whole():
     model, (l, reference) = tiny(), film(4, 30, 37)
     _, state = model.step(l[:, :3], model.start([reference, (9, picture(seed=8))]))
     maps = model.attention(l[:, 3], state, at=(29, 36))
-    assert set(maps) == {"reference, vanilla head", "reference, augmented head", "reference (frame 9), vanilla head", "reference (frame 9), augmented head",
-                         "linkage state"}
+    assert set(maps) == {
+        "reference, vanilla head", "reference, augmented head", "reference (frame 9), vanilla head",
+        "reference (frame 9), augmented head", "linkage state"
+    }
     assert all(map.shape == (30, 37) and map.min() >= 0 for map in maps.values())
     assert_close(sum(map.sum() for map in maps.values()), torch.tensor(1.0))
     assert maps["linkage state"].sum() > 0
@@ -206,9 +217,13 @@ def test_no_reference_is_an_error_that_says_what_to_do():
 
 
 def test_gradients_reach_every_part_that_learns():
-    model, (l, reference) = tiny(block_size=1).train(), film(3)  # the store's result is first read two blocks later
+    # the store's result is first read two blocks later
+    model, (l, reference) = tiny(block_size=1).train(), film(3)
     model(l, reference).square().mean().backward()
-    without = {name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()}
+    without = {
+        name for name, parameter in model.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    }
     assert not without
 
 

@@ -1,4 +1,5 @@
-"""The paper's network against numbers of the authors' own: parameters filled by rule, module by module and over several blocks."""
+"""The paper's network against numbers of the authors' own: parameters filled by rule, module by module and
+over several blocks."""
 
 import copy
 from pathlib import Path
@@ -61,10 +62,16 @@ def test_the_two_files_of_the_authors_fill_one_network(tmp_path):
     """A small network's parameters, written as the authors write theirs."""
     ours = colorlab.load("lstvc", preset="tiny", seed=5).state_dict()
     table = sorted(NAMES, key=lambda pair: -len(pair[1]))
-    theirs = {next(old + name[len(new):] for old, new in table if name.startswith(new + ".")): value for name, value in ours.items()}
-    part = lambda prefix: {name.removeprefix(prefix): value for name, value in theirs.items() if name.startswith(prefix)}
+    theirs = {
+        next(old + name[len(new):] for old, new in table if name.startswith(new + ".")): value for name, value
+        in ours.items()
+    }
+    part = lambda prefix: {
+        name.removeprefix(prefix): value for name, value in theirs.items() if name.startswith(prefix)
+    }
     counter = {"backbone.0.body.bn1.num_batches_tracked": torch.tensor(1)}
-    torch.save({"model": part("encoder.") | counter, "inter_save": part("inter_save."), "epoch": 7}, tmp_path / "encoder.pth")
+    torch.save({"model": part("encoder.") | counter, "inter_save": part("inter_save."), "epoch": 7},
+               tmp_path / "encoder.pth")
     torch.save({"model": part("decoder.")}, tmp_path / "decoder.pth")
     loaded = colorlab.load("lstvc", preset="tiny", weights=tmp_path).state_dict()
     assert all(torch.equal(loaded[name], ours[name]) for name in ours)
@@ -81,7 +88,8 @@ def test_backbone(released, golden):
     half, quarter, high = released.backbone(golden["backbone.rgb"])
     assert_close(half[:, ::8], golden["backbone.layer1_2"], atol=1e-4, rtol=0)
     assert_close(quarter[:, ::8], golden["backbone.layer2_3"], atol=1e-4, rtol=0)
-    assert_close(high, torch.cat((golden["backbone.layer3_19"], golden["backbone.layer3_3"]), dim=1), atol=1e-4, rtol=0)
+    assert_close(high, torch.cat((golden["backbone.layer3_19"], golden["backbone.layer3_3"]), dim=1),
+                 atol=1e-4, rtol=0)
 
 
 def test_position(golden):
@@ -130,7 +138,8 @@ def test_double_head(released, golden, temperature, name, monkeypatch):
     monkeypatch.setattr(released.heads, "temperature", temperature)
     warp = released.heads(golden["nonlocal.features"][None], golden["nonlocal.ref_ab"][None, None])
     guide = torch.cat((warp.color.flatten(2, 3), warp.similarity), dim=2)[0]
-    assert_close(guide, golden[f"nonlocal.guide_{name}"][1:], atol=1e-5, rtol=0)  # the first is the reference's own colour
+    # the first is the reference's own colour
+    assert_close(guide, golden[f"nonlocal.guide_{name}"][1:], atol=1e-5, rtol=0)
 
 
 def test_colorization_subnet(released, golden):
@@ -141,8 +150,8 @@ def test_colorization_subnet(released, golden):
 
 
 def assert_as_far_apart_as_rounding(found, expected, mean, worst):
-    """The golden numbers are float64's. Four networks on end make a few values in 15,000 differ by some 20 times the mean in float32, by how
-    much hangs on the processor and on its threads; the mean does not."""
+    """The golden numbers are float64's. Four networks on end make a few values in 15,000 differ by some 20
+    times the mean in float32, by how much hangs on the processor and on its threads; the mean does not."""
     assert_close(found, expected, atol=worst, rtol=0)
     assert (found - expected).abs().mean() < mean
 
@@ -153,7 +162,8 @@ def test_four_blocks_end_to_end_the_last_one_short(released, golden):
     for block, l in enumerate(lab(golden, "video.frames")[None, :, :1].split(2, dim=1)):
         look, state = released.look(l, state)
         assert_as_far_apart_as_rounding(look.ab[0], golden[f"video.ab_{block}"][1:], mean=2e-3, worst=6e-2)
-        assert_as_far_apart_as_rounding(look.warped[0], golden[f"video.warped_{block}"], mean=1e-3, worst=2e-2)
+        assert_as_far_apart_as_rounding(look.warped[0], golden[f"video.warped_{block}"], mean=1e-3,
+                                        worst=2e-2)
         assert_close(look.similarity[0], golden[f"video.similarity_{block}"], atol=1e-5, rtol=0)
         linkage = {0: "video.trans_0", 1: "video.state_1", 2: "video.state_2"}.get(block)
         if linkage:
@@ -163,7 +173,8 @@ def test_four_blocks_end_to_end_the_last_one_short(released, golden):
 
 @torch.no_grad()
 def test_in_float64_a_block_after_another_is_the_authors(released, golden):
-    """What is left is what the files round: neither a clamp nor a best match hangs on a processor's rounding here."""
+    """What is left is what the files round: neither a clamp nor a best match hangs on a processor's rounding
+    here."""
     network = copy.deepcopy(released).double()
     state = network.start(lab(golden, "video.ref").double())
     for block, l in enumerate(lab(golden, "video.frames")[None, :4, :1].double().split(2, dim=1)):

@@ -50,7 +50,8 @@ def test_the_reference_has_8_bits():
 
 def test_levels_are_cut_off_not_rounded():
     light = torch.full((1, 3, 2, 2), 100.9 / 255)
-    assert_close(lab_to_rgb(through_8_bits(rgb_to_lab(light))), torch.full((1, 3, 2, 2), 100 / 255), atol=1e-4, rtol=0)
+    assert_close(lab_to_rgb(through_8_bits(rgb_to_lab(light))), torch.full((1, 3, 2, 2), 100 / 255),
+                 atol=1e-4, rtol=0)
 
 
 def test_a_given_picture_takes_stage_1s_place():
@@ -71,7 +72,8 @@ def test_any_program_that_colours_pictures_can_paint():
     assert color(tiny(painter_from_images(sepia)), l).isfinite().all()
 
 
-@pytest.mark.parametrize("returned, said", [(np.zeros((4, 4, 3), np.uint8), "same size"), (np.zeros((32, 40, 3)), "uint8 RGB")])
+@pytest.mark.parametrize("returned, said", [(np.zeros((4, 4, 3), np.uint8), "same size"),
+                                            (np.zeros((32, 40, 3)), "uint8 RGB")])
 def test_a_program_that_returns_something_else_is_named(returned, said):
     with pytest.raises(InputError, match=said):
         color(tiny(painter_from_images(lambda picture: returned)), film())

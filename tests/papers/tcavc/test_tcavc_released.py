@@ -1,4 +1,5 @@
-"""Both released stages against the authors' own numbers: stage 1 by itself, then the whole pipeline through its 8-bit reference."""
+"""Both released stages against the authors' own numbers: stage 1 by itself, then the whole pipeline through
+its 8-bit reference."""
 
 from pathlib import Path
 

@@ -33,13 +33,16 @@ def test_a_wide_picture_loses_its_sides_and_a_tall_one_its_top_and_bottom():
 
 def test_every_shape_is_covered():
     sides = (*range(1, 60, 9), 47, 77)  # 47 * (24 / 47) and 77 * (40 / 77) are a rounding below 24 and 40
-    assert {cover_and_crop(pictures(1, H, W)[0], (24, 40)).shape for H in sides for W in sides} == {(24, 40, 3)}
+    assert {cover_and_crop(pictures(1, H, W)[0], (24, 40)).shape
+            for H in sides
+            for W in sides} == {(24, 40, 3)}
 
 
 def test_what_shrinks_is_smoothed():
     stripes = np.zeros((72, 120, 3), np.uint8)
     stripes[:, ::2] = 255
-    assert np.ptp(cover_and_crop(stripes, (24, 40))[:, 4:-4].astype(int)) < 80  # one pixel in three, unsmoothed, would be 0 or 255
+    # one pixel in three, unsmoothed, would be 0 or 255
+    assert np.ptp(cover_and_crop(stripes, (24, 40))[:, 4:-4].astype(int)) < 80
 
 
 def test_floats_are_refused():
@@ -48,13 +51,15 @@ def test_floats_are_refused():
 
 
 def test_every_frame_comes_back_and_the_last_block_may_be_short(network):
-    assert [frame.shape for frame in color_film(network, pictures(4, 30, 70), pictures(1)[0], **SIZES)] == [(48, 80, 3)] * 4
+    assert [frame.shape for frame in color_film(network, pictures(4, 30, 70),
+                                                pictures(1)[0], **SIZES)] == [(48, 80, 3)] * 4
     assert list(color_film(network, [], **SIZES)) == []
 
 
 def test_without_a_reference_the_first_frame_is_it(network):
     frames = pictures(4)
-    by_itself, with_it = (list(color_film(network, frames, reference, **SIZES)) for reference in (None, frames[0]))
+    by_itself, with_it = (list(color_film(network, frames, reference, **SIZES))
+                          for reference in (None, frames[0]))
     assert len(by_itself) == 4 and np.array_equal(by_itself, with_it)
 
 

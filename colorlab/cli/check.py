@@ -77,12 +77,12 @@ def suggest_frames(args: argparse.Namespace) -> int:
         doubt = lambda: doubts(film, guidance, model, seen.frames, args.size or 128, device)  # noqa: E731
     found = suggest(seen, guidance, count, args.suggest, doubt)
     if not found:
-        sys.stdout.write("no frame would mend anything: what there is explains the film\n")
+        sys.stdout.write("no further picture would help: those that there are explain the film\n")
         return 0
     wanted = {one.frame for one in found}
     write_folder(args.output, (frame for number, frame in enumerate(film) if number in wanted),
                  [f"{number:06d}" for number in sorted(wanted)])
     for one in found:
-        sys.stdout.write(f"{args.output / f'{one.frame:06d}.png'}: mends frames {one.mends[0]} to "
+        sys.stdout.write(f"{args.output / f'{one.frame:06d}.png'}: improves frames {one.mends[0]} to "
                          f"{one.mends[1]}, {one.why}\n")
     return 0

@@ -96,7 +96,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--suggest", metavar="N", type=int,
         help="colour nothing: write the N frames that most deserve a painted picture into the "
-        "folder OUT, and say what each would mend. --reference says what there is "
+        "folder OUT, and say what each would improve. --reference says what there is "
         "already, --method whose doubts count")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path,
                         help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of "

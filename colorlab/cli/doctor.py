@@ -1,4 +1,4 @@
-"""`colorlab doctor`: what works on this machine, what does not, and the mend of each. Exit code 1 when
+"""`colorlab doctor`: what works on this machine, what does not, and a fix for each. Exit code 1 when
 something will fail."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from colorlab.teaching import doctor
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("doctor",
-                                   help="what works on this machine, what does not, and how to mend it")
+                                   help="what works on this machine, what does not, and how to fix it")
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
 
 

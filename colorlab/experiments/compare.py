@@ -123,7 +123,7 @@ def run(model: nn.Module, films: Sequence[Film], memory: bool | int = True, prec
     the films, as for `colorize`; None for their own.
     """
     device = device_of(model)
-    for _ in _colored(model, films[0], films[0].frames[:2], precision, size):  # what is imported at a first use counts for nobody
+    for _ in _colored(model, films[0], films[0].frames[:2], precision, size):  # what is imported at a first use is excluded from the timing
         pass
     measured = films[0] if memory is True else films[0]._replace(frames=films[0].frames[:memory])
     peak = peak_memory(model, measured, precision, size) / MEBIBYTE if memory else None
@@ -150,7 +150,7 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: 
         return torch.cuda.max_memory_allocated(device)
     weights = sum(tensor.untyped_storage().nbytes() for tensor in (*model.parameters(), *model.buffers()))
     with TensorMemory():
-        torch.zeros(1).neg()  # what PyTorch imports when it first meets such a mode counts for nobody
+        torch.zeros(1).neg()  # what PyTorch imports when it first meets such a mode is excluded from the timing
     tracemalloc.start()
     try:
         with TensorMemory() as tensors:

@@ -109,7 +109,7 @@ def room_for(path: Path) -> Iterator[None]:
 
 
 def to_disk(path: Path) -> None:
-    """Wait until a file, or all files of a folder, are on the disk for certain."""
+    """Wait until a file, or all files of a folder, have reached the disk (fsync)."""
     for file in (path, *path.rglob("*")) if path.is_dir() else (path,):
         if file.is_file():
             with file.open("rb+") as opened:

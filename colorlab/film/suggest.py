@@ -93,7 +93,7 @@ def doubts(film: Iterable[Picture], guidance: Guidance, model: nn.Module, frames
 
 def suggest(seen: Sample, guidance: Guidance, count: int, most: int,
             doubt: Callable[[], np.ndarray] | None = None) -> list[Suggestion]:
-    """Up to `most` frames to paint, the most useful first; fewer where more would mend nothing.
+    """Up to `most` frames to paint, the most useful first; fewer where more would not help.
 
     count: the film's number of frames. doubt: how unsure the method is of each frame of the sample, where it
     can say.

@@ -1,4 +1,4 @@
-"""What works on this machine and what does not, each with its mend: `colorlab doctor`, and the first cell of notebook 00.
+"""What works on this machine and what does not, each with a suggested fix: `colorlab doctor`, and the first cell of notebook 00.
 
 Nothing is imported here that the check in question is not about, so that a broken torch is a finding and not a traceback.
 """
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
     subject: str     # what was looked at
     state: str       # "ok"; "note": works, with less; "problem": something will fail
     said: str        # what was found
-    mend: str = ""   # what to do about it
+    fix: str = ""   # what to do about it
 
 
 class Report(tuple):
@@ -46,17 +46,17 @@ class Report(tuple):
 
     def __repr__(self) -> str:
         lines = []
-        for subject, state, said, mend in self:
+        for subject, state, said, fix in self:
             lines.append(f"{MARKS[state]:<8} {subject:<12} {said}")
-            lines += [f"{'':8} {'':<12} mend: {mend}"] if mend else []
+            lines += [f"{'':8} {'':<12} fix: {fix}"] if fix else []
         return "\n".join([*lines, self.summary])
 
     def _repr_html_(self) -> str:
         colors = {"ok": "#2a8f4f", "note": "#b07d12", "problem": "#c8402f"}
         rows = "".join(
             f'<tr><td style="color:{colors[state]};text-align:left"><b>{MARKS[state]}</b></td><td style="text-align:left">{subject}</td>'
-            f'<td style="text-align:left">{html.escape(said)}' + (f"<br><i>Mend:</i> {html.escape(mend)}" if mend else "") + "</td></tr>"
-            for subject, state, said, mend in self)
+            f'<td style="text-align:left">{html.escape(said)}' + (f"<br><i>Fix:</i> {html.escape(fix)}" if fix else "") + "</td></tr>"
+            for subject, state, said, fix in self)
         return f"<table>{rows}</table><p>{self.summary}</p>"
 
 
@@ -72,7 +72,7 @@ def report() -> tuple[Finding, ...]:
         try:
             broken = any(finding.subject == "torch" and finding.state == "problem" for finding in findings)
             found = look() if look not in NEED_TORCH or not broken else Finding(
-                look.__name__, "note", "not looked at, because torch cannot be imported", "mend torch first")
+                look.__name__, "note", "not looked at, because torch cannot be imported", "fix torch first")
         except Exception as error:  # whatever a broken installation throws is what the reader wants to know
             found = Finding(look.__name__, "problem", f"could not be looked at: {first_line(error)}", COMPLETE)
         findings += [found] if isinstance(found, Finding) else found

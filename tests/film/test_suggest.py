@@ -1,4 +1,4 @@
-"""--suggest N: the frames that a person should paint next, and what each would mend."""
+"""--suggest N: the frames that a person should paint next, and what each would improve."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_the_command_writes_the_frames_and_says_what_they_mend(tmp_path, capsys,
          str(film), "--suggest", "2", "--cuts", "18,34", "--device", "cpu", "-o", "paint", *more]) == 0
     lines = capsys.readouterr().out.splitlines()
     written = sorted(file.name for file in (tmp_path / "paint").iterdir())
-    assert len(lines) == len(written) == 2 and all("mends frames" in line for line in lines)
+    assert len(lines) == len(written) == 2 and all("improves frames" in line for line in lines)
     first = int(lines[0].split(":")[0][-10:-4])
     assert 18 <= first < 34 and np.asarray(Image.open(
         tmp_path / "paint" / f"{first:06d}.png")).shape == (64, 96, 3)

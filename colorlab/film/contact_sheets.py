@@ -18,6 +18,7 @@ from colorlab.color import (fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_
 from colorlab.files.errors import InputError
 from colorlab.files.video import Film, Folder
 from colorlab.film.colorize import Place, colored_blocks
+from colorlab.film.pictures import contact_sheet, heat, mark
 from colorlab.film.references import Guidance, Picture, network_size
 from colorlab.modules.resizing import resized
 from colorlab.modules.sources import Source
@@ -34,8 +35,6 @@ def preview(film: Film | Folder, guidance: Guidance, model: nn.Module, size: int
     The frames between are not looked at, so a method that carries colour from frame to frame has harder work
     than in the film.
     """
-    from colorlab.teaching.plots import contact_sheet
-
     own = {given.frame for given in guidance.references if given.frame is not None}
     wanted = sorted(set(range(0, film.count(), every)) | own)
     sparse, kept = picked(guidance, wanted), set(wanted)
@@ -146,8 +145,6 @@ def _pictures(film: Film | Folder, guidance: Guidance, start: int, opening: Pict
 
 def _explanation_sheet(colored: Picture, point: tuple[int, int], maps: Mapping[Source, np.ndarray],
                        pictures: list[Picture]) -> Picture:
-    from colorlab.teaching.plots import contact_sheet, heat, mark
-
     tiles = {"the pixel": mark(colored, point)}
     for (source, values), picture in sorted(zip(maps.items(), pictures), key=lambda pair: -pair[0][1].sum()):
         tiles[f"{source}  {100 * values.sum():.0f} %"] = heat(values, picture)

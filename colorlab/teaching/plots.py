@@ -1,4 +1,4 @@
-"""The pictures that notebooks draw, and the sheets that the command line writes.
+"""The pictures that notebooks draw.
 
 A picture is an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane (H, W) or (1, H, W)
 of numbers, which is drawn in a colour map.
@@ -14,26 +14,25 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from IPython.display import display
-from matplotlib import colormaps, font_manager
+from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
-from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
+from PIL import Image, ImageDraw
 
-from colorlab.color import frames_to_rgb, rgb_to_frames, rgb_to_lab
+from colorlab.color import frames_to_rgb, rgb_to_lab
+from colorlab.film.pictures import (INK, Picture, as_array, contact_sheet, encoded, font, heat, mark, to_jpeg,
+                                    to_png, wrapped)
 
-Picture = Tensor | np.ndarray
+__all__ = ["Picture", "as_array", "before_after", "contact_sheet", "curves", "difference", "display_sheet", "film_strip", "font",
+           "for_page", "heat", "intervals", "mark", "sheet", "show", "to_jpeg", "to_png", "wrapped"]
 
 PAGE = 790    # pixels, the width of a notebook's page, less a margin
 TALL = 220    # pixels, the least height of a picture that has not the whole width of the page
 WIDEST = 560  # pixels, the width of a picture that stands alone
 GAP = 8       # pixels between pictures
-INK = (38, 38, 38)
 
 
 def show(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None,
@@ -123,47 +122,12 @@ def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | Non
     _display(figure)
 
 
-def as_array(picture: Picture) -> np.ndarray:
-    """Any picture -> uint8 (H, W, 3), or the plane itself as (H, W)."""
-    if torch.is_tensor(picture):
-        picture = picture.detach().cpu()
-        if picture.ndim == 3 and picture.shape[0] == 3:
-            return rgb_to_frames(picture)
-        picture = picture.float().numpy()
-    return picture[0] if picture.ndim == 3 and picture.shape[0] == 1 else picture
-
-
-def heat(plane: Picture, background: Picture | None = None) -> np.ndarray:
-    """A map (H, W) >= 0 as uint8 (H, W, 3): bright where it is large, over a dimmed grey background if one is given.
-
-    The square root of the map relative to its largest value is drawn, because attention is peaked and its
-    surroundings matter too.
-    """
-    values = np.sqrt(np.clip(as_array(plane), 0, None) / max(float(as_array(plane).max()), 1e-12))
-    glow = colormaps["inferno"](values)[..., :3]
-    if background is not None:
-        grey = as_array(background).astype(float).mean(-1, keepdims=True) / 255
-        glow = glow + (1 - values[..., None]) * 0.45 * grey
-    return (255 * np.clip(glow, 0, 1)).round().astype(np.uint8)
-
-
 def difference(predicted: Picture, truth: Picture, limit: float = 40.0) -> np.ndarray:
     """How far a picture's ab are off, as uint8 (H, W, 3): black for right, bright for `limit` and more."""
     pictures = (as_array(picture).copy() for picture in (predicted, truth))
     ab = [rgb_to_lab(frames_to_rgb(picture))[1:] for picture in pictures]  # (2, H, W)
     off = (ab[0] - ab[1]).norm(dim=0).numpy()
     return (255 * colormaps["inferno"](np.clip(off / limit, 0, 1))[..., :3]).round().astype(np.uint8)
-
-
-def mark(picture: Picture, at: tuple[int, int]) -> np.ndarray:
-    """The picture as uint8 (H, W, 3) with a ring around the pixel at (y, x)."""
-    image = Image.fromarray(np.array(as_array(picture)))
-    y, x = at
-    radius = max(3, min(image.size) // 28)
-    draw = ImageDraw.Draw(image)
-    for grow, color in ((1, "black"), (0, "white")):
-        draw.ellipse((x - radius - grow, y - radius - grow, x + radius + grow, y + radius + grow), outline=color)
-    return np.array(image)
 
 
 def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None,
@@ -227,74 +191,12 @@ def _bar_labels(limits: tuple[float, float]) -> list[str]:
     return [f"{value:.{digits}f}" for value in (high, (low + high) / 2, low)]
 
 
-def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, scale: int = 1) -> np.ndarray:
-    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name, smoothly enlarged by `scale`."""
-    images = {}
-    for name, picture in pictures.items():
-        image = Image.fromarray(np.asarray(as_array(picture))).convert("RGB")
-        images[name] = image.resize((image.width * scale, image.height * scale), Image.BICUBIC)
-    titles = {name: wrapped(name, 11, image.width) for name, image in images.items()}
-    head = 5 + 14 * max(map(len, titles.values()))
-    tiles = []
-    for name, image in images.items():
-        tile = Image.new("RGB", (image.width + 4, image.height + head + 2), "white")
-        tile.paste(image, (2, head))
-        pen = ImageDraw.Draw(tile)
-        pen.multiline_text((3, 1), "\n".join(titles[name]), fill=INK, font=font(11), spacing=1)
-        tiles.append(tile)
-    columns = min(columns, len(tiles))
-    rows = -(-len(tiles) // columns)
-    width, height = max(tile.width for tile in tiles), max(tile.height for tile in tiles)
-    page = Image.new("RGB", (columns * width, rows * height), "white")
-    for index, tile in enumerate(tiles):
-        page.paste(tile, (index % columns * width, index // columns * height))
-    return np.array(page)
-
-
-@lru_cache
-def font(size: int) -> ImageFont.FreeTypeFont:
-    """The letters of all drawings: DejaVu Sans, which comes with Matplotlib."""
-    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
-
-
-def wrapped(text: str, size: int, breadth: int) -> list[str]:
-    """The text in lines at most `breadth` pixels wide, in letters of this size; a word that is too long is broken."""
-    lines: list[str] = []
-    wide = lambda line: font(size).getlength(line) > breadth
-    for word in text.split():
-        if lines and not wide(f"{lines[-1]} {word}"):
-            lines[-1] += f" {word}"
-            continue
-        while wide(word) and len(word) > 1:
-            fits = next(end for end in range(len(word) - 1, 0, -1) if end == 1 or not wide(word[:end]))
-            lines.append(word[:fits])
-            word = word[fits:]
-        lines.append(word)
-    return lines
-
-
-def to_png(picture: Picture) -> bytes:
-    """A picture as the bytes of a PNG file."""
-    return _encoded(picture, "PNG")
-
-
-def to_jpeg(picture: Picture) -> bytes:
-    """A picture as the bytes of a JPEG file, colours at full resolution."""
-    return _encoded(picture, "JPEG", quality=88, subsampling=0)
-
-
 def for_page(picture: Picture) -> bytes:
     """The JPEG that a notebook holds: a dozen of them take less than a megabyte.
 
     Colours are stored at half size. Films are drawn enlarged, so none of their detail is lost.
     """
-    return _encoded(picture, "JPEG", quality=74, subsampling=2)
-
-
-def _encoded(picture: Picture, format: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(as_array(picture))).save(buffer, format, optimize=True, **options)
-    return buffer.getvalue()
+    return encoded(picture, "JPEG", quality=74, subsampling=2)
 
 
 def display_sheet(page: Picture) -> None:
@@ -337,7 +239,7 @@ def _colored(array: np.ndarray, cmap: str, limits: tuple[float, float] | None) -
 
 def _webp(array: np.ndarray) -> str:
     """The picture as an address that holds the picture itself."""
-    webp = _encoded(array, "WEBP", quality=82, method=6)
+    webp = encoded(array, "WEBP", quality=82, method=6)
     return "data:image/webp;base64," + base64.b64encode(webp).decode()
 
 

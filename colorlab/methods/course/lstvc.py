@@ -125,6 +125,12 @@ class CourseLSTVC(LSTVC):
         offset = F.pad(offset, (key.shape[2] - cells, 0)).expand(len(key), -1, -1)  # (B, heads, R * h * w)
         return F.pad(query, (0, 1), value=1.0), torch.cat((key, offset.unsqueeze(-1)), dim=-1)
 
+    def matched(self, features: Tensor, references: EncodedReference, state: CourseLSTVCState) -> Warp:
+        if state.last is None:
+            return super().matched(features, references, state)
+        values = self.output.values(references)                                      # (B, R, V, H/4, W/4)
+        return self.heads.warp(*self.compared(features, values.shape[1], state), values)
+
     def after(self, state: CourseLSTVCState, l: Tensor, ab: Tensor, warp: Warp, seen: Seen,
               tokens: Tensor | None) -> CourseLSTVCState:
         state = super().after(state, l, ab, warp, seen, tokens)

@@ -316,8 +316,7 @@ class LSTVC(nn.Module):
 
     def matched(self, features: Tensor, references: EncodedReference, state: LSTVCState) -> Warp:
         """Eq. 1 to 3: the references' colours brought over to the frames."""
-        values = self.output.values(references)                                      # (B, R, V, H/4, W/4)
-        return self.heads.warp(*self.compared(features, values.shape[1], state), values)
+        return self.heads(features, self.output.values(references))
 
     def paint(self, l: Tensor, warp: Warp, references: EncodedReference, tokens: Tensor | None,
               state: LSTVCState) -> Tensor:

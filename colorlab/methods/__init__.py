@@ -80,13 +80,16 @@ def network_and_config(method: str, preset: str = "paper") -> tuple[type[nn.Modu
 def configure(method: str, preset: str = "paper", **changes: object) -> object:
     """The frozen config of a method's preset with some fields changed, as `dataclasses.replace` changes them.
 
-    A change that names no field of this preset is refused, with the fields that exist.
+    A change that names no field of this preset is refused, with the fields that exist. What only the course's
+    network has may be switched off everywhere (None, 0 or False): the paper's is without it.
     """
     record(method)
     if preset not in PRESETS:
         raise InputError(f"no preset named {preset!r}; there are {', '.join(PRESETS)}")
     _, config_class = network_and_config(method, preset)
     fields = {field.name: field for field in dataclasses.fields(config_class)}
+    extras = {field.name for field in dataclasses.fields(network_and_config(method, "course")[1])} - set(fields)
+    changes = {name: value for name, value in changes.items() if name not in extras or value}
     unknown = sorted(set(changes) - set(fields))
     if unknown:
         raise InputError(f"{method}, preset {preset}, has no setting {', '.join(unknown)}; it has "

@@ -122,3 +122,11 @@ def test_a_call_can_be_exported(method):
     with torch.no_grad():
         exported = torch.export.export(model, call, strict=False).module()
         assert_close(exported(*call), model(*call), atol=1e-4, rtol=0)
+
+
+def test_what_only_the_course_adds_can_be_switched_off_everywhere_and_on_nowhere_else():
+    plain = colorlab.load("lstvc", "tiny").config
+    assert colorlab.load("lstvc", "tiny", register=None, rolling=False).config == plain
+    assert colorlab.load("cavc", "tiny", lay_channels=0).config == colorlab.load("cavc", "tiny").config
+    with pytest.raises(InputError, match="lstvc, preset tiny, has no setting register"):
+        colorlab.load("lstvc", "tiny", register=3)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from colorlab.methods.course import color_lines
 from colorlab.methods.course.color_lines import draw_lines, fit_lines
-from colorlab.methods.course.registration import Brought, bring
+from colorlab.methods.course.registration import Registered, register
 
 from colorlab.papers.colormnet.blocks import ChannelNorm
 from colorlab.papers.colormnet.state import AB_SCALE
@@ -52,7 +52,7 @@ class CarriedChroma(nn.Module):
     """The gate between memory and neighbourhood, and the way from what was carried to chroma at full size."""
 
     def __init__(self, value: int, stride: int, register: int | None = None):
-        """register: steps of `registration.bring`; None: colour is drawn from the lines alone, and no places
+        """register: steps of `registration.register`; None: colour is drawn from the lines alone, and no places
         are carried."""
         super().__init__()
         self.stride, self.register = stride, register
@@ -114,14 +114,14 @@ class CarriedChroma(nn.Module):
         if not pictures:
             return chroma, read
         # all in one batch
-        found = bring(l.repeat(len(pictures), 1, 1, 1), torch.cat(pictures), torch.cat(pointed),
-                      self.register)
-        brought = [Brought(*parts) for parts in zip(*(part.chunk(len(pictures)) for part in found))]
+        found = register(l.repeat(len(pictures), 1, 1, 1), torch.cat(pictures), torch.cat(pointed),
+                         self.register)
+        registered = [Registered(*parts) for parts in zip(*(part.chunk(len(pictures)) for part in found))]
         if nearby is not None:
-            near = brought.pop(0)
+            near = registered.pop(0)
             chroma = chroma.lerp(near.ab / AB_SCALE, near.trust)
         copied = chroma
-        for n, one in enumerate(brought):
+        for n, one in enumerate(registered):
             chroma = chroma + one.trust * (one.ab / AB_SCALE - copied)  # trusts add up to 1 at most
             exact[n] = one.place.to(read.places.dtype)
         return chroma, read._replace(places=torch.cat(exact, dim=1))

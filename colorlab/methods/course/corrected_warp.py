@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.methods.course.color_lines import draw_lines, fit_lines, numbers
-from colorlab.methods.course.registration import bring, places
+from colorlab.methods.course.registration import register, places
 from colorlab.papers.lstvc.correspondence import Warp
 from colorlab.papers.lstvc.state import EncodedReference
 
@@ -83,8 +83,8 @@ class Corrected(nn.Module):
         place = Carried.unpacked(warp.color, 3).places.mean(2)      # (B, T, 3 R, H/4, W/4), mean of the heads
         place = place.unflatten(2, (R, -1)).flatten(0, 2)           # (B * T * R, 3, H/4, W/4)
         picture = references.repeat_interleave(T, 0).flatten(0, 1)  # (B * T * R, 3, H, W)
-        brought = bring(l.flatten(0, 1).repeat_interleave(R, 0), picture, place, self.register)
-        added = brought.trust * (brought.ab - drawn.repeat_interleave(R, 0))
+        registered = register(l.flatten(0, 1).repeat_interleave(R, 0), picture, place, self.register)
+        added = registered.trust * (registered.ab - drawn.repeat_interleave(R, 0))
         return added.unflatten(0, (-1, R)).sum(1)                   # trusts add up to 1 at most
 
     def handed_on(self, l: Tensor, ab: Tensor, warp: Warp) -> Tensor:

@@ -51,14 +51,14 @@ def places(like: Tensor) -> Tensor:
                         own).flatten(1, 2).expand(B, -1, -1, -1, -1)
 
 
-class Brought(NamedTuple):
+class Registered(NamedTuple):
     ab: Tensor     # (B, 2, H, W)
     trust: Tensor  # (B, 1, H, W) between 0 and the picture's share
     place: Tensor  # (B, 3, h, w) the place made exact: each cell's mean trust, x and y in cells times that
 
 
 @torch.no_grad()
-def bring(l: Tensor, picture: Tensor, place: Tensor, steps: int) -> Brought:
+def register(l: Tensor, picture: Tensor, place: Tensor, steps: int) -> Registered:
     """Colours of a picture at the places that each cell points at, made exact.
 
     l: (B, 1, H, W) in [0, 100]; picture: (B, 3, H, W), Lab; place: (B, 3, h, w), the picture's `places` mixed
@@ -76,7 +76,7 @@ def bring(l: Tensor, picture: Tensor, place: Tensor, steps: int) -> Brought:
     moved = _read(picture, displacement, pixels)
     trust = torch.exp(-((moved[:, :1] - l) / AGREES).square() / 2) * _enlarged(share, l)
     known = F.avg_pool2d(trust, cell)
-    return Brought(moved[:, 1:], trust, torch.cat((known, known * (here + displacement / cell)), dim=1))
+    return Registered(moved[:, 1:], trust, torch.cat((known, known * (here + displacement / cell)), dim=1))
 
 
 def _best(l: Tensor, there: Tensor, displacement: Tensor, share: Tensor, pixels: Pixels) -> Tensor:

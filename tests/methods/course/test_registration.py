@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 
-from colorlab.methods.course.registration import LONGEST, ROUNDS, bring, places
+from colorlab.methods.course.registration import LONGEST, ROUNDS, register, places
 from colorlab.modules.flow.warping import pixel_grid
 
 
@@ -41,17 +41,17 @@ def test_mixed_places_are_each_pictures_share_and_mean_place():
 @pytest.mark.parametrize("dx, dy", [(3.4, -2.2), (-1.3, 0.6), (5.0, 3.5)])
 def test_a_place_known_to_a_cell_becomes_exact(dx, dy):
     now, before = scene(dx, dy), scene()
-    brought = bring(now[:, :1], before, pointed(round(dx / 4), round(dy / 4)), steps=3)
-    assert middle((brought.ab - now[:, 1:]).abs()).mean() < 1                                # of ±60
-    assert middle(brought.trust).mean() > 0.95
-    exact = brought.place[:, 1:] / brought.place[:, :1] - pixel_grid(brought.place[:, 1:])
+    registered = register(now[:, :1], before, pointed(round(dx / 4), round(dy / 4)), steps=3)
+    assert middle((registered.ab - now[:, 1:]).abs()).mean() < 1                                # of ±60
+    assert middle(registered.trust).mean() > 0.95
+    exact = registered.place[:, 1:] / registered.place[:, :1] - pixel_grid(registered.place[:, 1:])
     assert_close(exact[0, :, 3:-3, 3:-3].mean((1, 2)), torch.tensor([dx, dy]) / 4, atol=0.03, rtol=0)
 
 
 def test_steps_are_what_makes_it_exact():
     now, before = scene(1.6, -1.2), scene()
     error = [
-        middle((bring(now[:, :1], before, pointed(0, 0), steps).ab - now[:, 1:]).abs()).mean()
+        middle((register(now[:, :1], before, pointed(0, 0), steps).ab - now[:, 1:]).abs()).mean()
         for steps in (0, 1, 3)
     ]
     assert error[0] > 10 * error[2] and error[0] > error[1]
@@ -63,7 +63,7 @@ def test_a_slope_that_runs_aslant_is_not_stepped_along_twice():
     x, y = pixel_grid(torch.empty(1, 2, 48, 64)).split(1, 1)
     slope = torch.cat((5 * (x + y), x, y), dim=1)
     # half a pixel each, or what makes one in all
-    place = bring(slope[:, :1] + 5, slope, pointed(0, 0), steps=1).place
+    place = register(slope[:, :1] + 5, slope, pointed(0, 0), steps=1).place
     moved = (4 * (place[:, 1:] / place[:, :1] - pixel_grid(place[:, 1:]))).sum(1)
     assert_close(moved[:, 3:-3, 3:-3], torch.ones(1, 6, 10), atol=0.1, rtol=0)
 
@@ -71,7 +71,7 @@ def test_a_slope_that_runs_aslant_is_not_stepped_along_twice():
 def test_no_step_goes_farther_than_lightness_tells():
     x, y = pixel_grid(torch.empty(1, 2, 48, 64)).split(1, 1)
     steep = torch.cat((2 * x, x, y), dim=1)
-    place = bring(steep[:, :1] + 12, steep, pointed(0, 0), steps=1).place                     # 6 pixels away
+    place = register(steep[:, :1] + 12, steep, pointed(0, 0), steps=1).place                     # 6 pixels away
     moved = (4 * (place[:, 1:] / place[:, :1] - pixel_grid(place[:, 1:])))[..., 3:-5]
     assert moved.max() <= ROUNDS * LONGEST + 1e-3
 
@@ -88,15 +88,15 @@ def test_what_one_round_finds_the_next_can_guess():
     now, place = torch.roll(before, (-9, -6), (-1, -2)), pointed(2.25, 1.5, h=16, w=40)
     wrong = torch.rand(1, 1, 16, 40, generator=random) < 0.7
     place[:, 1:] += wrong * (8 * torch.rand(1, 2, 16, 40, generator=random) - 4)
-    exact = (bring(now[:, :1], before, place, steps=1).ab - now[:, 1:]).abs().sum(1)[0, 8:-16, :-16] < 0.5
+    exact = (register(now[:, :1], before, place, steps=1).ab - now[:, 1:]).abs().sum(1)[0, 8:-16, :-16] < 0.5
     assert exact.float().mean() > 0.97
 
 
 def test_where_a_match_is_wrong_all_over_the_same_place_is_a_guess():
     x, y = pixel_grid(torch.empty(1, 2, 48, 64)).split(1, 1)
     still = torch.cat((50 + 30 * torch.sin(x * y / 120), x, y), dim=1)
-    brought = bring(still[:, :1], still, pointed(7, -5), steps=1)
-    assert (brought.ab - still[:, 1:]).abs().median() < 0.1
+    registered = register(still[:, :1], still, pointed(7, -5), steps=1)
+    assert (registered.ab - still[:, 1:]).abs().median() < 0.1
 
 
 def test_neighbours_that_know_no_place_are_no_guess():
@@ -104,7 +104,7 @@ def test_neighbours_that_know_no_place_are_no_guess():
     place = pointed(0, 0, share=0.0)
     # wrong and weak; right
     place[..., 6, 8], place[..., 6, 9] = 1e-3 * torch.tensor([1.0, 0.0, 11.0]), torch.tensor([1.0, 10.5, 7.0])
-    known = bring(now[:, :1], before, place, steps=2).place[0, :, 6, 8]
+    known = register(now[:, :1], before, place, steps=2).place[0, :, 6, 8]
     assert_close(known[1:] / known[0], torch.tensor([9.5, 7.0]), atol=0.1, rtol=0)
 
 
@@ -112,30 +112,30 @@ def test_a_cell_that_points_elsewhere_can_take_its_neighbours_place():
     now, before = scene(2.0, 1.0), scene()
     place = pointed(0.5, 0.25)
     place[..., 6, 8] = torch.tensor([1.0, 0.0, 11.0])  # one points at the corner
-    brought = bring(now[:, :1], before, place, steps=2)
-    assert (brought.ab - now[:, 1:]).abs()[..., 24:28, 32:36].mean() < 1
+    registered = register(now[:, :1], before, place, steps=2)
+    assert (registered.ab - now[:, 1:]).abs()[..., 24:28, 32:36].mean() < 1
 
 
 def test_what_differs_in_lightness_is_not_trusted():
     now, before = scene(), scene()
     now[:, :1, 16:32, 24:40] = 120  # nowhere in the other picture
-    trust = bring(now[:, :1], before, pointed(0, 0), steps=2).trust
+    trust = register(now[:, :1], before, pointed(0, 0), steps=2).trust
     assert trust[..., 16:32, 24:40].max() < 0.01 and trust[..., :8, :].min() > 0.9
 
 
 def test_trust_is_at_most_the_pictures_share():
     now, before = scene(1.0), scene()
-    brought = bring(now[:, :1], before, pointed(0.25, 0, share=0.3), steps=2)
-    assert 0.2 < middle(brought.trust).mean() <= brought.trust.max() <= 0.3 + 1e-5
-    assert_close(brought.place[:, :1], F.avg_pool2d(brought.trust, 4))
+    registered = register(now[:, :1], before, pointed(0.25, 0, share=0.3), steps=2)
+    assert 0.2 < middle(registered.trust).mean() <= registered.trust.max() <= 0.3 + 1e-5
+    assert_close(registered.place[:, :1], F.avg_pool2d(registered.trust, 4))
 
 
 def test_where_nothing_is_to_be_seen_nothing_moves():
     flat = torch.full((1, 3, 48, 64), 40.0)
-    place = bring(flat[:, :1], flat, pointed(1, -1), steps=3).place
+    place = register(flat[:, :1], flat, pointed(1, -1), steps=3).place
     assert_close(place, pointed(1, -1))
 
 
 def test_a_picture_that_has_no_share_brings_nothing():
-    brought = bring(scene()[:, :1], scene(), 0 * pointed(0, 0), steps=2)
-    assert brought.trust.max() == 0 and brought.place.abs().max() == 0 and brought.ab.isfinite().all()
+    registered = register(scene()[:, :1], scene(), 0 * pointed(0, 0), steps=2)
+    assert registered.trust.max() == 0 and registered.place.abs().max() == 0 and registered.ab.isfinite().all()

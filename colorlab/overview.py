@@ -26,7 +26,7 @@ from colorlab.modules.resizing import resized
 
 
 class Cells(NamedTuple):
-    """Rows of numbers that belong to cells of a frame, in reading order; of several frames the last counts."""
+    """Rows of numbers that belong to cells of a frame, in reading order; of frames the last counts."""
 
     rows: Tensor      # (N,) or (N, C)
     stride: int = 0   # pixels along a cell's side; 0: the rows are one frame's, whose shape tells
@@ -76,8 +76,9 @@ def _propagation(prefix: str, paper: str) -> tuple[Box, ...]:
             lambda tokens: {"tokens of the frame": Cells(tokens[0], 8)}, (name("encoder"),)),
         Box("CNN-Transformer", name("encoder"), "Fig. 3b: R'_high, ho_t", "lstvc/cnn_transformer.py", (1, 2),
             lambda encoded: {"stride 8": encoded.cnn[-1]}, (name("linkage.store_layer"), name("fusion"))),
-        Box("Linkage: store", name("linkage.store_layer"), "Eq. 7: i_t, for the next block", "lstvc/linkage.py",
-            (0, 3), lambda tokens: {"tokens of the state": Cells(tokens[0], 8)}, (name("linkage.query_layer"),)),
+        Box("Linkage: store", name("linkage.store_layer"), "Eq. 7: i_t, for the next block",
+            "lstvc/linkage.py", (0, 3),
+            lambda tokens: {"tokens of the state": Cells(tokens[0], 8)}, (name("linkage.query_layer"),)),
         Box("Fusion", name("fusion"), "§3.2: R'", "lstvc/correspondence.py", (1, 3),
             lambda joined: {"stride 4": joined[-1]}, (name("heads"),)),
         Box("Correspondence: two heads", name("heads"), "Eq. 1, 2, 3: W and S of each head",
@@ -85,7 +86,8 @@ def _propagation(prefix: str, paper: str) -> tuple[Box, ...]:
             lambda warp: {"vanilla: colour": 128 * warp.ab[0, -1, 0],
                           "augmented: colour": 128 * warp.ab[0, -1, -1],
                           "vanilla: similarity": warp.similarity[0, -1, 0],
-                          "augmented: similarity": warp.similarity[0, -1, -1]}, (name("colorization"),), wide=2),
+                          "augmented: similarity": warp.similarity[0, -1, -1]},
+            (name("colorization"),), wide=2),
         Box("Colorization subnet", name("colorization"), "Eq. 5", "lstvc/colorization.py", (2, 1),
             lambda painted: {"length of its ab": 128 * painted[0, -1, :2].tanh().norm(dim=0)}
             | ({"trust in the warp": (painted[0, -1, 2] + 5).sigmoid()} if painted.shape[2] > 2 else {}),
@@ -99,7 +101,8 @@ OVERVIEWS: dict[str, tuple[Box, ...]] = {
     "cavc": (
         reference("extractor", "laying"),
         Box("Colours by likeness (ours)", "laying", "course size only", "cavc/laying.py", (0, 1),
-            lambda laid: {"laid over the frame": 50 * laid.picture[-1, 1:], "likeness": laid.similarity[-1, 0]},
+            lambda laid: {"laid over the frame": 50 * laid.picture[-1, 1:],
+                          "likeness": laid.similarity[-1, 0]},
             ("encoder.1",), optional=True),
         Box("Colour features", "extractor", "§3.1.2: tokens", "cavc/color_extraction.py", (0, 3),
             lambda tokens: {"patches of the reference": _square(tokens[0, 1:])}, ("fusion",)),
@@ -135,7 +138,8 @@ OVERVIEWS: dict[str, tuple[Box, ...]] = {
             lambda query: {"key": query.key[0], "shrinkage": query.shrinkage[0, 0]},
             ("propagation.read", "local_attention")),
         Box("Local attention", "local_attention", "Eq. 11, 12: added to what was read",
-            "colormnet/local_attention.py", (1, 3), lambda read: {"values nearby": read.value[0].flatten(0, 1)}, ("decoder",), optional=True),
+            "colormnet/local_attention.py", (1, 3),
+            lambda read: {"values nearby": read.value[0].flatten(0, 1)}, ("decoder",), optional=True),
         Box("Decoder", "decoder", "Eq. 13", "colormnet/decoder.py", (2, 3),
             lambda decoded: {"its own colours": 110 * decoded.logits[0].tanh()}, ("carry",)),
         Box("Carried colour (ours)", "carry", "course size only", "colormnet/carry.py", (2, 2),
@@ -178,14 +182,15 @@ def present(boxes: Sequence[Box], model: nn.Module) -> tuple[Box, ...]:
         elif _found(model, box.module) is not None:
             kept.append(box)
         elif not box.optional:
-            raise ValueError(f"the box {box.name!r} shows {box.module!r}, and {type(model).__name__} has no such "
-                             "module")
+            raise ValueError(f"the box {box.name!r} shows {box.module!r}, and {type(model).__name__} "
+                             "has no such module")
     return tuple(kept)
 
 
 @torch.no_grad()
-def catch(model: nn.Module, boxes: Sequence[Box], film: Tensor, references: References = None) -> dict[str, Any]:
-    """{module: what it returned last} of a pass over the film; with "frame", "reference" and "result" beside."""
+def catch(model: nn.Module, boxes: Sequence[Box], film: Tensor,
+          references: References = None) -> dict[str, Any]:
+    """{module: what it returned last} of a pass over the film, with "frame", "reference" and "result"."""
     caught: dict[str, Any] = {}
     with ExitStack() as hooks:
         for box in boxes:
@@ -197,8 +202,8 @@ def catch(model: nn.Module, boxes: Sequence[Box], film: Tensor, references: Refe
             blocks.append(ab[0])
     silent = [box.name for box in boxes if box.file and box.module not in caught]
     if silent:
-        raise ValueError(f"no result of {', '.join(silent)}: give a film of more than {model.frames_per_step} frames, "
-                         "so that the model takes a second step")
+        raise ValueError(f"no result of {', '.join(silent)}: give a film of more than "
+                         f"{model.frames_per_step} frames, so that the model takes a second step")
     ab = torch.cat(blocks)[-1]
     given = parse_references(references)
     if given:
@@ -299,7 +304,7 @@ def _reached(box: Box, boxes: Sequence[Box]) -> Iterator[str]:
 
 
 def _arrow(pen: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int, ...]) -> None:
-    """From box to box: straight to a neighbour, over a corner to one askew, along the top of a row to one farther."""
+    """From box to box: straight to a neighbour, over a corner to one askew, over the row to one farther."""
     left, right = source[2] <= target[0], target[2] <= source[0]
     up, down = target[1] < source[1], target[1] > source[1]
     if not up and not down and abs((target[0] - source[2]) if left else (source[0] - target[2])) > SPACE:
@@ -323,11 +328,12 @@ def _arrow(pen: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int,
 
 
 def _drawn(caption: str, found: Tensor | Cells, l: Tensor, shape: tuple[int, int]) -> tuple[str, Image.Image]:
-    """A tensor of one frame as a picture of `shape` = (width, height), and its caption; a plane's says its range."""
+    """A tensor of one frame as a picture of `shape` = (width, height), and its caption with a plane's range."""
     tensor = (_on_grid(found, l.shape[-2:]) if isinstance(found, Cells) else found).detach().float().cpu()
     if tensor.ndim == 2:
         low, high = float(tensor.min()), float(tensor.max())
-        values = Image.fromarray(((tensor - low) / max(high - low, 1e-9)).numpy()).resize(shape, Image.BICUBIC)
+        values = Image.fromarray(((tensor - low) / max(high - low, 1e-9)).numpy())
+        values = values.resize(shape, Image.BICUBIC)
         colors = (255 * colormaps["viridis"](np.asarray(values).clip(0, 1))[..., :3]).round().astype(np.uint8)
         return f"{caption}: {low:.3g} to {high:.3g}", Image.fromarray(colors)
     if tensor.shape[0] == 2:
@@ -339,11 +345,11 @@ def _drawn(caption: str, found: Tensor | Cells, l: Tensor, shape: tuple[int, int
 
 
 def _strongest(features: Tensor) -> Tensor:
-    """(C, h, w) -> (3, h, w) in [0, 1]: the three directions in which the features of this frame differ most."""
+    """(C, h, w) -> (3, h, w) in [0, 1]: the three directions in which this frame's features differ most."""
     flat = features.flatten(1).double()
     flat = flat - flat.mean(1, keepdim=True)
-    directions = torch.linalg.eigh(flat @ flat.T).eigenvectors[:, -3:].flip(1)          # (C, 3), strongest first
-    directions = directions * directions.sum(0).sign()                                  # the same sign on every machine
+    directions = torch.linalg.eigh(flat @ flat.T).eigenvectors[:, -3:].flip(1)  # (C, 3), strongest first
+    directions = directions * directions.sum(0).sign()                          # the same on every machine
     values = directions.T @ flat                                                        # (3, h * w)
     low, high = values.quantile(0.02, dim=1, keepdim=True), values.quantile(0.98, dim=1, keepdim=True)
     return ((values - low) / (high - low).clamp(min=1e-9)).clamp(0, 1).view(-1, *features.shape[1:]).float()

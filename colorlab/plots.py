@@ -36,17 +36,17 @@ GAP = 8       # pixels between pictures
 INK = (38, 38, 38)
 
 
-def show(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None,
-         cmap: str = "gray", limits: tuple[float, float] | None = None, smooth: bool = True,
-         scale: bool | None = None) -> None:
+def show(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None,
+         width: float | None = None, cmap: str = "gray", limits: tuple[float, float] | None = None,
+         smooth: bool = True, scale: bool | None = None) -> None:
     """Draw pictures side by side; planes in `cmap` between `limits` (their own range by default).
 
     columns: pictures to a row; by default as many as leave each TALL pixels high. width: of one picture in
     inches of 72 pixels; by default the page is shared. smooth: False draws each pixel as a square. scale: a
     bar beside each plane that says which colour is which value; by default for every colour map but "gray".
     """
-    display_sheet(sheet(*pictures, titles=titles, columns=columns, width=width, cmap=cmap, limits=limits, smooth=smooth,
-                        scale=scale))
+    display_sheet(sheet(*pictures, titles=titles, columns=columns, width=width, cmap=cmap, limits=limits,
+                        smooth=smooth, scale=scale))
 
 
 def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int = 4,
@@ -61,12 +61,13 @@ def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int 
         rows.append(sheet(*[film[index] for index in shown], titles=titles, columns=len(shown), width=width))
     across = max(row.shape[1] for row in rows)
     below = [GAP] * (len(rows) - 1) + [0]
-    display_sheet(np.concatenate([np.pad(row, ((0, gap), (0, across - row.shape[1]), (0, 0)), constant_values=255)
-                                  for row, gap in zip(rows, below)]))
+    padded = [np.pad(row, ((0, gap), (0, across - row.shape[1]), (0, 0)), constant_values=255)
+              for row, gap in zip(rows, below)]
+    display_sheet(np.concatenate(padded))
 
 
 def before_after(before: Picture, after: Picture, names: tuple[str, str] = ("before", "after")) -> None:
-    """Two pictures of one size in one frame, with a line to drag: `before` is left of it, `after` right of it.
+    """Two pictures of one size in one frame, with a line to drag: `before` left of it, `after` right.
 
     The output is a piece of HTML that needs no script file and no address: both pictures and a slider, which
     a pointer, a finger and the arrow keys move. Beside it stands a still of both for pages that show no HTML.
@@ -78,7 +79,7 @@ def before_after(before: Picture, after: Picture, names: tuple[str, str] = ("bef
                          f"got {first.shape[:2]} and {second.shape[:2]}")
     first, second = (_resized(_colored(array, "gray", None), 560) for array in (first, second))
     still = sheet(first, second, titles=names)
-    display({"text/html": _compare_html(first, second, names), "image/jpeg": for_page(still),
+    display({"text/html": _compare_html(first, second, names), "image/jpeg": for_page(_framed(still)),
              "text/plain": f"<{names[0]} | {names[1]}>"}, raw=True)
 
 
@@ -134,7 +135,7 @@ def as_array(picture: Picture) -> np.ndarray:
 
 
 def heat(plane: Picture, background: Picture | None = None) -> np.ndarray:
-    """A map (H, W) >= 0 as uint8 (H, W, 3): bright where it is large, over a dimmed grey background if one is given.
+    """A map (H, W) >= 0 as uint8 (H, W, 3): bright where it is large, over a dimmed grey background, if any.
 
     The square root of the map relative to its largest value is drawn, because attention is peaked and its
     surroundings matter too.
@@ -162,14 +163,15 @@ def mark(picture: Picture, at: tuple[int, int]) -> np.ndarray:
     radius = max(3, min(image.size) // 28)
     draw = ImageDraw.Draw(image)
     for grow, color in ((1, "black"), (0, "white")):
-        draw.ellipse((x - radius - grow, y - radius - grow, x + radius + grow, y + radius + grow), outline=color)
+        reach = radius + grow
+        draw.ellipse((x - reach, y - reach, x + reach, y + reach), outline=color)
     return np.array(image)
 
 
-def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None,
-          cmap: str = "gray", limits: tuple[float, float] | None = None, smooth: bool = True,
-          scale: bool | None = None) -> np.ndarray:
-    """What `show` draws, uint8 (H, W, 3): pictures under their titles, which are broken into lines and never cut."""
+def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None,
+          width: float | None = None, cmap: str = "gray", limits: tuple[float, float] | None = None,
+          smooth: bool = True, scale: bool | None = None) -> np.ndarray:
+    """What `show` draws, uint8 (H, W, 3): pictures under their titles, which are broken and never cut."""
     arrays = [as_array(picture) for picture in pictures]
     barred = cmap != "gray" if scale is None else scale
     ratio = arrays[0].shape[1] / arrays[0].shape[0]
@@ -228,7 +230,7 @@ def _bar_labels(limits: tuple[float, float]) -> list[str]:
 
 
 def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, scale: int = 1) -> np.ndarray:
-    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name, smoothly enlarged by `scale`."""
+    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name, enlarged by `scale`."""
     images = {}
     for name, picture in pictures.items():
         image = Image.fromarray(np.asarray(as_array(picture))).convert("RGB")
@@ -258,7 +260,7 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def wrapped(text: str, size: int, breadth: int) -> list[str]:
-    """The text in lines at most `breadth` pixels wide, in letters of this size; a word that is too long is broken."""
+    """The text in lines at most `breadth` pixels wide, in letters of this size; too long words are broken."""
     lines: list[str] = []
     wide = lambda line: font(size).getlength(line) > breadth
     for word in text.split():
@@ -299,15 +301,19 @@ def _encoded(picture: Picture, format: str, **options: int) -> bytes:
 
 def display_sheet(page: Picture) -> None:
     """Show a ready drawing as a JPEG, which for photographs takes a fifth of the bytes of a PNG."""
-    page = np.pad(as_array(page), ((4, 4), (4, 4), (0, 0)), constant_values=255)  # letters do not touch a dark page
-    display({"image/jpeg": for_page(page), "text/plain": "<picture>"}, raw=True)
+    display({"image/jpeg": for_page(_framed(page)), "text/plain": "<picture>"}, raw=True)
+
+
+def _framed(page: Picture) -> np.ndarray:
+    """With a white margin, so that letters do not touch a dark page."""
+    return np.pad(as_array(page), ((4, 4), (4, 4), (0, 0)), constant_values=255)
 
 
 def _display(figure: plt.Figure) -> None:
-    """Show a figure in the notebook and forget it. The output is an image and nothing that changes between runs."""
+    """Show a figure and forget it. The output is an image and nothing that changes from run to run."""
     figure.tight_layout(pad=0.3)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")  # cuts no label
+    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")
     plt.close(figure)
     few = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)  # a third of the bytes
     buffer = io.BytesIO()
@@ -348,8 +354,8 @@ _COMPARE = """<style>
 .colorlab-compare{{position:relative;max-width:720px;line-height:0;--at:50%}}
 .colorlab-compare img{{width:100%;height:auto;margin:0}}
 .colorlab-compare .after{{position:absolute;left:0;top:0;clip-path:inset(0 0 0 var(--at))}}
-.colorlab-compare i{{position:absolute;top:0;bottom:0;left:var(--at);width:3px;margin-left:-1.5px;background:#fff;
- box-shadow:0 0 3px #000}}
+.colorlab-compare i{{position:absolute;top:0;bottom:0;left:var(--at);width:3px;margin-left:-1.5px;
+ background:#fff;box-shadow:0 0 3px #000}}
 .colorlab-compare b{{position:absolute;top:8px;padding:2px 7px;border-radius:4px;background:#000a;color:#fff;
  font:13px/1.4 sans-serif}}
 .colorlab-compare input{{position:absolute;left:0;top:0;width:100%;height:100%;margin:0;opacity:0;

@@ -29,7 +29,7 @@ from colorlab.teaching import plots
 
 
 class Cells(NamedTuple):
-    """Rows of numbers that belong to cells of a frame, in reading order; of several frames the last counts."""
+    """Rows of numbers that belong to cells of a frame, in reading order; of frames the last counts."""
 
     rows: Tensor      # (N,) or (N, C)
     stride: int = 0   # pixels along a cell's side; 0: the rows are one frame's, whose shape tells
@@ -79,14 +79,16 @@ def _propagation(prefix: str, paper: str) -> tuple[Box, ...]:
             lambda tokens: {"tokens of the frame": Cells(tokens[0], 8)}, (name("encoder"),)),
         Box("CNN-Transformer", name("encoder"), "Fig. 3b: R'_high, ho_t", "lstvc/cnn_transformer.py", (1, 2),
             lambda encoded: {"stride 8": encoded.cnn[-1]}, (name("linkage.store_layer"), name("fusion"))),
-        Box("Linkage: store", name("linkage.store_layer"), "Eq. 7: i_t, for the next block", "lstvc/linkage.py",
-            (0, 3), lambda tokens: {"tokens of the state": Cells(tokens[0], 8)}, (name("linkage.query_layer"),)),
+        Box("Linkage: store", name("linkage.store_layer"), "Eq. 7: i_t, for the next block",
+            "lstvc/linkage.py", (0, 3),
+            lambda tokens: {"tokens of the state": Cells(tokens[0], 8)}, (name("linkage.query_layer"),)),
         Box("Fusion", name("fusion"), "§3.2: R'", "lstvc/correspondence.py", (1, 3),
             lambda joined: {"stride 4": joined[-1]}, (name("heads.warp"),)),
         Box("Correspondence: two heads", name("heads.warp"), "Eq. 1, 2, 3: W and S of each head", "lstvc/correspondence.py", (2, 2),
             lambda warp: {"vanilla: colour": 128 * warp.ab[0, -1, 0], "augmented: colour": 128 * warp.ab[0, -1, -1],
                           "vanilla: similarity": warp.similarity[0, -1, 0],
-                          "augmented: similarity": warp.similarity[0, -1, -1]}, (name("colorization"),), wide=2),
+                          "augmented: similarity": warp.similarity[0, -1, -1]},
+            (name("colorization"),), wide=2),
         Box("Colorization subnet", name("colorization"), "Eq. 5", "lstvc/colorization.py", (2, 1),
             lambda painted: {"length of its ab": 128 * painted[0, -1, :2].tanh().norm(dim=0)}
             | ({"trust in the warp": (painted[0, -1, 2] + 5).sigmoid()} if painted.shape[2] > 2 else {}),
@@ -178,8 +180,8 @@ def present(boxes: Sequence[Box], model: nn.Module) -> tuple[Box, ...]:
         elif (part := _found(model, box.module)) is not None:
             kept.append(box._replace(file=_home(part) or f"papers/{box.file}"))
         elif not box.optional:
-            raise ValueError(f"the box {box.name!r} shows {box.module!r}, and {type(model).__name__} has no such "
-                             "module")
+            raise ValueError(f"the box {box.name!r} shows {box.module!r}, and {type(model).__name__} "
+                             "has no such module")
     return tuple(kept)
 
 
@@ -190,8 +192,9 @@ def _home(part: nn.Module | Callable) -> str:
 
 
 @torch.no_grad()
-def catch(model: nn.Module, boxes: Sequence[Box], film: Tensor, references: References = None) -> dict[str, Any]:
-    """{module: what it returned last} of a pass over the film; with "frame", "reference" and "result" beside."""
+def catch(model: nn.Module, boxes: Sequence[Box], film: Tensor,
+          references: References = None) -> dict[str, Any]:
+    """{module: what it returned last} of a pass over the film, with "frame", "reference" and "result"."""
     caught: dict[str, Any] = {}
     with ExitStack() as hooks:
         for box in boxes:
@@ -203,8 +206,8 @@ def catch(model: nn.Module, boxes: Sequence[Box], film: Tensor, references: Refe
             blocks.append(ab[0])
     silent = [box.name for box in boxes if box.file and box.module not in caught]
     if silent:
-        raise ValueError(f"no result of {', '.join(silent)}: give a film of more than {model.frames_per_step} frames, "
-                         "so that the model takes a second step")
+        raise ValueError(f"no result of {', '.join(silent)}: give a film of more than "
+                         f"{model.frames_per_step} frames, so that the model takes a second step")
     ab = torch.cat(blocks)[-1]
     given = parse_references(references)
     if given:
@@ -305,7 +308,7 @@ def _reached(box: Box, boxes: Sequence[Box]) -> Iterator[str]:
 
 
 def _arrow(pen: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int, ...]) -> None:
-    """From box to box: straight to a neighbour, over a corner to one askew, along the top of a row to one farther."""
+    """From box to box: straight to a neighbour, over a corner to one askew, over the row to one farther."""
     left, right = source[2] <= target[0], target[2] <= source[0]
     up, down = target[1] < source[1], target[1] > source[1]
     if not up and not down and abs((target[0] - source[2]) if left else (source[0] - target[2])) > SPACE:
@@ -329,11 +332,12 @@ def _arrow(pen: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int,
 
 
 def _drawn(caption: str, found: Tensor | Cells, l: Tensor, shape: tuple[int, int]) -> tuple[str, Image.Image]:
-    """A tensor of one frame as a picture of `shape` = (width, height), and its caption; a plane's says its range."""
+    """A tensor of one frame as a picture of `shape` = (width, height), and its caption with a plane's range."""
     tensor = (_on_grid(found, l.shape[-2:]) if isinstance(found, Cells) else found).detach().float().cpu()
     if tensor.ndim == 2:
         low, high = float(tensor.min()), float(tensor.max())
-        values = Image.fromarray(((tensor - low) / max(high - low, 1e-9)).numpy()).resize(shape, Image.BICUBIC)
+        values = Image.fromarray(((tensor - low) / max(high - low, 1e-9)).numpy())
+        values = values.resize(shape, Image.BICUBIC)
         colors = (255 * colormaps["viridis"](np.asarray(values).clip(0, 1))[..., :3]).round().astype(np.uint8)
         return f"{caption}: {low:.3g} to {high:.3g}", Image.fromarray(colors)
     if tensor.shape[0] == 2:
@@ -345,11 +349,11 @@ def _drawn(caption: str, found: Tensor | Cells, l: Tensor, shape: tuple[int, int
 
 
 def _strongest(features: Tensor) -> Tensor:
-    """(C, h, w) -> (3, h, w) in [0, 1]: the three directions in which the features of this frame differ most."""
+    """(C, h, w) -> (3, h, w) in [0, 1]: the three directions in which this frame's features differ most."""
     flat = features.flatten(1).double()
     flat = flat - flat.mean(1, keepdim=True)
-    directions = torch.linalg.eigh(flat @ flat.T).eigenvectors[:, -3:].flip(1)          # (C, 3), strongest first
-    directions = directions * directions.sum(0).sign()                                  # the same sign on every machine
+    directions = torch.linalg.eigh(flat @ flat.T).eigenvectors[:, -3:].flip(1)  # (C, 3), strongest first
+    directions = directions * directions.sum(0).sign()                          # the same on every machine
     values = directions.T @ flat                                                        # (3, h * w)
     low, high = values.quantile(0.02, dim=1, keepdim=True), values.quantile(0.98, dim=1, keepdim=True)
     return ((values - low) / (high - low).clamp(min=1e-9)).clamp(0, 1).view(-1, *features.shape[1:]).float()

@@ -35,17 +35,17 @@ WIDEST = 560  # pixels, the width of a picture that stands alone
 GAP = 8       # pixels between pictures
 
 
-def show(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None,
-         cmap: str = "gray", limits: tuple[float, float] | None = None, smooth: bool = True,
-         scale: bool | None = None) -> None:
+def show(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None,
+         width: float | None = None, cmap: str = "gray", limits: tuple[float, float] | None = None,
+         smooth: bool = True, scale: bool | None = None) -> None:
     """Draw pictures side by side; planes in `cmap` between `limits` (their own range by default).
 
     columns: pictures to a row; by default as many as leave each TALL pixels high. width: of one picture in
     inches of 72 pixels; by default the page is shared. smooth: False draws each pixel as a square. scale: a
     bar beside each plane that says which colour is which value; by default for every colour map but "gray".
     """
-    display_sheet(sheet(*pictures, titles=titles, columns=columns, width=width, cmap=cmap, limits=limits, smooth=smooth,
-                        scale=scale))
+    display_sheet(sheet(*pictures, titles=titles, columns=columns, width=width, cmap=cmap, limits=limits,
+                        smooth=smooth, scale=scale))
 
 
 def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int = 4,
@@ -60,12 +60,13 @@ def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int 
         rows.append(sheet(*[film[index] for index in shown], titles=titles, columns=len(shown), width=width))
     across = max(row.shape[1] for row in rows)
     below = [GAP] * (len(rows) - 1) + [0]
-    display_sheet(np.concatenate([np.pad(row, ((0, gap), (0, across - row.shape[1]), (0, 0)), constant_values=255)
-                                  for row, gap in zip(rows, below)]))
+    padded = [np.pad(row, ((0, gap), (0, across - row.shape[1]), (0, 0)), constant_values=255)
+              for row, gap in zip(rows, below)]
+    display_sheet(np.concatenate(padded))
 
 
 def before_after(before: Picture, after: Picture, names: tuple[str, str] = ("before", "after")) -> None:
-    """Two pictures of one size in one frame, with a line to drag: `before` is left of it, `after` right of it.
+    """Two pictures of one size in one frame, with a line to drag: `before` left of it, `after` right.
 
     The output is a piece of HTML that needs no script file and no address: both pictures and a slider, which
     a pointer, a finger and the arrow keys move. Beside it stands a still of both for pages that show no HTML.
@@ -77,7 +78,7 @@ def before_after(before: Picture, after: Picture, names: tuple[str, str] = ("bef
                          f"got {first.shape[:2]} and {second.shape[:2]}")
     first, second = (_resized(_colored(array, "gray", None), 560) for array in (first, second))
     still = sheet(first, second, titles=names)
-    display({"text/html": _compare_html(first, second, names), "image/jpeg": for_page(still),
+    display({"text/html": _compare_html(first, second, names), "image/jpeg": for_page(_framed(still)),
              "text/plain": f"<{names[0]} | {names[1]}>"}, raw=True)
 
 
@@ -201,15 +202,19 @@ def for_page(picture: Picture) -> bytes:
 
 def display_sheet(page: Picture) -> None:
     """Show a ready drawing as a JPEG, which for photographs takes a fifth of the bytes of a PNG."""
-    page = np.pad(as_array(page), ((4, 4), (4, 4), (0, 0)), constant_values=255)  # letters do not touch a dark page
-    display({"image/jpeg": for_page(page), "text/plain": "<picture>"}, raw=True)
+    display({"image/jpeg": for_page(_framed(page)), "text/plain": "<picture>"}, raw=True)
+
+
+def _framed(page: Picture) -> np.ndarray:
+    """With a white margin, so that letters do not touch a dark page."""
+    return np.pad(as_array(page), ((4, 4), (4, 4), (0, 0)), constant_values=255)
 
 
 def _display(figure: plt.Figure) -> None:
-    """Show a figure in the notebook and forget it. The output is an image and nothing that changes between runs."""
+    """Show a figure and forget it. The output is an image and nothing that changes from run to run."""
     figure.tight_layout(pad=0.3)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")  # cuts no label
+    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")
     plt.close(figure)
     few = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)  # a third of the bytes
     buffer = io.BytesIO()
@@ -250,8 +255,8 @@ _COMPARE = """<style>
 .colorlab-compare{{position:relative;max-width:720px;line-height:0;--at:50%}}
 .colorlab-compare img{{width:100%;height:auto;margin:0}}
 .colorlab-compare .after{{position:absolute;left:0;top:0;clip-path:inset(0 0 0 var(--at))}}
-.colorlab-compare i{{position:absolute;top:0;bottom:0;left:var(--at);width:3px;margin-left:-1.5px;background:#fff;
- box-shadow:0 0 3px #000}}
+.colorlab-compare i{{position:absolute;top:0;bottom:0;left:var(--at);width:3px;margin-left:-1.5px;
+ background:#fff;box-shadow:0 0 3px #000}}
 .colorlab-compare b{{position:absolute;top:8px;padding:2px 7px;border-radius:4px;background:#000a;color:#fff;
  font:13px/1.4 sans-serif}}
 .colorlab-compare input{{position:absolute;left:0;top:0;width:100%;height:100%;margin:0;opacity:0;

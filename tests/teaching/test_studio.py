@@ -105,7 +105,7 @@ def test_a_page_without_a_kernel_shows_a_still(studio):
     bundle = studio._repr_mimebundle_()
     shown = bundle[0] if isinstance(bundle, tuple) else bundle
     still = Image.open(io.BytesIO(base64.b64decode(shown["image/jpeg"])))
-    assert min(still.size) > 200 and "painted: [0]" in shown["text/plain"]
+    assert still.size[0] == 880 and "painted: [0]" in shown["text/plain"]
 
 
 @pytest.mark.parametrize("methods", [(), ("copy", "flow", "lstvc")])

@@ -30,6 +30,8 @@ class Settings:
     cpu: bool = False                # not on a GPU, though there is one
     progress: bool = True
     watch: Callable[[int, nn.Module], None] | None = None  # called with the step and the network at step 0 and at every validation
+    follow: Callable[[Mapping[str, float]], None] | None = None  # called with every logged line, losses and validation alike
+    stop: Callable[[], bool] | None = None  # asked after every step: True ends the run there, with a checkpoint, as `minutes` does
     vgg: nn.Module | None = None     # for the perceptual loss; None: trained weights where torch keeps downloads
 
 

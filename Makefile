@@ -2,7 +2,7 @@
 # make test    set up and pass the tests and every notebook's committed outputs
 # make lab     set up and open JupyterLab
 # make refresh execute the notebooks and write their outputs into them, clean enough to commit
-# make labs    make a course's labs from the notebooks: labs/student, labs/instructor, labs/nbgrader
+# make labs    make a course's labs from the notebooks: labs/student, labs/instructor, labs/nbgrader, and labs/submissions for the leaderboard
 # make book    make the notebooks into a book for any web server, without network: book/index.html
 # make browser click in notebooks and upload a film with a real browser, some minutes; needs Chromium or Chrome
 # make gpu     all that only a GPU can show, in eight minutes: numbers against the CPU, speed, memory, training; leaves runs/gpu/gpu.md

@@ -249,6 +249,28 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("return torch.where(alpha > 0, known, predicted)", "mix, do not choose"),
         ("return torch.where(alpha > 127, known, predicted)", "mix, do not choose"),
     ],
+    "12_your_own_method.my_look_up": [
+        ("return (query @ key.T / temperature).softmax(-1) @ values", "take the best k only"),
+        ("best, index = (query @ key.T).topk(k, -1)\nweights = (best * temperature).softmax(-1)\n"
+         "return (values[index] * weights[..., None]).sum(1)", "The temperature divides"),
+        ("weights, index = (query @ key.T / temperature).softmax(-1).topk(k, -1)\nreturn (values[index] * weights[..., None]).sum(1)",
+         "must sum to one"),
+        ("return values[(query @ key.T).argmax(-1)]", "single best cell"),
+    ],
+    "12_your_own_method.my_trust": [
+        ("return torch.exp(-((found_l - l) / sigma) ** 2)", "One half stands in the exponent"),
+        ("return torch.exp(-((found_l - l) ** 2) / sigma / 2)", "divided by σ before it is squared"),
+        ("return torch.exp(-((found_l - l) / sigma).abs() / 2)", "The difference is squared"),
+        ("return torch.exp(((found_l - l) / sigma) ** 2 / 2)", "is there a minus sign"),
+    ],
+    "12_your_own_method.my_washed_out": [
+        ("return (ab.norm(dim=0) < true_ab.norm(dim=0) / 2).float().mean()", "Count only pixels whose true chroma is above 10"),
+        ("ours, theirs = ab.norm(dim=0), true_ab.norm(dim=0)\ncolored = theirs > 10\n"
+         "return (ours[colored] > theirs[colored] / 2).float().mean()", "Less than half the truth's"),
+        ("return ab.norm(dim=0).sum() / true_ab.norm(dim=0).sum()", "not of chroma"),
+        ("ours, theirs = ab.norm(dim=0), true_ab.norm(dim=0)\ncolored = theirs > 10\nreturn ours[colored] < theirs[colored] / 2",
+         "One number is wanted"),
+    ],
 }
 
 ALSO_RIGHT: dict[str, list[str]] = {

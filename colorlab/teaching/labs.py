@@ -1,10 +1,11 @@
-"""A course's labs, made from the notebooks: one source, three editions.
+"""A course's labs, made from the notebooks: one source, three editions, and a folder for the leaderboard.
 
     python -m colorlab.teaching.labs notebooks --out labs           (what `make labs` does)
 
     labs/student/       without solutions and outputs; runs to the end, every check says "not yet"
     labs/instructor/    with both
     labs/nbgrader/      an nbgrader course: one assignment for each notebook, one point for each exercise
+    labs/submissions/   the class's folder for the leaderboard, with an example to copy
 
 An exercise is one code cell: a function whose solution stands between `### BEGIN SOLUTION` and `### END SOLUTION`, and below it
 what checks it, which ends in a call of `check`:
@@ -68,10 +69,54 @@ nbgrader autograde {first}               # after submitted/STUDENT/{first}/ was 
 nbgrader generate_feedback {first}
 ```
 
+- `submissions/`: the folder for the leaderboard of notebook 12. Each student, or team, puts a folder of theirs into it, with a Python file and a
+  safetensors file (`submissions/example` is one). Then
+
+```bash
+python -m colorlab.experiments.leaderboard submissions --clips CLIPS --out leaderboard.html
+```
+
+  colours the clips below `CLIPS`, which only you have, with each of them in a process of its own, and writes a page that ranks them. Without `--clips`
+  it makes clips from a secret number. `--seconds` and `--memory` are the limits. `python -m colorlab.experiments.leaderboard --help` says the rest;
+  `colorlab/experiments/leaderboard.py` says what cheating it stops and what it does not.
+
 | notebook | exercises, one point each |
 |---|---|
 {table}
 """
+
+
+EXAMPLE = '''"""An example submission: the reference's colour held still, and its strength, one number that was learned."""
+
+import torch
+from torch import Tensor, nn
+
+from colorlab.modules.frames import as_clip
+from colorlab.modules.references import parse_references
+from colorlab.modules.resizing import resized
+
+
+class Example(nn.Module):
+    frames_per_step = 1
+
+    def __init__(self):
+        super().__init__()
+        self.strength = nn.Parameter(torch.tensor(1.0))
+
+    def start(self, references) -> Tensor:
+        """references: a picture (B, 3, H, W) in Lab, or [(0, picture)] -> the state: its colours."""
+        return parse_references(references)[0].image[:, 1:]
+
+    def step(self, l: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """l: (B, T, 1, H, W) or (B, 1, H, W) in [0, 100] -> ab of the same shape with 2 channels, and the next state."""
+        clip, single = as_clip(l)
+        ab = self.strength * resized(state, clip.shape[-2:])[:, None].expand(-1, clip.shape[1], -1, -1, -1)
+        return (ab[:, 0] if single else ab), state
+
+
+def build() -> nn.Module:
+    return Example()
+'''
 
 
 class Exercise(NamedTuple):
@@ -118,9 +163,9 @@ def assignment(book: NotebookNode, name: str = "notebook") -> NotebookNode:
 
 
 def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
-    """Write the three editions of these notebooks below `out`; a line for each notebook.
+    """Write the three editions of these notebooks and the leaderboard's folder below `out`; a line for each notebook.
 
-    What is there is overwritten, but for nbgrader's configuration; gradebook and submissions are not touched.
+    What is there is overwritten, but for nbgrader's configuration; gradebook and the submissions of students are not touched.
     Raises InputError for a notebook that cannot be read, or with an exercise that is not built as above.
     """
     out, lines, books = Path(out), [], {path: _read(path) for path in find_notebooks(notebooks)}
@@ -132,15 +177,31 @@ def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
         lines.append(f"{path.stem:28} {len(listed[path.stem])} exercises: {', '.join(listed[path.stem])}")
     if not (out / "nbgrader" / "nbgrader_config.py").exists():  # a teacher's changes stay
         (out / "nbgrader" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
+    write_example(out / "submissions" / "example")
     table = "\n".join(f"| `{stem}` | {', '.join(f'`{name}`' for name in names) or 'none'} |" for stem, names in listed.items())
     (out / "README.md").write_text(README.format(first=next(iter(listed)), table=table), encoding="utf-8")
     return lines
 
 
+def write_example(folder: Path) -> None:
+    """A submission to copy; what is in the folder already stays."""
+    if not folder.exists():
+        import torch  # here, as the editions need no network
+
+        from colorlab.experiments.submissions import pack
+
+        class Example(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.strength = torch.nn.Parameter(torch.tensor(0.97))
+
+        pack(folder, EXAMPLE, Example())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m colorlab.teaching.labs", description="Make the labs of a course from its notebooks.")
     parser.add_argument("notebooks", nargs="*", default=["notebooks"], help="notebooks, or folders of them (default: notebooks)")
-    parser.add_argument("--out", default="labs", help="where to write student/, instructor/ and nbgrader/ (default: labs)")
+    parser.add_argument("--out", default="labs", help="where to write student/, instructor/, nbgrader/ and submissions/ (default: labs)")
     given = parser.parse_args(arguments)
     try:
         lines = build(given.notebooks, given.out)

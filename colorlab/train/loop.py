@@ -96,6 +96,8 @@ def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batc
                 values = {name: float(value) for name, value in values.items()}
                 record.add(step=run.step, **values, rate=run.optimizer.param_groups[0]["lr"],
                            seconds=round(time.monotonic() - asked, 4), waited=round(waited, 4))
+                if settings.follow is not None and main:
+                    settings.follow(record.lines[-1])
                 bar.set_postfix(loss=f"{values['loss']:.4g}", refresh=False)
             if main and (run.step % settings.validate_every == 0 or last):
                 _validate(run, method, settings, record, out, accelerator.device)
@@ -165,6 +167,8 @@ def _validate(run: Run, method: str, settings: Settings, record: Record, out: Pa
                 rows |= {f"{found.clip}, truth": truth, f"{method}, {found.psnr:.1f} dB": predicted}
     mean = mean_score(scores)
     record.add(step=run.step, psnr=mean["psnr"], colorfulness=mean["colorfulness"])
+    if settings.follow is not None:
+        settings.follow(record.lines[-1])
     if out:
         (out / "pictures").mkdir(exist_ok=True)
         with whole(out / "pictures" / f"step_{run.step:06d}.jpg") as temporary:
@@ -188,10 +192,11 @@ def _keep(accelerator: object, run: Run, method: str, record: Record, path: Path
 
 
 def _time_is_over(accelerator: object, settings: Settings, began: float) -> bool:
-    """Whether all processes stop after this step: the first one's clock decides."""
-    if settings.minutes is None:
+    """Whether all processes stop after this step: the first one's clock decides, or whoever may stop it there."""
+    if settings.minutes is None and settings.stop is None:
         return False
-    over = time.monotonic() - began > 60 * settings.minutes
+    over = settings.minutes is not None and time.monotonic() - began > 60 * settings.minutes
+    over = over or (settings.stop is not None and bool(settings.stop()))
     if accelerator.num_processes == 1:
         return over
     asked = torch.tensor(float(over and accelerator.is_main_process), device=accelerator.device)

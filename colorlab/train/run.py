@@ -32,6 +32,10 @@ class Settings:
     progress: bool = True
     # called with the step and the network at step 0 and at every validation
     watch: Callable[[int, nn.Module], None] | None = None
+    # called with every logged line, losses and validation alike
+    follow: Callable[[Mapping[str, float]], None] | None = None
+    # asked after every step: True ends the run there, with a checkpoint, as `minutes` does
+    stop: Callable[[], bool] | None = None
     vgg: nn.Module | None = None  # for the perceptual loss; None: trained weights where torch keeps downloads
 
 

@@ -180,3 +180,22 @@ def test_a_second_build_keeps_the_teachers_configuration(tmp_path):
         config.write_text(config.read_text() + "# ours\n")
     assert config.read_text().count("# ours") == 2
     assert "| `small` | `my_double` |" in (tmp_path / "labs" / "README.md").read_text()
+
+
+def test_the_class_gets_a_folder_for_submissions_with_an_example_that_runs(tmp_path):
+    grader()
+    from colorlab.experiments.compare import embedded_films
+    from colorlab.experiments.leaderboard import TASKS, Limits, baseline, judge, tasks_of
+    from colorlab.experiments.submissions import find
+
+    nbformat.write(small_book(DOUBLE), tmp_path / "small.ipynb")
+    build([tmp_path / "small.ipynb"], tmp_path / "labs")
+    (tmp_path / "labs" / "submissions" / "example" / "method.py").touch()  # a second build leaves the class's work alone
+    kept = (tmp_path / "labs" / "submissions" / "example" / "method.py").stat().st_mtime_ns
+    build([tmp_path / "small.ipynb"], tmp_path / "labs")
+    assert (tmp_path / "labs" / "submissions" / "example" / "method.py").stat().st_mtime_ns == kept
+    [example] = find(tmp_path / "labs" / "submissions")
+    tasks = {task: tasks_of(embedded_films(3, 32, 56, 3, names=("layers",)), task) for task in TASKS}
+    row, still = judge(example, tasks, Limits(60, 3000, 1)), baseline("copy", tasks)
+    assert row.failure == "" and 0.9 < row.colorfulness["first"] / still.colorfulness["first"] < 1  # 97 % of copy's colour
+    assert "python -m colorlab.experiments.leaderboard submissions" in (tmp_path / "labs" / "README.md").read_text()

@@ -588,3 +588,26 @@ def test_a_run_can_be_watched():
     settings = replace(QUIET, validate_every=2, watch=lambda step, network: seen.append((step, network.training)))
     train(colorlab.load("cavc", "tiny"), "cavc", recipe, one_film(recipe), None, settings)
     assert seen == [(0, False), (2, False), (4, False)]
+
+
+def test_a_run_can_be_stopped_from_outside_and_goes_on_to_the_same_bits(tmp_path):
+    recipe = tiny("colormnet", steps=6, weights=WITHOUT_JUDGE)
+    lines = []
+    stopped = replace(QUIET, cpu=True, follow=lines.append, stop=lambda: len(lines) >= 2)  # asked before the third line comes
+    train(colorlab.load("colormnet", "tiny"), "colormnet", recipe, one_film(recipe), tmp_path / "halves", stopped)
+    assert [line["step"] for line in lines] == [1, 2, 3] and all("loss" in line for line in lines)
+    assert load_checkpoint(tmp_path / "halves" / "checkpoint.pt")["step"] == 3
+    assert (tmp_path / "halves" / "colormnet.safetensors").is_file()
+    plain = replace(QUIET, cpu=True)
+    train(colorlab.load("colormnet", "tiny"), "colormnet", recipe, one_film(recipe), tmp_path / "halves", plain)
+    train(colorlab.load("colormnet", "tiny"), "colormnet", recipe, one_film(recipe), tmp_path / "whole", plain)
+    files = [tmp_path / part / "colormnet.safetensors" for part in ("halves", "whole")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_validation_is_followed_too(tmp_path):
+    recipe, lines = tiny("colormnet", steps=2, weights=WITHOUT_JUDGE), []
+    clip = write_frames(tmp_path / "clip", np.random.default_rng(0).integers(0, 255, (3, 32, 48, 3), dtype=np.uint8))
+    settings = replace(QUIET, cpu=True, validation=(clip,), validate_every=1, follow=lines.append)
+    train(colorlab.load("colormnet", "tiny"), "colormnet", recipe, one_film(recipe), None, settings)
+    assert [line["step"] for line in lines if "psnr" in line] == [1, 2]

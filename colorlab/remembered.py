@@ -25,7 +25,8 @@ import torch
 from torch import Tensor, nn
 
 # What is no module and costs as much as one, by where it is found when it is called.
-ALSO = ("colorlab.baselines.estimate_flow", "colorlab.papers.colormnet.local_attention.LocalAttention.weights")
+ALSO = ("colorlab.baselines.estimate_flow", "colorlab.papers.colormnet.local_attention.LocalAttention.weights",
+        "colorlab.papers.colormnet.memory.read_top")
 
 _PLAIN = (int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size)
 
@@ -100,8 +101,9 @@ def _key(value: object) -> object:
     if isinstance(value, Tensor):
         if value.device.type != "cpu" or value.layout != torch.strided:
             raise Unknown
-        content = value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-        return tuple(value.shape), value.dtype, hash(content)
+        order = sorted(range(value.ndim), key=lambda axis: -value.stride(axis))  # as it lies in memory, which is quicker to read
+        content = value.detach().permute(order).contiguous().reshape(-1).view(torch.uint8).numpy()
+        return tuple(value.shape), tuple(order), value.dtype, hash(content.tobytes())
     return _walk(value, _key, lambda parts: (type(value), *parts))
 
 

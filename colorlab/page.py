@@ -29,7 +29,7 @@ from colorlab import plots
 from colorlab.page_script import SCRIPT, STYLE
 
 if TYPE_CHECKING:
-    from colorlab.explore import View
+    from colorlab.views import View
 
 BUDGET = 250_000   # bytes that one explorer's HTML should not exceed: a notebook has two of them at most, in 1 MB
 FINEST = 64        # rows that a map keeps at most; a row stands for at least `CELL` pixels, or one pixel alone would not be seen

@@ -28,7 +28,6 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_lab
@@ -37,13 +36,13 @@ from colorlab.methods import load, record
 from colorlab.modules.references import References, parse_references
 from colorlab.modules.resizing import resized
 from colorlab.modules.sources import Attention, Source
-from colorlab.teaching import page
-from colorlab.teaching import plots
+from colorlab.teaching import page, plots
+from colorlab.teaching.own import frames_of, references_of
+from colorlab.teaching.tiles import ringed, sheet, tiles
 from colorlab.teaching.view import Look, View
 from colorlab.teaching.widgets import ClickablePicture, Tiles
 
 GRID = (8, 14)        # rows and columns of the places that answer on a page without a kernel
-TILE_WIDTH = 400      # pixels of a picture in the still, two in a row: a film of 128 x 224 is 229 high
 GREY = 3.0            # of ab: what has no more anywhere is a grey film, and there is no truth to compare with
 
 
@@ -96,14 +95,14 @@ class Explorer(widgets.VBox):
         """Ask `look` again and draw what it says."""
         self.view = self.ask()
         self.picture.draw(page.visible(plots.as_array(self.view.picture)))
-        self.answer.draw(_tiles(self.view))
+        self.answer.draw(tiles(self.view))
         self.note.value = self.view.note
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict:
         """The live widget, and beside it what answers, or stands, on pages that cannot run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        still = _sheet({"the pixel": _ringed(self.view.picture, self.at)} | _tiles(self.view))
+        still = sheet({"the pixel": ringed(self.view.picture, self.at)} | tiles(self.view))
         if self._grid:
             data["text/html"] = self.page(still)
         data["image/jpeg"] = base64.b64encode(plots.to_jpeg(still)).decode()
@@ -112,7 +111,7 @@ class Explorer(widgets.VBox):
 
     def page(self, still: np.ndarray | None = None, budget: int = page.BUDGET) -> str:
         """HTML that answers without a kernel, for the places and stops that the explorer was made with; see page.py."""
-        still = _sheet({"the pixel": _ringed(self.view.picture, self.at)} | _tiles(self.view)) if still is None else still
+        still = sheet({"the pixel": ringed(self.view.picture, self.at)} | tiles(self.view)) if still is None else still
         settings, start = self._settings_of_a_page()
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.view.shares.items())
         describe = f"A picture, and where the colour of its pixel {self.at} comes from" + (f": {shares}" if shares else "")
@@ -193,61 +192,12 @@ def open(film: str | Path | np.ndarray, reference: object = None, method: str = 
     method, preset, weights: as in `colorlab.load`; weights may be the path of a checkpoint. at, grid, stops: see `colors_from`.
     Raises InputError for what cannot be read or does not fit.
     """
-    pictures = _frames_of(film, start, frames, size)
+    pictures = frames_of(film, start, frames, size)
     model = load(method, preset, weights if record(method).learns else "none")
     if reference is None and record(method).needs_reference:
         reference = (start, pictures[0])
     lab = rgb_to_lab(frames_to_rgb(pictures))                       # (T, 3, H, W)
-    return colors_from(model, lab, _references_of(reference, start, len(lab)), at, grid, stops)
-
-
-def _frames_of(film: str | Path | np.ndarray, start: int, frames: int, size: int) -> np.ndarray:
-    """uint8 (T, h, w, 3): frames of a film, made smaller."""
-    from itertools import islice
-
-    from colorlab import clips
-    from colorlab.files.video import read_video
-    from colorlab.film.colorize import check_size
-    from colorlab.film.references import check_picture, network_size
-
-    check_size(size)
-    if frames < 1 or start < 0:
-        raise InputError(f"an explorer wants at least 1 frame, from frame 0 or later; got {frames} from {start}")
-    if isinstance(film, str) and film in clips.FILMS and not Path(film).exists():
-        taken = list(clips.film(film, frames, start=start))
-    else:
-        source = read_video(film) if isinstance(film, (str, Path)) else film
-        taken = [check_picture(frame, f"frame {number}") for number, frame in enumerate(islice(source, start, start + frames), start)]
-    if not taken:
-        raise InputError(f"the film has no frame {start}")
-    height, width = network_size(taken[0].shape[:2], size)
-    return np.stack([np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)) for frame in taken])
-
-
-def _references_of(reference: object, start: int, frames: int) -> References:
-    """What `model.start` takes, from files and pictures; frames are counted from `start`."""
-    if reference is None:
-        return None
-    parsed = []
-    for one in reference if isinstance(reference, list) else [reference]:
-        frame, picture = one if isinstance(one, tuple) else _file_and_frame(one) if isinstance(one, (str, Path)) else (None, one)
-        if not isinstance(picture, np.ndarray):
-            from colorlab.files.video import read_image
-            picture = read_image(Path(picture))
-        if frame is not None and not start <= frame < start + frames:
-            raise InputError(f"the reference of frame {frame} lies outside the frames that are explored, {start} to {start + frames - 1}; "
-                             "give another start, more frames, or the picture without its frame")
-        image = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(picture[..., :3])))[None]  # (1, 3, H, W)
-        parsed.append(image if frame is None else (frame - start, image))
-    return parsed
-
-
-def _file_and_frame(named: str | Path) -> tuple[int | None, Path]:
-    """"picture.png@12" -> 12 and the file; a file whose own name holds an @ is recognised."""
-    image, at, frame = str(named).rpartition("@")
-    if Path(named).is_file() or not at or not frame.isdecimal():
-        return None, Path(named)
-    return int(frame), Path(image)
+    return colors_from(model, lab, references_of(reference, start, len(lab)), at, grid, stops)
 
 
 def _attention_of(model: nn.Module, l: Tensor, state: object) -> Attention:
@@ -255,48 +205,10 @@ def _attention_of(model: nn.Module, l: Tensor, state: object) -> Attention:
     return model.attention_of(l, state) if hasattr(model, "attention_of") else lambda at: model.attention(l, state, at)
 
 
-def _behind(maps: Mapping[Source, Tensor], rgb: Tensor, references: Sequence[Tensor]) -> dict[str, Tensor]:
+def _behind(maps: Mapping[Source, Tensor], rgb: Tensor, references: Sequence[Tensor]) -> dict[Source, Tensor]:
     """The picture behind each map: the reference or the frame that its source names; else the film's first frame."""
-    return {source: references[source.index] if source.kind == "reference" and references else rgb[source.frame or 0] for source in maps}
-
-
-def _tiles(view: View) -> dict[str, plots.Picture]:
-    """The pictures that answer, by name."""
-    shares = view.shares
-    heats = {f"{name}: {100 * shares[name]:.0f} %": _heat(values, view.backgrounds.get(name)) for name, values in view.maps.items()}
-    return heats | {name: page.visible(plots.as_array(picture)) for name, picture in view.panels.items()}
-
-
-def _heat(values: np.ndarray, background: plots.Picture | None) -> np.ndarray:
-    """What `plots.heat` draws, twice as large, smooth and quicker: the largest weight of each cell, as one pixel alone would not
-    be seen, with a ring around the largest of all."""
-    H, W = values.shape
-    h, w = max(1, H // page.CELL), max(1, W // page.CELL)
-    cells = page.shrunk(page.shades(values), (h, w))
-    smooth = np.asarray(Image.fromarray(cells).resize((2 * W, 2 * H), Image.Resampling.BILINEAR))
-    heat = page.glow()[smooth]                                                                       # (2 H, 2 W, 3)
-    if background is not None:
-        behind = _enlarged(page.dimmed(background), 2 * W)[..., None]
-        heat = np.minimum(heat.astype(np.uint16) + behind * (255 - smooth[..., None].astype(np.uint16)) // 255, 255).astype(np.uint8)
-    y, x = np.unravel_index(int(cells.argmax()), cells.shape)
-    return plots.mark(heat, (int((y + 0.5) * 2 * H / h), int((x + 0.5) * 2 * W / w)))
-
-
-def _enlarged(array: np.ndarray, width: int) -> np.ndarray:
-    height = round(array.shape[0] * width / array.shape[1])
-    return np.asarray(Image.fromarray(np.ascontiguousarray(array)).resize((width, height), Image.Resampling.BICUBIC))
-
-
-def _ringed(picture: plots.Picture, at: tuple[int, int]) -> np.ndarray:
-    """The picture as large as in a still, with a ring around the pixel at (y, x)."""
-    array = page.visible(plots.as_array(picture))
-    scale = TILE_WIDTH / array.shape[1]
-    return plots.mark(_enlarged(array, TILE_WIDTH), tuple(int((place + 0.5) * scale) for place in at))
-
-
-def _sheet(tiles: Mapping[str, plots.Picture]) -> np.ndarray:
-    """The pictures two in a row, each under its name: what stands where nothing answers, uint8 (H', W', 3)."""
-    return plots.sheet(*tiles.values(), titles=list(tiles), columns=2, width=TILE_WIDTH / 72)
+    return {source: references[source.index] if source.kind == "reference" and references else rgb[source.frame or 0]
+            for source in maps}
 
 
 def _column(flex: str) -> widgets.Layout:

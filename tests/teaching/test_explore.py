@@ -12,7 +12,8 @@ from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.files.errors import InputError
 from colorlab.files.video import write_image, write_video
 from colorlab.teaching import explore, plots
-from colorlab.teaching.explore import Explorer, View, _heat, colors_from
+from colorlab.teaching.explore import Explorer, View, colors_from
+from colorlab.teaching.tiles import heat
 
 
 def look(at, frame=0):
@@ -69,7 +70,7 @@ def test_names_are_text_of_the_page_and_whole():
 def test_a_map_of_one_pixel_is_seen_at_its_place():
     values = np.zeros((64, 96))
     values[40, 60] = 1
-    seen = _heat(values, np.zeros((64, 96, 3), np.uint8)).astype(int).sum(-1)  # twice as large
+    seen = heat(values, np.zeros((64, 96, 3), np.uint8)).astype(int).sum(-1)  # twice as large
     warm = seen > 300
     y, x = np.argwhere(warm).mean(0)
     assert warm.sum() >= 40 and abs(y - 81) < 6 and abs(x - 121) < 6

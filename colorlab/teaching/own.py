@@ -1,0 +1,58 @@
+"""Films, pictures and frames of a reader's own, as an explorer takes them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from colorlab import clips
+from colorlab.color import frames_to_rgb, rgb_to_lab
+from colorlab.files.errors import InputError
+from colorlab.files.video import read_image, read_video
+from colorlab.film.colorize import check_size
+from colorlab.film.references import check_picture, network_size
+from colorlab.modules.references import References
+
+
+def frames_of(film: str | Path | np.ndarray, start: int, frames: int, size: int) -> np.ndarray:
+    """uint8 (T, h, w, 3): frames of a film, made smaller."""
+    check_size(size)
+    if frames < 1 or start < 0:
+        raise InputError(f"an explorer wants at least 1 frame, from frame 0 or later; got {frames} from {start}")
+    if isinstance(film, str) and film in clips.FILMS and not Path(film).exists():
+        taken = list(clips.film(film, frames, start=start))
+    else:
+        source = read_video(film) if isinstance(film, (str, Path)) else film
+        taken = [check_picture(frame, f"frame {number}") for number, frame in enumerate(islice(source, start, start + frames), start)]
+    if not taken:
+        raise InputError(f"the film has no frame {start}")
+    height, width = network_size(taken[0].shape[:2], size)
+    return np.stack([np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)) for frame in taken])
+
+
+def references_of(reference: object, start: int, frames: int) -> References:
+    """What `model.start` takes, from files and pictures; frames are counted from `start`."""
+    if reference is None:
+        return None
+    parsed = []
+    for one in reference if isinstance(reference, list) else [reference]:
+        frame, picture = one if isinstance(one, tuple) else _file_and_frame(one) if isinstance(one, (str, Path)) else (None, one)
+        if not isinstance(picture, np.ndarray):
+            picture = read_image(Path(picture))
+        if frame is not None and not start <= frame < start + frames:
+            raise InputError(f"the reference of frame {frame} lies outside the frames that are explored, {start} to {start + frames - 1}; "
+                             "give another start, more frames, or the picture without its frame")
+        image = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(picture[..., :3])))[None]  # (1, 3, H, W)
+        parsed.append(image if frame is None else (frame - start, image))
+    return parsed
+
+
+def _file_and_frame(named: str | Path) -> tuple[int | None, Path]:
+    """"picture.png@12" -> 12 and the file; a file whose own name holds an @ is recognised."""
+    image, at, frame = str(named).rpartition("@")
+    if Path(named).is_file() or not at or not frame.isdecimal():
+        return None, Path(named)
+    return int(frame), Path(image)

@@ -38,6 +38,7 @@ MOVED = {
     "video": "files.video",
     "weights": "methods.weights",
     "modules.streamed_correlation": "modules.fast.streamed_correlation",
+    "modules.color_lines": "methods.course.color_lines", "modules.registration": "methods.course.registration",
 }
 
 

@@ -11,7 +11,7 @@ from colorlab.files.errors import InputError
 from colorlab.teaching.book import build, chapter, main, mathml, resources, title_of
 from colorlab.teaching.explore import Explorer, View
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXERCISE = '''def my_double(x):
     """Twice a number."""

@@ -139,7 +139,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("return rgb_to_lab((lab_to_rgb(lab) * 255).round() / 255)", "cut off, or rounded"),
         ("return rgb_to_lab(lab_to_rgb(lab))", "where are the whole levels"),
         ("return (lab_to_rgb(lab) * 255).floor() / 255", "back to Lab"),
-        ("return rgb_to_lab(lab_to_rgb(lab).floor())", "All black"),
+        ("return rgb_to_lab(lab_to_rgb(lab).floor())", "All black, or white"),
         ("return rgb_to_lab((lab_to_rgb(lab) * 255).floor() / 255)", "Begin with lab.double()"),
         ("return rgb_to_lab((lab_to_rgb(lab) * 255).byte())", "stops with ValueError: rgb_to_lab wants RGB in [0, 1]"),
     ],

@@ -8,7 +8,8 @@
     studio.propagate()
     studio.why((50, 70))
 
-What is painted on a frame is a reference with alpha, uint8 (H, W, 4), that is transparent wherever nobody painted:
+A stroke first colours its own frame: its colour spreads over what is as light (scribbles.py), and a method carries the
+whole frame from there. Turned off, a painting is a reference with alpha, uint8 (H, W, 4), transparent wherever nobody painted:
 `studio.references()` gives them as `colorlab.colorize` takes them, and `studio.save(folder)` writes them for
 `colorlab colorize --reference`.
 """
@@ -28,17 +29,20 @@ import traitlets
 from PIL import Image, ImageColor, ImageDraw
 from torch import nn
 
-from colorlab.color import frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab
+from colorlab.color import fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_to_frames, rgb_to_lab
 from colorlab.files.errors import InputError
 from colorlab.files.video import read_video, write_image
 from colorlab.film.colorize import colored_blocks
 from colorlab.film.confidence import offers_confidence
 from colorlab.film.contact_sheets import explain
-from colorlab.film.references import Cuts, guide
+from colorlab.film.references import Cuts, guide, network_size
+from colorlab.film.scribbles import spread
 from colorlab.methods import load
+from colorlab.modules.resizing import resized
 from colorlab.teaching import plots
 
 Picture = np.ndarray
+SPREAD_AT = 96  # short side at which strokes are spread over a frame: a second or less
 
 _EASEL = """
 function render({ model, el }) {
@@ -198,8 +202,29 @@ class Studio(widgets.VBox):
         return self.paintings.get(self.frame, np.zeros((*self.film.size, 4), np.uint8)).copy()
 
     def references(self) -> list[Picture | tuple[int, Picture]]:
-        """What was painted and dropped, as `colorlab.colorize` takes it."""
-        return [*((number, self.paintings[number]) for number in sorted(self.paintings)), *self.loose]
+        """What was painted and dropped, as `colorlab.colorize` takes it; strokes are spread over their frame where that is on."""
+        painted = {number: self.spread_over(number) if self._spread.value else self.paintings[number]
+                   for number in sorted(self.paintings)}
+        return [*painted.items(), *self.loose]
+
+    def spread_over(self, number: int) -> Picture:
+        """A frame's strokes, spread over the whole frame by its lightness (scribbles.py): uint8 (H, W, 4), opaque."""
+        painting = self.paintings[number]
+        lab = rgb_to_lab(frames_to_rgb(self.film.frames[number]))[None]                              # (1, 3, H, W)
+        colors = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(painting[..., :3])))[None, 1:]        # (1, 2, H, W)
+        alpha = torch.from_numpy(painting[..., 3] / np.float32(255))[None, None]
+        if not bool((alpha > 0.5).any()) or bool((alpha > 0.5).all()):
+            return painting
+        small = network_size(self.film.size, SPREAD_AT)
+        l, share = resized(lab[:, :1], small), resized(alpha, small)                                 # (1, 1, h, w)
+        ab = resized(colors * alpha, small) / share.clamp(min=0.05)
+        known = (share[0, 0] > 0.5).numpy()
+        if not known.any():
+            return painting
+        found = resized(torch.from_numpy(spread(l[0, 0].numpy(), ab[0].numpy(), known))[None], self.film.size)
+        whole = torch.where(alpha > 0.5, colors, found)
+        rgb = rgb_to_frames(lab_to_rgb(fit_gamut(join_lab(lab[:, :1], whole)))[0])
+        return np.dstack((rgb, np.full(self.film.size, 255, np.uint8)))
 
     def propagate(self) -> None:
         """Colour the film with each method. Raises InputError where nothing is painted yet."""
@@ -272,6 +297,7 @@ class Studio(widgets.VBox):
         self._radius = widgets.IntSlider(5, 1, 40, description="brush")
         self._tool = widgets.ToggleButtons(options=[("paint", "paint"), ("why?", "ask")])
         self._sure = widgets.Checkbox(True, description="show confidence")
+        self._spread = widgets.Checkbox(True, description="spread strokes over the frame")
         self._upload = widgets.FileUpload(accept="image/*", description="drop a picture")
         self._of_frame = widgets.Checkbox(False, description="it shows this frame")
         buttons = {name: widgets.Button(description=name) for name in ("propagate", "erase this frame")}
@@ -289,7 +315,7 @@ class Studio(widgets.VBox):
         buttons["erase this frame"].on_click(lambda _: self.erase())
         wide = widgets.Layout(flex="1 1 320px", min_width="280px")
         rows = [widgets.HBox(row) for row in ((self._upload, self._of_frame), tuple(buttons.values()), (play, self._slider))]
-        tools = widgets.VBox([self._tool, self._color, self._radius, *rows, self._sure, self._note], layout=wide)
+        tools = widgets.VBox([self._tool, self._color, self._radius, *rows, self._spread, self._sure, self._note], layout=wide)
         top = widgets.HBox([widgets.VBox([self._easel], layout=wide), tools], layout=widgets.Layout(flex_flow="row wrap"))
         super().__init__([top, self._panels, self._why])
 

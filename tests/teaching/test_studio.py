@@ -29,7 +29,9 @@ def film():
 
 @pytest.fixture
 def studio(film):
-    return Studio(film, methods=("copy",), size=None, cuts=None)
+    made = Studio(film, methods=("copy",), size=None, cuts=None)
+    made._spread.value = False
+    return made
 
 
 def test_a_stroke_is_opaque_where_it_is_and_transparent_elsewhere(studio):
@@ -133,3 +135,21 @@ def test_bad_input_is_one_line_and_code_2(film, tmp_path, capsys):
     write_video(tmp_path / "film.mp4", film, rate=12)
     assert main(["studio", str(tmp_path / "film.mp4"), "--start", "50", "--notebook", str(tmp_path / "n.ipynb")]) == 2
     assert "has the frames 0 to 3" in capsys.readouterr().err and not (tmp_path / "n.ipynb").exists()
+
+
+def test_a_stroke_spreads_over_its_frame_and_strokes_stay(studio):
+    studio.stroke([(24, 40)], "#ff2020", 6)
+    studio._spread.value = True
+    (_, whole), = studio.references()
+    assert (whole[..., 3] == 255).all() and ab(whole[..., :3])[24, 40, 0] > 40
+    assert ab(whole[..., :3])[2, 2, 0] > 20  # one stroke alone reaches everything
+    studio.stroke([(4, 4), (4, 70)], "#808080", 4)
+    (_, whole), = studio.references()
+    assert abs(ab(whole[..., :3])[4, 40]).max() < 6 and ab(whole[..., :3])[24, 40, 0] > 40
+
+
+def test_a_whole_picture_is_not_spread(studio):
+    studio.drop(np.full((48, 80, 3), (200, 30, 30), np.uint8), of_this_frame=True)
+    studio._spread.value = True
+    (_, whole), = studio.references()
+    assert np.array_equal(whole, studio.painting())

@@ -1,17 +1,21 @@
-"""Code that one does not trust, in a process of its own: what it may read and write, how long it may run and how much memory it may take.
+"""Code that one does not trust, in a process of its own: what it may read and write, how long it may run and
+how much memory it may take.
 
-`confine` is called by the process itself before it runs the foreign code, `supervise` by the process that started it. What this protects
-from depends on the system, and `confine` says which of the three it found:
+`confine` is called by the process itself before it runs the foreign code, `supervise` by the process that
+started it. What this protects from depends on the system, and `confine` says which of the three it found:
 
-- **Landlock** (Linux 5.13 and newer, no root needed): the kernel refuses to read and write elsewhere, to this process and to all that it
-  starts, whatever they are written in. From Linux 6.7 on it also refuses TCP, from 6.12 on signals to other processes.
-- **An audit hook of Python** (everywhere): a forbidden `open`, listing, removal, process or connection ends the process at once, with a note.
-  It sees what Python does. It does not see what machine code does, so by itself it stops the careless and the curious, not the determined.
-- **Limits** (`resource.setrlimit`, POSIX): memory for data, processor time, the size of files; beside them `supervise` watches the clock and
-  the memory of the process and its children together, and kills all of them.
+- **Landlock** (Linux 5.13 and newer, no root needed): the kernel refuses to read and write elsewhere, to this
+  process and to all that it starts, whatever they are written in. From Linux 6.7 on it also refuses TCP, from
+  6.12 on signals to other processes.
+- **An audit hook of Python** (everywhere): a forbidden `open`, listing, removal, process or connection ends
+  the process at once, with a note. It sees what Python does. It does not see what machine code does, so by
+  itself it stops the careless and the curious, not the determined.
+- **Limits** (`resource.setrlimit`, POSIX): memory for data, processor time, the size of files; beside them
+  `supervise` watches the clock and the memory of the process and its children together, and kills all of
+  them.
 
-None of this is a virtual machine: a fault of the kernel, or what the allowed folders contain, stays within reach. On Windows there is
-only the hook and the clock.
+None of this is a virtual machine: a fault of the kernel, or what the allowed folders contain, stays within
+reach. On Windows there is only the hook and the clock.
 """
 
 from __future__ import annotations
@@ -33,13 +37,14 @@ import psutil
 from colorlab.files.places import PACKAGE
 
 FORBIDDEN = 77  # exit code of a process that the hook has ended
-WRITES = frozenset(("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate",
-                    "os.utime", "os.setxattr", "os.removexattr", "shutil.rmtree", "shutil.move", "shutil.copyfile", "shutil.copytree"))
+WRITES = frozenset(("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link",
+                    "os.symlink", "os.truncate", "os.utime", "os.setxattr", "os.removexattr", "shutil.rmtree",
+                    "shutil.move", "shutil.copyfile", "shutil.copytree"))
 LISTS = frozenset(("os.listdir", "os.scandir", "os.chdir", "glob.glob"))
-STARTS = frozenset(("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.kill", "os.killpg",
-                    "socket.connect", "socket.bind", "socket.sendto", "pty.spawn"))
-SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/opt", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/self", "/sys/devices/system",
-          "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+STARTS = frozenset(("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
+                    "os.fork", "os.forkpty", "os.kill", "os.killpg", "socket.connect", "socket.bind", "socket.sendto", "pty.spawn"))
+SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/opt", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
+          "/proc/self", "/sys/devices/system", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 DEVICES = ("/dev/null", "/dev/zero")  # may be written too
 POLL = 0.05  # seconds between two looks at a process
 
@@ -54,17 +59,27 @@ class Ended(NamedTuple):
 
 
 def python_folders() -> list[Path]:
+<<<<<<< HEAD:colorlab/experiments/sandbox.py
     """What a Python with this package needs to read: the interpreter, installed packages, this package and its course weights."""
     package = PACKAGE
     found = {Path(sys.prefix), Path(sys.base_prefix), package, package.parent / "data" / "checkpoints", *map(Path, site.getsitepackages()),
+=======
+    """What a Python with this package needs to read: the interpreter, installed packages, this package and
+    its course weights."""
+    package = Path(__file__).resolve().parent
+    found = {Path(sys.prefix), Path(sys.base_prefix), package, package.parent / "data" / "checkpoints",
+             *map(Path, site.getsitepackages()),
+>>>>>>> capstone:colorlab/experiments/sandbox.py
              *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))}
     return sorted(path.resolve() for path in found if path.exists())
 
 
 def confine(read: Sequence[str | Path], write: Sequence[str | Path]) -> list[str]:
-    """From here on this process reads only below `read` and `write`, and writes only below `write`. It cannot be undone.
+    """From here on this process reads only below `read` and `write`, and writes only below `write`. It cannot
+    be undone.
 
-    Returns what stands guard: "landlock" where the kernel has it, and always "hook". Import what is needed beforehand.
+    Returns what stands guard: "landlock" where the kernel has it, and always "hook". Import what is needed
+    beforehand.
     """
     read = [os.path.realpath(path) for path in (*read, *SYSTEM) if os.path.exists(path)]
     write = [os.path.realpath(path) for path in (*write, *DEVICES) if os.path.exists(path)]
@@ -74,29 +89,34 @@ def confine(read: Sequence[str | Path], write: Sequence[str | Path]) -> list[str
 
 
 def limit(memory: int, seconds: float, file_size: int = 1 << 30) -> None:
-    """Limits of this process that the kernel holds: bytes of memory for data, seconds of one processor's time, bytes of a file."""
+    """Limits of this process that the kernel holds: bytes of memory for data, seconds of one processor's
+    time, bytes of a file."""
     try:
         import resource
     except ImportError:  # Windows
         return
     processors = os.cpu_count() or 1
-    for name, value in (("RLIMIT_DATA", memory), ("RLIMIT_CPU", int(seconds * processors) + 5), ("RLIMIT_FSIZE", file_size), ("RLIMIT_CORE", 0)):
+    limits = {"RLIMIT_DATA": memory, "RLIMIT_CPU": int(seconds * processors) + 5, "RLIMIT_FSIZE": file_size,
+              "RLIMIT_CORE": 0}
+    for name, value in limits.items():
         with contextlib.suppress(ValueError, OSError):  # a lower limit was set already
             resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def supervise(command: Sequence[str], folder: Path, seconds: float, memory: int, environment: Mapping[str, str], log: Path,
-              ready: Path | None = None, start: float = 120.0) -> Ended:
-    """Run a command in a folder until it ends or goes beyond a limit; then it and all its children are killed.
+def supervise(command: Sequence[str], folder: Path, seconds: float, memory: int,
+              environment: Mapping[str, str], log: Path, ready: Path | None = None, start: float = 120.0) -> Ended:
+    """Run a command in a folder until it ends or goes beyond a limit; then it and all its children are
+    killed.
 
-    seconds: of the clock, from when the file `ready` appears where one is named (what comes before may take `start` seconds). memory: bytes that
-    all its processes together may hold. log: receives what it prints.
+    seconds: of the clock, from when the file `ready` appears where one is named (what comes before may take
+    `start` seconds). memory: bytes that all its processes together may hold. log: receives what it prints.
     """
     began, peak, reason = time.monotonic(), 0, ""
     with open(log, "wb") as output:
-        process = subprocess.Popen(command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                   start_new_session=True, close_fds=True)
-    known, waiting, limits_at = {process.pid: psutil.Process(process.pid)}, ready is not None, began + (start if ready else seconds)
+        process = subprocess.Popen(command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL,
+                                   stdout=output, stderr=output, start_new_session=True, close_fds=True)
+    known, waiting = {process.pid: psutil.Process(process.pid)}, ready is not None
+    limits_at = began + (start if ready else seconds)
     try:
         while process.poll() is None:
             if waiting and ready.exists():
@@ -135,14 +155,16 @@ def _kill(process: subprocess.Popen, known: dict[int, psutil.Process]) -> None:
             process.kill()
     for each in known.values():
         if each.pid != process.pid:
-            with contextlib.suppress(psutil.Error):  # psutil compares the time of birth: a number that was given out again is left alone
+            # psutil compares the time of birth: a number that was given out again is left alone.
+            with contextlib.suppress(psutil.Error):
                 each.kill()
     process.wait()
 
 
 def _hook(read: Sequence[str], write: Sequence[str]) -> None:
     """End the process with a note when Python is about to do what is not allowed."""
-    below = lambda path, folders: any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
+    below = lambda path, folders: any(path == folder or path.startswith(folder.rstrip("/") + "/")
+                                      for folder in folders)
     end, say, realpath = os._exit, os.write, os.path.realpath  # kept here: the foreign code may replace them
     may_write, may_read = tuple(write), (*read, *write)
 
@@ -163,7 +185,8 @@ def _hook(read: Sequence[str], write: Sequence[str]) -> None:
                 forbid(f"it would read {path}")
         elif event in WRITES:
             for path in arguments[:2]:
-                if isinstance(path, (str, bytes, os.PathLike)) and not below(realpath(os.fsdecode(path)), may_write):
+                named = isinstance(path, (str, bytes, os.PathLike))
+                if named and not below(realpath(os.fsdecode(path)), may_write):
                     forbid(f"it would change {os.fsdecode(path)} ({event})")
         elif event in LISTS:
             path = arguments[0] if arguments and isinstance(arguments[0], (str, bytes, os.PathLike)) else "."

@@ -1,12 +1,20 @@
-"""A submission to the leaderboard: a folder with one Python file, which builds a network, and one safetensors file, which fills it.
+"""A submission to the leaderboard: a folder with one Python file, which builds a network, and one safetensors
+file, which fills it.
 
-    ada/method.py             build() -> an nn.Module with `start` and `step`, as colorlab/papers/README.md describes them
+    ada/method.py             build() -> an nn.Module with `start` and `step`, see colorlab/papers/README.md
     ada/weights.safetensors   what `load_state_dict` gets; every name must fit
 
+<<<<<<< HEAD:colorlab/experiments/submissions.py
 `pack` writes both from a notebook; `load` builds the network from them. Weights come as safetensors alone: a pickle is a program.
 Run as `python -m colorlab.experiments.submissions FOLDER`, this module is the process in which one submission colours films (leaderboard.py starts it):
 FOLDER holds what it is given, and it receives what it makes. It sees grey frames and one reference picture for each film, never the colours
 that it is scored by.
+=======
+`pack` writes both from a notebook; `load` builds the network from them. Weights come as safetensors alone: a
+pickle is a program. Run as `python -m colorlab.experiments.submissions FOLDER`, this module is the process in which one
+submission colours films (leaderboard.py starts it): FOLDER holds what it is given, and it receives what it
+makes. It sees grey frames and one reference picture for each film, never the colours that it is scored by.
+>>>>>>> capstone:colorlab/experiments/submissions.py
 """
 
 from __future__ import annotations
@@ -39,14 +47,17 @@ class Submission(NamedTuple):
 
 
 def pack(folder: str | Path, source: str, model: nn.Module) -> Path:
-    """Write a submission: `source` must define `build()`, and the network that it builds must take `model`'s weights.
+    """Write a submission: `source` must define `build()`, and the network that it builds must take `model`'s
+    weights.
 
-    Returns the folder. Raises InputError where the two do not fit, so that nobody learns it from the leaderboard.
+    Returns the folder. Raises InputError where the two do not fit, so that nobody learns it from the
+    leaderboard.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / METHOD).write_text(source.rstrip() + "\n", encoding="utf-8")
-    save_file({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}, folder / WEIGHTS)
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
     load(folder)
     return folder
 
@@ -54,8 +65,8 @@ def pack(folder: str | Path, source: str, model: nn.Module) -> Path:
 def find(folder: str | Path) -> list[Submission]:
     """The submissions in a folder, by name; their files are read now, so that none can change another's.
 
-    Folders whose names begin with a dot or an underscore are passed over. Raises InputError for a folder that is not there or holds none, and for a
-    submission that is not one Python file and one safetensors file.
+    Folders whose names begin with a dot or an underscore are passed over. Raises InputError for a folder that
+    is not there or holds none, and for a submission that is not one Python file and one safetensors file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -63,19 +74,22 @@ def find(folder: str | Path) -> list[Submission]:
     found = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._"):
         files = [path for path in place.iterdir() if path.is_file() and not path.is_symlink()]
-        code, weights = ([path for path in files if path.suffix == suffix] for suffix in (".py", ".safetensors"))
+        code, weights = ([path for path in files if path.suffix == kind] for kind in (".py", ".safetensors"))
         if len(code) != 1 or len(weights) != 1:
-            raise InputError(f"{place} holds {len(code)} Python files and {len(weights)} safetensors files; a submission is one of each")
+            raise InputError(f"{place} holds {len(code)} Python files and {len(weights)} safetensors files; "
+                             "a submission is one of each")
         if large := [path for path in (*code, *weights) if path.stat().st_size > LARGEST]:
             raise InputError(f"{large[0]} is larger than {LARGEST >> 20} MB")
         found.append(Submission(place.name, code[0].read_bytes(), weights[0].read_bytes()))
     if not found:
-        raise InputError(f"{folder} holds no submission; each is a folder with a Python file and a safetensors file")
+        raise InputError(f"{folder} holds no submission; each is a folder with a Python file and a "
+                         "safetensors file")
     return found
 
 
 def load(folder: str | Path) -> nn.Module:
-    """Build a submission's network and fill it, in eval mode. This runs its code. Raises InputError for what does not fit."""
+    """Build a submission's network and fill it, in eval mode. This runs its code. Raises InputError for what
+    does not fit."""
     folder = Path(folder)
     spec = importlib.util.spec_from_file_location("method", folder / METHOD)
     module = importlib.util.module_from_spec(spec)
@@ -84,12 +98,14 @@ def load(folder: str | Path) -> nn.Module:
     if not callable(getattr(module, "build", None)):
         raise InputError(f"{METHOD} defines no function build(), which makes the network")
     model = module.build()
-    if not isinstance(model, nn.Module) or not all(callable(getattr(model, name, None)) for name in ("start", "step")):
+    named = all(callable(getattr(model, name, None)) for name in ("start", "step"))
+    if not isinstance(model, nn.Module) or not named:
         raise InputError("build() must return an nn.Module with start(references) and step(l, state)")
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (RuntimeError, SafetensorError) as error:
-        raise InputError(f"{WEIGHTS} does not fit the network that build() makes: {' '.join(str(error).split())[:300]}") from None
+        said = " ".join(str(error).split())[:300]
+        raise InputError(f"{WEIGHTS} does not fit the network that build() makes: {said}") from None
     return model.eval()
 
 
@@ -97,7 +113,8 @@ def main(folder: Path) -> int:
     """Colour what lies in FOLDER/given into FOLDER/made, confined to FOLDER."""
     job = json.loads((folder / JOB).read_text())
     torch.set_num_threads(job["threads"])
-    colorize([np.zeros((16, 16, 3), np.uint8)], np.zeros((16, 16, 3), np.uint8), nn.Identity())  # what is imported late is imported now
+    black = np.zeros((16, 16, 3), np.uint8)
+    colorize([black], black, nn.Identity())  # what is imported late is imported now
     limit(job["memory"], job["seconds"])
     if job["confined"]:
         confine(python_folders(), [folder])

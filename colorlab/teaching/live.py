@@ -1,12 +1,15 @@
-"""Training to look at while it runs: the losses, a film in the network's colours and where it finds them, updated in place.
+"""Training to look at while it runs: the losses, a film in the network's colours and where it finds them,
+updated in place.
 
     live = Live({"learned": film, "never seen": other}, method="colormnet")
     with live.running():
-        train(network, "colormnet", recipe, windows, out, Settings(log_every=1, validate_every=8, **live.settings))
+        train(network, "colormnet", recipe, windows, out, Settings(log_every=1, validate_every=8,
+        **live.settings))
 
-`running` shows the view; when the run ends, its last state stays on the page as a still. Two things stop the run early, and both leave a
-checkpoint that can be used and gone on from: the view's button, where the front end hands clicks to a kernel that is busy (JupyterLab 4.4
-and later with ipykernel 7), and "Interrupt the kernel" everywhere.
+`running` shows the view; when the run ends, its last state stays on the page as a still. Two things stop the
+run early, and both leave a checkpoint that can be used and gone on from: the view's button, where the front
+end hands clicks to a kernel that is busy (JupyterLab 4.4 and later with ipykernel 7), and "Interrupt the
+kernel" everywhere.
 """
 
 from __future__ import annotations
@@ -36,8 +39,9 @@ Frames = Sequence[np.ndarray]  # uint8 (H, W, 3) each
 class Live:
     """What a training run shows: see the module's text.
 
-    films: {name: frames}; each is coloured from its first frame at every validation, by a method without references from none. at: the pixel
-    (y, x) of the first film's last frame whose match map is drawn; None: the middle.
+    films: {name: frames}; each is coloured from its first frame at every validation, by a method without
+    references from none. at: the pixel (y, x) of the first film's last frame whose match map is drawn; None:
+    the middle.
     """
 
     def __init__(self, films: Mapping[str, Frames], method: str, at: tuple[int, int] | None = None):
@@ -45,13 +49,17 @@ class Live:
         height, width = next(iter(self.films.values()))[0].shape[:2]
         self.at = at or (height // 2, width // 2)
         self.losses: list[tuple[int, float]] = []               # (step, loss)
-        self.quality: dict[str, dict[int, float]] = {name: {} for name in self.films}  # film -> step -> PSNR in dB
-        self.pictures: dict[int, dict[str, list[np.ndarray]]] = {}  # step -> film -> its frames as coloured then
-        self.maps: dict[int, np.ndarray] = {}                   # step -> (H, W), sums to 1: where the pixel's colour came from
+        # PSNR in dB: film -> step; frames as coloured then: step -> film; where the pixel's colour came from,
+        # (H, W) that sums to 1: step.
+        self.quality: dict[str, dict[int, float]] = {name: {} for name in self.films}
+        self.pictures: dict[int, dict[str, list[np.ndarray]]] = {}
+        self.maps: dict[int, np.ndarray] = {}
         self.asked = threading.Event()                          # set by whoever wants the run to stop
-        self.button = widgets.Button(description="stop", icon="stop", tooltip="stop after this step and keep a checkpoint")
+        self.button = widgets.Button(description="stop", icon="stop",
+                                     tooltip="stop after this step and keep a checkpoint")
         self.button.on_click(lambda _: self.stop())
-        self.curve, self.frames = (widgets.Image(format="jpeg", layout=widgets.Layout(max_width="100%")) for _ in range(2))
+        self.curve, self.frames = (widgets.Image(format="jpeg", layout=widgets.Layout(max_width="100%"))
+                                   for _ in range(2))
         self.view = widgets.VBox([self.button, self.curve, self.frames])
 
     @property
@@ -66,11 +74,13 @@ class Live:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Show the view, and let an interrupt of the kernel stop the run as the button does; at the end the still takes its place."""
+        """Show the view, and let an interrupt of the kernel stop the run as the button does; at the end the
+        still takes its place."""
         shown = display(self.view, display_id=True)
         if (comm := getattr(self.button, "comm", None)) is not None:
-            # ipykernel 7.4 sends a click to whichever shell the button last spoke from, which is the busy one; without this note it goes where
-            # the front end asks, to a subshell that is free. The button says nothing while the run lasts, so the note does not come back.
+            # ipykernel 7.4 sends a click to whichever shell the button last spoke from, which is the busy one;
+            # without this note it goes where the front end asks, to a subshell that is free. The button says
+            # nothing while the run lasts, so the note does not come back.
             getattr(comm, "__dict__", {}).pop("_reply_subshell_id", None)
         in_main = threading.current_thread() is threading.main_thread()
         before = signal.signal(signal.SIGINT, lambda *_: self.stop()) if in_main else None
@@ -81,7 +91,8 @@ class Live:
                 signal.signal(signal.SIGINT, before)
             self.button.disabled = True
             if shown is not None:  # None outside IPython
-                shown.update({"image/jpeg": base64.b64encode(self.still()).decode(), "text/plain": "<picture>"}, raw=True)
+                still = base64.b64encode(self.still()).decode()
+                shown.update({"image/jpeg": still, "text/plain": "<picture>"}, raw=True)
 
     def follow(self, line: Mapping[str, float]) -> None:
         """Take in a logged line of the run."""
@@ -105,9 +116,11 @@ class Live:
         """The last state as one JPEG."""
         parts = [self._curves(), *([self._frames(max(self.pictures))] if self.pictures else [])]
         wide = max(part.shape[1] for part in parts)
-        return plots.to_jpeg(np.concatenate([np.pad(part, ((0, 6), (0, wide - part.shape[1]), (0, 0)), constant_values=255) for part in parts]))
+        parts = [np.pad(part, ((0, 6), (0, wide - part.shape[1]), (0, 0)), constant_values=255) for part in parts]
+        return plots.to_jpeg(np.concatenate(parts))
 
-    def _colored(self, network: nn.Module, film: Frames, mapped: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
+    def _colored(self, network: nn.Module, film: Frames, mapped: bool
+                 ) -> tuple[list[np.ndarray], np.ndarray | None]:
         """A film in colour, and the match map of `at` in its last frame."""
         device = next(network.parameters()).device
         lab = rgb_to_lab(frames_to_rgb(torch.from_numpy(np.stack(film)))).to(device)
@@ -127,8 +140,10 @@ class Live:
         left.plot(*(zip(*self.losses) if self.losses else ((), ())), linewidth=1.2, color="C3")
         left.set(xlabel="step", title="loss on the training windows")
         for name, values in self.quality.items():
-            right.plot(list(values), list(values.values()), marker="o", markersize=4, label=name)
-        right.set(xlabel="step", title="PSNR in dB, whole films")
+            start = next(iter(values.values()), 0.0)  # films differ by more than training changes: changes are drawn
+            right.plot(list(values), [value - start for value in values.values()], marker="o", markersize=4,
+                       label=f"{name}, from {start:.1f}")
+        right.set(xlabel="step", title="change of PSNR in dB, whole films")
         right.legend(frameon=False, fontsize=9)
         for axis in (left, right):
             axis.grid(alpha=0.3)
@@ -137,14 +152,14 @@ class Live:
         return np.asarray(Image.open(buffer).convert("RGB"))
 
     def _frames(self, step: int) -> np.ndarray:
-        """For each film its last frame, now and at the start; beside them where the marked pixel's colour came from."""
+        """For each film its last frame beside the truth; below, where the marked pixel's colour came from."""
         pictures, titles, start = [], [], min(self.pictures)
         for number, (name, film) in enumerate(self.films.items()):
-            mark = (lambda picture: plots.mark(picture, self.at)) if number == 0 else (lambda picture: picture)
-            pictures += [mark(self.pictures[start][name][-1]), mark(self.pictures[step][name][-1]), film[-1]]
-            titles += [f"{name}: step {start}", f"step {step}, {self.quality[name][step]:.1f} dB", "the truth"]
+            colored = self.pictures[step][name][-1]
+            pictures += [plots.mark(colored, self.at) if number == 0 else colored, film[-1]]
+            titles += [f"{name}: step {step}, {self.quality[name][step]:.1f} dB", "the truth"]
         if step in self.maps:
             first = next(iter(self.films.values()))[0]
             pictures += [plots.heat(self.maps[start], first), plots.heat(self.maps[step], first)]
-            titles += [f"where the ring's colour comes from: step {start}", f"step {step}"]
-        return plots.sheet(*pictures, titles=titles, columns=3)
+            titles += [f"where the ring's colour comes from: step {start}", f"the same: step {step}"]
+        return plots.sheet(*pictures, titles=titles, columns=2)

@@ -1,14 +1,9 @@
 """A class's methods side by side: each submission colours clips that its author does not have, and one page
 ranks them.
 
-<<<<<<< HEAD:colorlab/experiments/leaderboard.py
-    python -m colorlab.experiments.leaderboard SUBMISSIONS --clips FOLDER --out leaderboard.html
-    python -m colorlab.experiments.leaderboard SUBMISSIONS --seed 20261128 --out leaderboard.html     (embedded clips made from a secret number)
-=======
     python -m colorlab.experiments.leaderboard SUBMISSIONS --clips FOLDER --out leaderboard.html
     python -m colorlab.experiments.leaderboard SUBMISSIONS --seed 20261128 --out leaderboard.html     (embedded clips made
     from a secret number)
->>>>>>> capstone:colorlab/experiments/leaderboard.py
 
 SUBMISSIONS holds a folder for each submission (submissions.py says what is in it). Each runs in processes of
 its own, one for the task "first" (the clip's first frame in colour is given) and one for "loose" (its last
@@ -217,27 +212,17 @@ def _run(submission: Submission, tasks: Sequence[Task], limits: Limits, scratch:
     names = [f"{number}.npz" for number in range(len(tasks))]
     for name, task in zip(names, tasks):
         np.savez(scratch / GIVEN / name, grey=task.grey, reference=task.reference, first=task.first)
-<<<<<<< HEAD:colorlab/experiments/leaderboard.py
-    (scratch / JOB).write_text(json.dumps({"films": names, "threads": limits.threads, "seconds": limits.seconds,
-                                           "memory": limits.memory * MEBIBYTE, "confined": limits.confined}))
-    environment = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
-    environment |= {"PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(scratch),
-                    "TMPDIR": str(scratch / "tmp"), "OMP_NUM_THREADS": str(limits.threads), "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": ""}
-    ended = supervise([sys.executable, "-m", "colorlab.experiments.submissions", str(scratch)], scratch, limits.seconds, limits.memory * MEBIBYTE,
-                      environment, log, scratch / READY, START)
-=======
     job = {"films": names, "threads": limits.threads, "seconds": limits.seconds,
            "memory": limits.memory * MEBIBYTE, "confined": limits.confined}
     (scratch / JOB).write_text(json.dumps(job))
     kept = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
-    environment |= {"PYTHONPATH": str(Path(__file__).resolve().parent.parent), "PYTHONDONTWRITEBYTECODE": "1",
+    environment |= {"PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1",
                     "HOME": str(scratch), "TMPDIR": str(scratch / "tmp"), "PYTHONHASHSEED": "0",
                     "OMP_NUM_THREADS": str(limits.threads), "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-m", "colorlab.experiments.submissions", str(scratch)]
     ended = supervise(command, scratch, limits.seconds, limits.memory * MEBIBYTE, environment, log,
                       scratch / READY, START)
->>>>>>> capstone:colorlab/experiments/leaderboard.py
     with open(log, "rb") as file:
         file.seek(max(0, log.stat().st_size - 8000))
         return ended, file.read().decode(errors="replace")
@@ -309,12 +294,8 @@ def _shown(interval: Interval) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-<<<<<<< HEAD:colorlab/experiments/leaderboard.py
-    parser = argparse.ArgumentParser(prog="python -m colorlab.experiments.leaderboard", description="Score a class's submissions and rank them on one page.")
-=======
     parser = argparse.ArgumentParser(prog="python -m colorlab.experiments.leaderboard",
                                      description="Score a class's submissions and rank them on one page.")
->>>>>>> capstone:colorlab/experiments/leaderboard.py
     parser.add_argument("submissions", help="a folder with one folder for each submission")
     parser.add_argument("--out", default="leaderboard.html",
                         help="the page to write (default: leaderboard.html)")
@@ -356,15 +337,10 @@ def _compete(given: argparse.Namespace) -> None:
         films = embedded_films(given.frames, given.size, 8 * round(given.size * 16 / 9 / 8), seed)
         about = "embedded clips of a secret seed"
     tasks = {task: tasks_of(films, task) for task in TASKS}
-<<<<<<< HEAD:colorlab/experiments/leaderboard.py
-    rows = [baseline(method, tasks, weights="course" if record(method).course_weights else "none") for method in given.baselines]
-    protected = [Path(given.submissions), PACKAGE, *([Path(given.clips)] if given.clips else [])]
-=======
-    rows = [baseline(method, tasks, weights="none" if method in ("copy", "flow") else "course")
+    rows = [baseline(method, tasks, weights="course" if record(method).course_weights else "none")
             for method in given.baselines]
-    protected = [Path(given.submissions), Path(__file__).resolve().parent,
+    protected = [Path(given.submissions), PACKAGE,
                  *([Path(given.clips)] if given.clips else [])]
->>>>>>> capstone:colorlab/experiments/leaderboard.py
     for submission in submissions:
         rows.append(judge(submission, tasks, limits, protected))
         row = rows[-1]

@@ -59,17 +59,11 @@ class Ended(NamedTuple):
 
 
 def python_folders() -> list[Path]:
-<<<<<<< HEAD:colorlab/experiments/sandbox.py
-    """What a Python with this package needs to read: the interpreter, installed packages, this package and its course weights."""
-    package = PACKAGE
-    found = {Path(sys.prefix), Path(sys.base_prefix), package, package.parent / "data" / "checkpoints", *map(Path, site.getsitepackages()),
-=======
     """What a Python with this package needs to read: the interpreter, installed packages, this package and
     its course weights."""
-    package = Path(__file__).resolve().parent
+    package = PACKAGE
     found = {Path(sys.prefix), Path(sys.base_prefix), package, package.parent / "data" / "checkpoints",
              *map(Path, site.getsitepackages()),
->>>>>>> capstone:colorlab/experiments/sandbox.py
              *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))}
     return sorted(path.resolve() for path in found if path.exists())
 

@@ -4,17 +4,10 @@ file, which fills it.
     ada/method.py             build() -> an nn.Module with `start` and `step`, see colorlab/papers/README.md
     ada/weights.safetensors   what `load_state_dict` gets; every name must fit
 
-<<<<<<< HEAD:colorlab/experiments/submissions.py
-`pack` writes both from a notebook; `load` builds the network from them. Weights come as safetensors alone: a pickle is a program.
-Run as `python -m colorlab.experiments.submissions FOLDER`, this module is the process in which one submission colours films (leaderboard.py starts it):
-FOLDER holds what it is given, and it receives what it makes. It sees grey frames and one reference picture for each film, never the colours
-that it is scored by.
-=======
 `pack` writes both from a notebook; `load` builds the network from them. Weights come as safetensors alone: a
 pickle is a program. Run as `python -m colorlab.experiments.submissions FOLDER`, this module is the process in which one
 submission colours films (leaderboard.py starts it): FOLDER holds what it is given, and it receives what it
 makes. It sees grey frames and one reference picture for each film, never the colours that it is scored by.
->>>>>>> capstone:colorlab/experiments/submissions.py
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@
 The wear comes in the order in which it came to prints, and acts on light, not on stored values. The stock
 turns colours into grey. The camera's gate lets the picture weave. The exposure flickers, the print fades, the
 emulsion has grain, and the projector scratches the film and leaves dust. At a splice some frames are lost and
-the picture jumps. Each kind of wear draws its own random numbers: turn one off, and the others stay as they are.
+the picture jumps. Each kind of wear draws its own random numbers: turn one off, and the others stay as they
+are.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from torch import Tensor
 from colorlab.color import frames_to_rgb, from_linear, rgb_to_frames, to_linear
 from colorlab.files.errors import InputError
 
-PANCHROMATIC = (0.2126, 0.7152, 0.0722)   # luminance, ITU-R BT.709
-ORTHOCHROMATIC = (0.0, 0.65, 0.35)        # blind to red, as most film until the 1920s: lips and brick are dark
+PANCHROMATIC = (0.2126, 0.7152, 0.0722)  # luminance, ITU-R BT.709
+ORTHOCHROMATIC = (0.0, 0.65, 0.35)       # blind to red, as most film until the 1920s: lips and brick are dark
 
 
 @dataclass(frozen=True)
 class Wear:
-    """How worn a film is; 0 turns a kind of wear off. Lengths are in pixels of a picture 128 high and grow with it."""
+    """How worn a film is; 0 turns a kind of wear off. Lengths are in pixels of a picture 128 high and grow
+    with it."""
 
     stock: tuple[float, float, float] = PANCHROMATIC  # shares of red, green and blue light in the grey; sum 1
     weave: float = 1.0         # pixels: standard deviation of the frame's place in each direction
@@ -46,7 +48,7 @@ class Aged(NamedTuple):
     """A worn film of T frames, and what is true of it."""
 
     frames: np.ndarray    # (T, H, W, 3) uint8, three equal channels: the scan
-    truth: np.ndarray     # (T, H, W, 3) uint8: the film in colour, unworn, in the places where `frames` shows it
+    truth: np.ndarray  # (T, H, W, 3) uint8: the film in colour, unworn, in the places where `frames` shows it
     kept: np.ndarray      # (T,) int: which frame of the film that went in each one is
     offset: np.ndarray    # (T, 2) float: (dy, dx) in pixels by which a frame is shifted down and to the right
     exposure: np.ndarray  # (T,) float: the factor on its light
@@ -56,8 +58,9 @@ class Aged(NamedTuple):
 def aged(frames: np.ndarray, wear: Wear = Wear(), seed: int = 0) -> Aged:
     """Wear a film out.
 
-    frames: uint8 (T, H, W, 3) in colour. A seed gives the same film every time. With a splice, `wear.lost` frames
-    are missing from the result. Raises InputError for frames of another kind, and for a splice outside the film.
+    frames: uint8 (T, H, W, 3) in colour. A seed gives the same film every time. With a splice, `wear.lost`
+    frames are missing from the result. Raises InputError for frames of another kind, and for a splice outside
+    the film.
     """
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
         raise InputError(f"aged wants a film, uint8 (T, H, W, 3), got {frames.dtype} {frames.shape}")
@@ -69,11 +72,11 @@ def aged(frames: np.ndarray, wear: Wear = Wear(), seed: int = 0) -> Aged:
     offset = _offsets(T, wear, draw["weave"]) * unit
     exposure = np.exp(wear.flicker * _slow_and_quick(T, draw["flicker"]))
 
-    truth = _moved(to_linear(frames_to_rgb(frames[kept])), offset)                      # (T, 3, H, W) light
+    truth = _moved(to_linear(frames_to_rgb(frames[kept])), offset)  # (T, 3, H, W) light
     light = torch.einsum("tchw,c->thw", truth, torch.tensor(wear.stock))
     light = light * torch.from_numpy(exposure).float()[:, None, None]
     light = wear.fade * 0.35 + (1 - wear.fade) * light
-    stored = from_linear(light.clamp(0, 1))                                        # (T, H, W), as a scanner stores it
+    stored = from_linear(light.clamp(0, 1))                         # (T, H, W), as a scanner stores it
     stored = stored + wear.grain * _grain(stored, unit, draw["grain"])
     tone, damage = _damage((T, H, W), wear, unit, draw)
     stored = torch.where(damage, tone, stored).clamp(0, 1)
@@ -85,13 +88,14 @@ def _kept(count: int, wear: Wear) -> np.ndarray:
     if wear.splice is None:
         return np.arange(count)
     if not 0 < wear.splice < count - wear.lost or wear.lost < 0:
-        raise InputError(f"a splice at frame {wear.splice} with {wear.lost} frames lost does not fit into a film of "
-                         f"{count} frames")
+        raise InputError(f"a splice at frame {wear.splice} with {wear.lost} frames lost does not fit into "
+                         f"a film of {count} frames")
     return np.concatenate((np.arange(wear.splice), np.arange(wear.splice + wear.lost, count)))
 
 
 def _slow_and_quick(count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count,) numbers of mean 0 and standard deviation 1: half of the variance wanders, half is new in each frame."""
+    """(count,) numbers of mean 0 and standard deviation 1: half of the variance wanders, half is new in each
+    frame."""
     quick, steps = rng.normal(size=(2, count))
     slow = np.empty(count)
     value = steps[0]
@@ -102,7 +106,8 @@ def _slow_and_quick(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _offsets(count: int, wear: Wear, rng: np.random.Generator) -> np.ndarray:
-    """(T, 2) pixels at a height of 128: the weave, and behind a splice a jump that dies away in a few frames."""
+    """(T, 2) pixels at a height of 128: the weave, and behind a splice a jump that dies away in a few
+    frames."""
     offset = wear.weave * np.stack([_slow_and_quick(count, rng) for _ in range(2)], axis=1)
     if wear.splice is not None:
         after = np.arange(count) - wear.splice
@@ -121,11 +126,12 @@ def _moved(light: Tensor, offset: np.ndarray) -> Tensor:
 
 
 def _grain(stored: Tensor, unit: float, rng: np.random.Generator) -> Tensor:
-    """(T, H, W) noise: standard deviation 1 at middle grey, less towards black and white; grains of about a pixel."""
+    """(T, H, W) noise: standard deviation 1 at middle grey, less towards black and white; grains of about a
+    pixel."""
     noise = torch.from_numpy(rng.normal(size=stored.shape)).float()
     sigma = 0.6 * unit
     taps = torch.exp(-torch.arange(-3.0, 4.0).square() / (2 * sigma**2))
-    taps = taps / taps.square().sum().sqrt()                                       # keeps the standard deviation
+    taps = taps / taps.square().sum().sqrt()  # keeps the standard deviation
     noise = F.conv2d(F.pad(noise[:, None], (3, 3, 3, 3), mode="reflect"), taps.view(1, 1, 1, 7))
     noise = F.conv2d(noise, taps.view(1, 1, 7, 1))[:, 0]
     return noise * (4 * stored * (1 - stored)).clamp(min=0).sqrt()
@@ -142,7 +148,7 @@ def _damage(shape: tuple[int, int, int], wear: Wear, unit: float,
         first, length = int(rng.integers(-T // 2, T)), int(rng.integers(T // 3 + 1, T + 2))
         middle, sway, bright = rng.uniform(0.05, 0.95) * W, rng.uniform(0.5, 2) * unit, rng.random() < 0.6
         for t in range(max(0, first), min(T, first + length)):
-            line = middle + sway * np.sin(0.5 * t + 2 * np.pi * y[:, :1] / (3 * H))     # (H, 1): it wanders
+            line = middle + sway * np.sin(0.5 * t + 2 * np.pi * y[:, :1] / (3 * H))  # (H, 1): it wanders
             here = np.abs(x - line) < max(0.5, 0.5 * unit)
             tone[t][here], there[t] = (0.95 if bright else 0.08), there[t] | here
     rng = draw["dust"]
@@ -154,7 +160,8 @@ def _damage(shape: tuple[int, int, int], wear: Wear, unit: float,
             along, across = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
             here = (along / long) ** 2 + across**2 < radius**2
             tone[t][here], there[t] = (0.97 if bright else 0.04), there[t] | here
-    if wear.splice is not None:  # cement on the frame line: at the top of the first frame, below the one before
+    # cement on the frame line: at the top of the first frame, below the one before
+    if wear.splice is not None:
         bar = max(2, round(4 * unit))
         for t, rows in ((wear.splice, slice(0, bar)), (wear.splice - 1, slice(H - bar, H))):
             tone[t, rows], there[t, rows] = 0.9, True

@@ -1,12 +1,13 @@
-"""Methods side by side: the same clips for all, every metric, time and memory, and how far the means can be trusted.
+"""Methods side by side: the same clips for all, every metric, time and memory, and how far the means can be
+trusted.
 
     films = embedded_films(frames=8, height=48, width=80)
     results = {method: run(colorlab.load(method, "course"), films) for method in colorlab.METHODS}
     comparison = compare(results, films, OFFLINE)
     comparison.interval("flow", "psnr")          # Interval(mean=..., low=..., high=...)
 
-A mean over clips says little without its spread. The intervals here are bootstrap intervals over **clips**: the frames of a clip are
-near copies of one another, so they are no independent witnesses.
+A mean over clips says little without its spread. The intervals here are bootstrap intervals over **clips**:
+the frames of a clip are near copies of one another, so they are no independent witnesses.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from colorlab.modules.flow.estimate import classical_flow
 from colorlab.train.measure import paints_its_own, read_clip
 from colorlab.train.split import clip_name
 
-OFFLINE = tuple(name for name, metric in METRICS.items() if not metric.needs)  # those that look through no network
+# those that look through no network
+OFFLINE = tuple(name for name, metric in METRICS.items() if not metric.needs)
 MEBIBYTE = 2**20
 
 
@@ -51,7 +53,7 @@ class Result(NamedTuple):
     """What one method made of the films, and what that took."""
 
     films: dict[str, list[np.ndarray]]  # by the film's name: uint8 (H, W, 3) each
-    seconds_per_frame: float            # all films, start to end; loading the network and a first try left out
+    seconds_per_frame: float  # all films, start to end; loading the network and a first try left out
     peak_memory_mb: float | None        # see `peak_memory`
 
 
@@ -64,66 +66,87 @@ class Interval(NamedTuple):
         return f"{number(self.mean)} [{number(self.low)}, {number(self.high)}]"
 
 
-def embedded_films(frames: int = 8, height: int = 48, width: int = 80, seed: int = 0, names: Sequence[str] = clips.CLIPS) -> list[Film]:
+def embedded_films(frames: int = 8, height: int = 48, width: int = 80, seed: int = 0,
+                   names: Sequence[str] = clips.CLIPS) -> list[Film]:
     """The embedded clips, with their exact motion."""
     made = [clips.embedded_clip(name, frames, height, width, seed) for name in names]
-    return [Film(clip.name, list(clip.frames), given_flow(torch.from_numpy(clip.forward), torch.from_numpy(clip.backward)))
-            for clip in made]
+    return [
+        Film(clip.name, list(clip.frames),
+             given_flow(torch.from_numpy(clip.forward), torch.from_numpy(clip.backward))) for clip in made
+    ]
 
 
-def real_films(frames: int = 24, height: int = 128, width: int = 224, names: Sequence[str] = clips.REAL, step: int = 1,
-               flow_short_side: int | None = None) -> list[Film]:
+def real_films(frames: int = 24, height: int = 128, width: int = 224, names: Sequence[str] = clips.REAL,
+               step: int = 1, flow_short_side: int | None = None) -> list[Film]:
     """The real takes that are installed with colorlab (`data.TAKES`), every `step`-th frame.
 
-    flow_short_side: estimate their motion once, at this size, for all methods and metrics that follow; None leaves that to each metric.
+    flow_short_side: estimate their motion once, at this size, for all methods and metrics that follow; None
+    leaves that to each metric.
     """
     films = [Film(name, list(clips.film(name, frames, height, width, step=step))) for name in names]
-    return films if flow_short_side is None else [film._replace(flow=estimated(film.frames, flow_short_side)) for film in films]
+    return films if flow_short_side is None else [
+        film._replace(flow=estimated(film.frames, flow_short_side)) for film in films
+    ]
 
 
 def estimated(frames: Sequence[np.ndarray], short_side: int = 64) -> FlowOf:
-    """The motion of a film from each frame to the next and back, estimated without a network at a short side and enlarged.
+    """The motion of a film from each frame to the next and back, estimated without a network at a short side
+    and enlarged.
 
-    frames: uint8 (H, W, 3) each. A flow from half the pixels costs a quarter; what it lacks at edges, `reliable_ruder` mostly leaves out.
+    frames: uint8 (H, W, 3) each. A flow from half the pixels costs a quarter; what it lacks at edges,
+    `reliable_ruder` mostly leaves out.
     """
     l = split_lab(rgb_to_lab(frames_to_rgb(np.stack(frames))))[0] / 100  # (T, 1, H, W)
-    there, back = (classical_flow(a, b, short_side) for a, b in ((l[:-1], l[1:]), (l[1:], l[:-1])))  # (T-1, 2, H, W)
+    # (T-1, 2, H, W)
+    there, back = (classical_flow(a, b, short_side) for a, b in ((l[:-1], l[1:]), (l[1:], l[:-1])))
     return given_flow(there, back, f"classical, short side {short_side}")
 
 
-def most_different(results: Mapping[str, Result], films: Sequence[Film], skip: Sequence[int] = (0,)) -> tuple[Film, int]:
-    """The film and its frame in which the methods differ most: where their colours, as ab, spread farthest around their mean over methods.
+def most_different(results: Mapping[str, Result], films: Sequence[Film],
+                   skip: Sequence[int] = (0,)) -> tuple[Film, int]:
+    """The film and its frame in which the methods differ most: where their colours, as ab, spread farthest
+    around their mean over methods.
 
     skip: frames that are not asked, by default the exemplar's, which most methods give back as it came.
     """
-    found = [(spread, film, frame) for film in films for frame, spread in enumerate(disagreement(results, film)) if frame not in skip]
+    found = [(spread, film, frame)
+             for film in films
+             for frame, spread in enumerate(disagreement(results, film))
+             if frame not in skip]
     _, film, frame = max(found, key=lambda entry: entry[0])
     return film, frame
 
 
 def disagreement(results: Mapping[str, Result], film: Film) -> list[float]:
-    """How far the methods' colours differ in each frame: the standard deviation over methods, in units of ab, mean over pixels."""
-    painted = torch.stack([rgb_to_lab(frames_to_rgb(np.stack(result.films[film.name])))[:, 1:] for result in results.values()])
+    """How far the methods' colours differ in each frame: the standard deviation over methods, in units of ab,
+    mean over pixels."""
+    painted = torch.stack(
+        [rgb_to_lab(frames_to_rgb(np.stack(result.films[film.name])))[:, 1:] for result in results.values()])
     return painted.std(0, correction=0).norm(dim=1).mean((1, 2)).tolist()  # painted: (methods, T, 2, H, W)
 
 
 def films_below(folder: str | Path, frames: int, short_side: int) -> list[Film]:
-    """The clips in a folder and below, so many frames of each, shrunk to a short side. InputError where there is none."""
+    """The clips in a folder and below, so many frames of each, shrunk to a short side. InputError where there
+    is none."""
     found = clips.survey(folder).clips
     if not found:
-        raise InputError(f"there is no clip below {folder}; a clip is a film, or a folder of frames with numbers")
+        raise InputError(
+            f"there is no clip below {folder}; a clip is a film, or a folder of frames with numbers")
     return [Film(clip_name(path), read_clip(path, short_side, frames)) for path in found]
 
 
-def run(model: nn.Module, films: Sequence[Film], memory: bool | int = True, precision: str = "float32", size: int | None = None) -> Result:
-    """Colour every film from its own first frame; a method that paints its own reference (tcavc) is given none.
+def run(model: nn.Module, films: Sequence[Film], memory: bool | int = True, precision: str = "float32",
+        size: int | None = None) -> Result:
+    """Colour every film from its own first frame; a method that paints its own reference (tcavc) is given
+    none.
 
-    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for it, or on its first
-    `memory` frames. precision: of `precision.PRECISIONS`, in what the network computes. size: the short side at which the method sees
-    the films, as for `colorize`; None for their own.
+    The model stays where it is. memory: also measure that, on the first film, which is coloured once more for
+    it, or on its first `memory` frames. precision: of `precision.PRECISIONS`, in what the network computes.
+    size: the short side at which the method sees the films, as for `colorize`; None for their own.
     """
     device = device_of(model)
-    for _ in _colored(model, films[0], films[0].frames[:2], precision, size):  # what is imported at a first use is excluded from the timing
+    # what is imported at a first use is excluded from the timing
+    for _ in _colored(model, films[0], films[0].frames[:2], precision, size):
         pass
     measured = films[0] if memory is True else films[0]._replace(frames=films[0].frames[:memory])
     peak = peak_memory(model, measured, precision, size) / MEBIBYTE if memory else None
@@ -139,8 +162,8 @@ def run(model: nn.Module, films: Sequence[Film], memory: bool | int = True, prec
 def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: int | None = None) -> float:
     """Bytes that a model and the colouring of a film hold at most, the network's weights among them.
 
-    On a GPU the allocator says so. On a CPU these are the tensors alive at one time plus the most that NumPy and Python held: the
-    same number on every run, without what an operation uses inside itself.
+    On a GPU the allocator says so. On a CPU these are the tensors alive at one time plus the most that NumPy
+    and Python held: the same number on every run, without what an operation uses inside itself.
     """
     device = device_of(model)
     if device.type == "cuda":
@@ -150,7 +173,8 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: 
         return torch.cuda.max_memory_allocated(device)
     weights = sum(tensor.untyped_storage().nbytes() for tensor in (*model.parameters(), *model.buffers()))
     with TensorMemory():
-        torch.zeros(1).neg()  # what PyTorch imports when it first meets such a mode is excluded from the timing
+        # what PyTorch imports when it first meets such a mode is excluded from the timing
+        torch.zeros(1).neg()
     tracemalloc.start()
     try:
         with TensorMemory() as tensors:
@@ -162,7 +186,8 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: 
 
 
 class TensorMemory(TorchDispatchMode):
-    """Within it, `now` and `peak` are the bytes of the tensors that operations have made: those alive, and the most at one time."""
+    """Within it, `now` and `peak` are the bytes of the tensors that operations have made: those alive, and
+    the most at one time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -178,7 +203,8 @@ class TensorMemory(TorchDispatchMode):
         return made
 
     def _meet(self, tensor: object, new: bool) -> None:
-        """Count a tensor's memory once: views share it, and what was there before (weights, inputs) is not counted."""
+        """Count a tensor's memory once: views share it, and what was there before (weights, inputs) is not
+        counted."""
         if not isinstance(tensor, Tensor):
             return
         storage = tensor.untyped_storage()
@@ -201,17 +227,19 @@ class Comparison:
     """Every method on every clip by every metric; None where a number could not be had."""
 
     clips: Mapping[str, Mapping[str, Mapping[str, float | None]]]  # method -> clip -> metric
-    whole: Mapping[str, Mapping[str, float | None]]                # method -> metric, pooled as its definition says
-    truth: Mapping[str, Mapping[str, float | None]]                # clip -> metric, for metrics that need no reference
+    whole: Mapping[str, Mapping[str, float | None]]  # method -> metric, pooled as its definition says
+    truth: Mapping[str, Mapping[str, float | None]]  # clip -> metric, for metrics that need no reference
     definitions: Mapping[str, str]                                 # metric -> one line
 
     def column(self, method: str, metric: str) -> list[float]:
-        """One number per clip; empty for a metric that belongs to the whole set, or that could not be computed."""
+        """One number per clip; empty for a metric that belongs to the whole set, or that could not be
+        computed."""
         values = [clip.get(metric) for clip in self.clips[method].values()]
         return [] if any(value is None for value in values) else values
 
     def distances(self, method: str, metric: str) -> list[float]:
-        """As `column`, made so that lower is better: for a metric that should be like the truth's, |log(value / truth's)| of each clip."""
+        """As `column`, made so that lower is better: for a metric that should be like the truth's, |log(value
+        / truth's)| of each clip."""
         values, better = self.column(method, metric), METRICS[metric].better
         if better != "like the truth":
             return [-value for value in values] if better == "higher" else values
@@ -224,18 +252,23 @@ class Comparison:
         return bootstrap(values, seed) if values else None
 
     def gain(self, method: str, over: str, metric: str, seed: int = 0) -> Interval | None:
-        """By how much a method's value is above another's, clip by clip: the interval of the mean difference."""
+        """By how much a method's value is above another's, clip by clip: the interval of the mean
+        difference."""
         pairs = self.column(method, metric), self.column(over, metric)
         return bootstrap(np.subtract(*pairs), seed) if all(pairs) else None
 
     def ranking(self, metric: str) -> list[str]:
         """Methods, best first, by the mean of `distances`; without those that have no value."""
-        scores = {method: float(np.mean(values)) for method in self.clips if (values := self.distances(method, metric))}
+        scores = {
+            method: float(np.mean(values))
+            for method in self.clips
+            if (values := self.distances(method, metric))
+        }
         return sorted(scores, key=scores.get)
 
 
-def compare(results: Mapping[str, Result], films: Sequence[Film], metrics: Sequence[str] = OFFLINE, skip: Sequence[int] = (0,),
-            tools: Tools | None = None) -> Comparison:
+def compare(results: Mapping[str, Result], films: Sequence[Film], metrics: Sequence[str] = OFFLINE,
+            skip: Sequence[int] = (0,), tools: Tools | None = None) -> Comparison:
     """Score what `run` made. skip: frames left out where a metric allows it, by default the exemplar's."""
     reports, tools = {}, tools or Tools()
     for method, result in results.items():
@@ -244,15 +277,21 @@ def compare(results: Mapping[str, Result], films: Sequence[Film], metrics: Seque
         reports[method] = report if "clips" in report else report | {"clips": {films[0].name: report}}
     first = next(iter(reports.values()))
     pick = lambda scores: {name: scores[name] for name in metrics}
-    return Comparison({method: {name: pick(clip) for name, clip in report["clips"].items()} for method, report in reports.items()},
-                      {method: pick(report) for method, report in reports.items()},
-                      {name: clip["truth"] for name, clip in first["clips"].items()}, first["definitions"])
+    return Comparison(
+        {
+            method: {name: pick(clip)
+                     for name, clip in report["clips"].items()}
+            for method, report in reports.items()
+        }, {method: pick(report) for method, report in reports.items()},
+        {name: clip["truth"] for name, clip in first["clips"].items()}, first["definitions"])
 
 
 def bootstrap(values: Sequence[float], seed: int = 0, level: float = 0.95, samples: int = 2000) -> Interval:
-    """The mean of some values with the interval in which `level` of the means of resampled values lie (percentile bootstrap).
+    """The mean of some values with the interval in which `level` of the means of resampled values lie
+    (percentile bootstrap).
 
-    As many values as there are, drawn with replacement, `samples` times. The same seed draws the same. With few values the
+    As many values as there are, drawn with replacement, `samples` times. The same seed draws the same. With
+    few values the
     interval is too narrow: no sample shows what a clip that was never seen would do.
     """
     values = np.asarray(values, dtype=float)
@@ -264,12 +303,15 @@ def bootstrap(values: Sequence[float], seed: int = 0, level: float = 0.95, sampl
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Rows under their head, aligned: the first column and columns of text to the left, numbers to the right; "-" for None."""
+    """Rows under their head, aligned: the first column and columns of text to the left, numbers to the right;
+    "-" for None."""
     lines = [list(head), *([_shown(value) for value in row] for row in rows)]
     widths = [max(len(line[index]) for line in lines) for index in range(len(head))]
     left = [index == 0 or all(isinstance(row[index], str) for row in rows) for index in range(len(head))]
-    return "\n".join("  ".join(text.ljust(width) if to_left else text.rjust(width)
-                               for text, width, to_left in zip(line, widths, left)).rstrip() for line in lines)
+    return "\n".join("  ".join(
+        text.ljust(width) if to_left else text.rjust(width)
+        for text, width, to_left in zip(line, widths, left)).rstrip()
+                     for line in lines)
 
 
 def number(value: float) -> str:
@@ -283,6 +325,7 @@ def _shown(value: object) -> str:
     return "-" if value is None else number(value) if isinstance(value, float) else str(value)
 
 
-def _colored(model: nn.Module, film: Film, frames: Sequence[np.ndarray] | None = None, precision: str = "float32", size: int | None = None):
+def _colored(model: nn.Module, film: Film, frames: Sequence[np.ndarray] | None = None,
+             precision: str = "float32", size: int | None = None):
     references = None if paints_its_own(model) else [(0, film.frames[0])]
     return colorize(film.frames if frames is None else frames, references, model, size, precision=precision)

@@ -50,8 +50,8 @@ from colorlab.metrics import colorfulness, mean_psnr, psnr
 from colorlab.train.measure import LOOSE_FRAMES
 
 TASKS = ("first", "loose")
-# A share of pixels that are the truth's, to the bit, which no honest method reaches: lightness is given in 256
-# levels of grey.
+# A share of pixels that are the truth's, to the bit, which no honest method reaches: lightness is given in
+# 256 levels of grey.
 SAME = 0.99
 MEBIBYTE = 1 << 20
 START = 120.0     # seconds that the process may need before it runs the submission's code

@@ -41,8 +41,9 @@ WRITES = frozenset(("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod"
                     "os.symlink", "os.truncate", "os.utime", "os.setxattr", "os.removexattr", "shutil.rmtree",
                     "shutil.move", "shutil.copyfile", "shutil.copytree"))
 LISTS = frozenset(("os.listdir", "os.scandir", "os.chdir", "glob.glob"))
-STARTS = frozenset(("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
-                    "os.fork", "os.forkpty", "os.kill", "os.killpg", "socket.connect", "socket.bind", "socket.sendto", "pty.spawn"))
+STARTS = frozenset(
+    ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty",
+     "os.kill", "os.killpg", "socket.connect", "socket.bind", "socket.sendto", "pty.spawn"))
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/opt", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
           "/proc/self", "/sys/devices/system", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 DEVICES = ("/dev/null", "/dev/zero")  # may be written too
@@ -97,8 +98,9 @@ def limit(memory: int, seconds: float, file_size: int = 1 << 30) -> None:
             resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def supervise(command: Sequence[str], folder: Path, seconds: float, memory: int,
-              environment: Mapping[str, str], log: Path, ready: Path | None = None, start: float = 120.0) -> Ended:
+def supervise(command: Sequence[str], folder: Path, seconds: float, memory: int, environment: Mapping[str,
+                                                                                                      str],
+              log: Path, ready: Path | None = None, start: float = 120.0) -> Ended:
     """Run a command in a folder until it ends or goes beyond a limit; then it and all its children are
     killed.
 

@@ -5,9 +5,10 @@ file, which fills it.
     ada/weights.safetensors   what `load_state_dict` gets; every name must fit
 
 `pack` writes both from a notebook; `load` builds the network from them. Weights come as safetensors alone: a
-pickle is a program. Run as `python -m colorlab.experiments.submissions FOLDER`, this module is the process in which one
-submission colours films (leaderboard.py starts it): FOLDER holds what it is given, and it receives what it
-makes. It sees grey frames and one reference picture for each film, never the colours that it is scored by.
+pickle is a program. Run as `python -m colorlab.experiments.submissions FOLDER`, this module is the process in
+which one submission colours films (leaderboard.py starts it): FOLDER holds what it is given, and it receives
+what it makes. It sees grey frames and one reference picture for each film, never the colours that it is
+scored by.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ MOVED = {
     "video": "files.video",
     "weights": "methods.weights",
     "modules.streamed_correlation": "modules.fast.streamed_correlation",
-    "modules.color_lines": "methods.course.color_lines", "modules.registration": "methods.course.registration",
+    "modules.color_lines": "methods.course.color_lines",
+    "modules.registration": "methods.course.registration",
 }
 
 

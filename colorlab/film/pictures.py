@@ -1,6 +1,7 @@
 """Pictures drawn of pictures and numbers: heat maps, marks, sheets of several under their names.
 
-A picture is an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane (H, W) or (1, H, W) of numbers.
+A picture is an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane (H, W) or (1, H, W)
+of numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def as_array(picture: Picture) -> np.ndarray:
 
 
 def heat(plane: Picture, background: Picture | None = None) -> np.ndarray:
-    """A map (H, W) >= 0 as uint8 (H, W, 3): bright where it is large, over a dimmed grey background if one is given.
+    """A map (H, W) >= 0 as uint8 (H, W, 3): bright where it is large, over a dimmed grey background if one is
+    given.
 
     The square root of the map relative to its largest value is drawn, because attention is peaked and its
     surroundings matter too.
@@ -53,12 +55,14 @@ def mark(picture: Picture, at: tuple[int, int]) -> np.ndarray:
     radius = max(3, min(image.size) // 28)
     draw = ImageDraw.Draw(image)
     for grow, color in ((1, "black"), (0, "white")):
-        draw.ellipse((x - radius - grow, y - radius - grow, x + radius + grow, y + radius + grow), outline=color)
+        draw.ellipse((x - radius - grow, y - radius - grow, x + radius + grow, y + radius + grow),
+                     outline=color)
     return np.array(image)
 
 
 def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, scale: int = 1) -> np.ndarray:
-    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name, smoothly enlarged by `scale`."""
+    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name, smoothly enlarged by
+    `scale`."""
     images = {}
     for name, picture in pictures.items():
         image = Image.fromarray(np.asarray(as_array(picture))).convert("RGB")
@@ -88,7 +92,8 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def wrapped(text: str, size: int, breadth: int) -> list[str]:
-    """The text in lines at most `breadth` pixels wide, in letters of this size; a word that is too long is broken."""
+    """The text in lines at most `breadth` pixels wide, in letters of this size; a word that is too long is
+    broken."""
     lines: list[str] = []
     wide = lambda line: font(size).getlength(line) > breadth
     for word in text.split():

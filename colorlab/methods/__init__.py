@@ -88,7 +88,8 @@ def configure(method: str, preset: str = "paper", **changes: object) -> object:
         raise InputError(f"no preset named {preset!r}; there are {', '.join(PRESETS)}")
     _, config_class = network_and_config(method, preset)
     fields = {field.name: field for field in dataclasses.fields(config_class)}
-    extras = {field.name for field in dataclasses.fields(network_and_config(method, "course")[1])} - set(fields)
+    extras = {field.name
+              for field in dataclasses.fields(network_and_config(method, "course")[1])} - set(fields)
     changes = {name: value for name, value in changes.items() if name not in extras or value}
     unknown = sorted(set(changes) - set(fields))
     if unknown:

@@ -2,7 +2,8 @@
 
     metrics.psnr(predicted, truth)                        # two frames, (H, W, 3) uint8
     metrics.cdc(frames)                                   # a clip
-    metrics.evaluate(predicted, truth, ("psnr", "cdc"))  # two films, frame by frame, {"psnr": ..., "truth": ...}
+    metrics.evaluate(predicted, truth, ("psnr", "cdc"))  # two films, frame by frame, {"psnr": ..., "truth":
+    ...}
 
 Numbers of this field do not compare across papers: the same name stands for different things, and some
 published scripts compute something else than they say. Every number here comes with the one line that defines

@@ -2,15 +2,15 @@
 
     python -m colorlab.teaching.book notebooks --out book
 
-Sphinx builds it with myst-nb and the sphinx-book-theme: contents, search, next and previous, light and dark, for screens of any
-width. Nothing is fetched from any network, neither now nor by a reader's browser:
+Sphinx builds it with myst-nb and the sphinx-book-theme: contents, search, next and previous, light and dark,
+for screens of any width. Nothing is fetched from any network, neither now nor by a reader's browser:
 
 - equations become MathML here, which browsers draw themselves;
 - explorers answer by the HTML that stands in the notebooks' outputs (colorlab/teaching/page.py);
 - the notebooks are not run: the book shows the outputs that they hold.
 
-A solution stands behind a click, below the lines that a student starts from. The tools are installed by `pip install -e ".[book]"`,
-or by `make book`; importing this module is possible without.
+A solution stands behind a click, below the lines that a student starts from. The tools are installed by `pip
+install -e ".[book]"`, or by `make book`; importing this module is possible without.
 """
 
 from __future__ import annotations
@@ -54,13 +54,27 @@ that place comes from. In the running notebook every pixel answers, and every se
 ```
 """
 SETTINGS = {
-    "project": TITLE, "html_title": TITLE, "author": "", "copyright": "", "root_doc": "index",
-    "extensions": ["myst_nb", "colorlab.teaching.book"], "html_theme": "sphinx_book_theme",
-    "nb_execution_mode": "off", "nb_ipywidgets_js": {}, "myst_enable_extensions": ["dollarmath", "amsmath"],
-    "html_math_renderer": "mathml", "html_copy_source": False, "html_show_sourcelink": False, "html_show_copyright": False,
-    "html_show_sphinx": False, "html_last_updated_fmt": "", "suppress_warnings": ["myst.header", "mystnb.unknown_mime_type"],
-    "html_theme_options": {"use_download_button": False, "use_fullscreen_button": False, "show_toc_level": 2, "logo": {"text": TITLE},
-                           "navbar_persistent": [], "navigation_with_keys": False},
+    "project": TITLE,
+    "html_title": TITLE,
+    "author": "",
+    "copyright": "",
+    "root_doc": "index",
+    "extensions": ["myst_nb", "colorlab.teaching.book"],
+    "html_theme": "sphinx_book_theme",
+    "nb_execution_mode": "off",
+    "nb_ipywidgets_js": {},
+    "myst_enable_extensions": ["dollarmath", "amsmath"],
+    "html_math_renderer": "mathml",
+    "html_copy_source": False,
+    "html_show_sourcelink": False,
+    "html_show_copyright": False,
+    "html_show_sphinx": False,
+    "html_last_updated_fmt": "",
+    "suppress_warnings": ["myst.header", "mystnb.unknown_mime_type"],
+    "html_theme_options": {
+        "use_download_button": False, "use_fullscreen_button": False, "show_toc_level": 2,
+        "logo": {"text": TITLE}, "navbar_persistent": [], "navigation_with_keys": False
+    },
     "html_context": {"default_mode": "auto"},
 }
 STYLE = """
@@ -78,13 +92,15 @@ html[data-theme="dark"] .bd-content div.cell_output .text_html img:not(.only-dar
 def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
     """Write the book of these notebooks into the folder `out`; a line for each page.
 
-    A book that is there is replaced; a folder that holds something else is refused. Raises InputError for that, for a notebook that
-    cannot be read, for missing tools, and for a page that would load something from a network.
+    A book that is there is replaced; a folder that holds something else is refused. Raises InputError for
+    that, for a notebook that cannot be read, for missing tools, and for a page that would load something from
+    a network.
     """
     try:
         from sphinx.application import Sphinx
     except ImportError:
-        raise InputError("the book is made with Sphinx, which is not installed: pip install -e \".[book]\", or `make book`") from None
+        raise InputError("the book is made with Sphinx, which is not installed: pip install -e "
+                         "\".[book]\", or `make book`") from None
     out, paths = Path(out), find_notebooks(notebooks)
     if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():
         raise InputError(f"{out} holds something that is no book; give another --out")
@@ -100,13 +116,19 @@ def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
         settings = SETTINGS | {"html_static_path": ["_static"], "html_css_files": ["colorlab.css"]}
         said = open(Path(folder) / "said.txt", "w+", encoding="utf-8")
         with said:
-            app = Sphinx(source, None, made, Path(folder) / "doctrees", "html", settings, status=None, warning=said, freshenv=True)
+            app = Sphinx(source, None, made,
+                         Path(folder) / "doctrees", "html", settings, status=None, warning=said,
+                         freshenv=True)
             app.build()
             said.seek(0)
             warnings = [line for line in said.read().splitlines() if line.strip()]
         if app.statuscode or any("ERROR" in line for line in warnings):
-            raise InputError(f"Sphinx could not make the book: {warnings[-1] if warnings else 'it does not say why'}")
-        if loaded := [f"{page.name} loads {address}" for page in sorted(made.glob("*.html")) for address in resources(page) if _remote(address)]:
+            raise InputError("Sphinx could not make the book: "
+                             f"{warnings[-1] if warnings else 'it does not say why'}")
+        if loaded := [
+                f"{page.name} loads {address}" for page in sorted(made.glob("*.html"))
+                for address in resources(page) if _remote(address)
+        ]:
             raise InputError(f"the book would need a network: {'; '.join(loaded[:3])}")
         if out.exists():
             shutil.rmtree(out)
@@ -115,7 +137,8 @@ def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
 
 
 def chapter(book: NotebookNode, name: str = "notebook", others: Iterable[str] = ()) -> NotebookNode:
-    """A notebook as it stands in the book: what a student starts from before each solution, and the solution behind a click.
+    """A notebook as it stands in the book: what a student starts from before each solution, and the solution
+    behind a click.
 
     others: names of chapters; where the text names one, `02_...`, it becomes a link.
     """
@@ -130,7 +153,9 @@ def chapter(book: NotebookNode, name: str = "notebook", others: Iterable[str] = 
             start = solved[index].answer.partition(BEGIN)[0].rstrip() + "\n    # your lines here"
             cells.append(nbformat.v4.new_markdown_cell(f"```python\n{start}\n```", id=f"{cell.id}-start"))
             cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "hide-cell"]
-            cell.metadata["mystnb"] = {"code_prompt_show": "Show a solution", "code_prompt_hide": "Hide the solution"}
+            cell.metadata["mystnb"] = {
+                "code_prompt_show": "Show a solution", "code_prompt_hide": "Hide the solution"
+            }
         cells.append(cell)
     book.cells = cells
     book.metadata.setdefault("language_info", {})["pygments_lexer"] = "ipython3"
@@ -139,12 +164,15 @@ def chapter(book: NotebookNode, name: str = "notebook", others: Iterable[str] = 
 
 def title_of(book: NotebookNode) -> str:
     """A notebook's first heading."""
-    headings = (re.search(r"^# (.+)$", cell.source, re.MULTILINE) for cell in book.cells if cell.cell_type == "markdown")
+    headings = (re.search(r"^# (.+)$", cell.source, re.MULTILINE)
+                for cell in book.cells
+                if cell.cell_type == "markdown")
     return next((heading.group(1) for heading in headings if heading), "without a title")
 
 
 def mathml(latex: str, display: bool = False) -> str:
-    """An equation in LaTeX as MathML; `\\tag{...}` stands at its right. Raises ValueError for what cannot be converted."""
+    """An equation in LaTeX as MathML; `\\tag{...}` stands at its right. Raises ValueError for what cannot be
+    converted."""
     from latex2mathml.converter import convert
 
     tags = re.findall(r"\\tag\{([^}]*)\}", latex)
@@ -152,7 +180,8 @@ def mathml(latex: str, display: bool = False) -> str:
         math = convert(re.sub(r"\\tag\{[^}]*\}", "", latex).strip(), display="block" if display else "inline")
     except Exception as error:  # whatever the converter makes of it
         raise ValueError(f"no MathML for {' '.join(latex.split())}: {error}") from error
-    math = math.replace('width="negativethinmathspace"', 'width="-0.167em"')  # the name is of MathML 2; browsers want a length
+    # the name is of MathML 2; browsers want a length
+    math = math.replace('width="negativethinmathspace"', 'width="-0.167em"')
     return f'<div class="colorlab-equation">{math}<span>({tags[0]})</span></div>' if tags else math
 
 
@@ -173,15 +202,18 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def resources(page: Path) -> Iterator[str]:
-    """The addresses from which a page loads scripts, styles, pictures and the like; not those that it links to."""
+    """The addresses from which a page loads scripts, styles, pictures and the like; not those that it links
+    to."""
     found: list[str] = []
 
     class Parser(HTMLParser):
         def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
             given = dict(attributes)
-            if tag == "link" and not {"stylesheet", "preload", "icon", "modulepreload"} & set((given.get("rel") or "").split()):
+            if tag == "link" and not {"stylesheet", "preload", "icon", "modulepreload"} & set(
+                (given.get("rel") or "").split()):
                 return
-            names = {"link": ("href",), "img": ("src", "srcset"), "object": ("data",), "use": ("href",)}.get(tag, ("src",))
+            names = {"link": ("href",), "img": ("src", "srcset"), "object": ("data",),
+                     "use": ("href",)}.get(tag, ("src",))
             found.extend(given[name] for name in names if given.get(name))
 
     Parser().feed(page.read_text(encoding="utf-8"))
@@ -193,7 +225,8 @@ def _remote(address: str) -> bool:
 
 
 def _index(books: dict[str, NotebookNode]) -> str:
-    rows = "\n".join(f"| [{stem.partition('_')[0]}]({stem}.ipynb) | {title_of(book).partition('·')[2].strip() or title_of(book)} |"
+    rows = "\n".join(f"| [{stem.partition('_')[0]}]({stem}.ipynb) | "
+                     f"{title_of(book).partition('·')[2].strip() or title_of(book)} |"
                      for stem, book in books.items())
     return INDEX.format(table=f"| chapter | its question |\n|---|---|\n{rows}", names="\n".join(books))
 
@@ -206,8 +239,10 @@ def _read(path: Path) -> NotebookNode:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m colorlab.teaching.book", description="Make a book of the notebooks, for any web server.")
-    parser.add_argument("notebooks", nargs="*", default=["notebooks"], help="notebooks, or folders of them (default: notebooks)")
+    parser = argparse.ArgumentParser(prog="python -m colorlab.teaching.book",
+                                     description="Make a book of the notebooks, for any web server.")
+    parser.add_argument("notebooks", nargs="*", default=["notebooks"],
+                        help="notebooks, or folders of them (default: notebooks)")
     parser.add_argument("--out", default="book", help="where to write it (default: book)")
     given = parser.parse_args(arguments)
     try:

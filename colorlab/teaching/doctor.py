@@ -1,6 +1,8 @@
-"""What works on this machine and what does not, each with a suggested fix: `colorlab doctor`, and the first cell of notebook 00.
+"""What works on this machine and what does not, each with a suggested fix: `colorlab doctor`, and the first
+cell of notebook 00.
 
-Nothing is imported here that the check in question is not about, so that a broken torch is a finding and not a traceback.
+Nothing is imported here that the check in question is not about, so that a broken torch is a finding and not
+a traceback.
 """
 
 from __future__ import annotations
@@ -53,10 +55,12 @@ class Report(tuple):
 
     def _repr_html_(self) -> str:
         colors = {"ok": "#2a8f4f", "note": "#b07d12", "problem": "#c8402f"}
-        rows = "".join(
-            f'<tr><td style="color:{colors[state]};text-align:left"><b>{MARKS[state]}</b></td><td style="text-align:left">{subject}</td>'
-            f'<td style="text-align:left">{html.escape(said)}' + (f"<br><i>Fix:</i> {html.escape(fix)}" if fix else "") + "</td></tr>"
-            for subject, state, said, fix in self)
+        rows = "".join('<tr><td '
+                       f'style="color:{colors[state]};text-align:left"><b>{MARKS[state]}</b></td><td '
+                       f'style="text-align:left">{subject}</td><td '
+                       f'style="text-align:left">{html.escape(said)}' +
+                       (f"<br><i>Fix:</i> {html.escape(fix)}" if fix else "") + "</td></tr>"
+                       for subject, state, said, fix in self)
         return f"<table>{rows}</table><p>{self.summary}</p>"
 
 
@@ -74,7 +78,8 @@ def report() -> tuple[Finding, ...]:
             found = look() if look not in NEED_TORCH or not broken else Finding(
                 look.__name__, "note", "not looked at, because torch cannot be imported", "fix torch first")
         except Exception as error:  # whatever a broken installation throws is what the reader wants to know
-            found = Finding(look.__name__, "problem", f"could not be looked at: {first_line(error)}", COMPLETE)
+            found = Finding(look.__name__, "problem", f"could not be looked at: {first_line(error)}",
+                            COMPLETE)
         findings += [found] if isinstance(found, Finding) else found
     return tuple(findings)
 
@@ -82,9 +87,11 @@ def report() -> tuple[Finding, ...]:
 def python() -> Finding:
     version, bits = platform.python_version(), struct.calcsize("P") * 8
     if sys.version_info < (3, 11):
-        return Finding("python", "problem", f"{version} is too old", "install Python 3.11 or newer and set up again with it")
+        return Finding("python", "problem", f"{version} is too old",
+                       "install Python 3.11 or newer and set up again with it")
     if bits != 64:
-        return Finding("python", "problem", f"{version} is a {bits}-bit build, for which there is no torch", "install a 64-bit Python")
+        return Finding("python", "problem", f"{version} is a {bits}-bit build, for which there is no torch",
+                       "install a 64-bit Python")
     return Finding("python", "ok", f"{version} in {shown(Path(sys.prefix))}")
 
 
@@ -100,9 +107,13 @@ def packages() -> list[Finding]:
         if found is None:
             wrong.append(Finding("packages", "problem", f"{need.name} is not installed", COMPLETE))
         elif not need.specifier.contains(found, prereleases=True):
-            wrong.append(Finding("packages", "problem", f"{need.name} {found} is too old, {need.specifier} is needed", COMPLETE))
+            wrong.append(
+                Finding("packages", "problem", f"{need.name} {found} is too old, {need.specifier} is needed",
+                        COMPLETE))
     if not stated:
-        wrong.append(Finding("packages", "note", "colorlab is used without being installed, so its needs are not known", COMPLETE))
+        wrong.append(
+            Finding("packages", "note",
+                    "colorlab is used without being installed, so its needs are not known", COMPLETE))
     return wrong or [Finding("packages", "ok", f"all {len(stated)} are there and new enough")]
 
 
@@ -112,22 +123,27 @@ def torch() -> Finding:
     try:
         module = importlib.import_module("torch")
     except Exception as error:
-        return Finding("torch", "problem", f"{installed('torch')} is installed but cannot be imported: {first_line(error)}", REINSTALL)
+        return Finding("torch", "problem",
+                       f"{installed('torch')} is installed but cannot be imported: {first_line(error)}",
+                       REINSTALL)
     return Finding("torch", "ok", module.__version__)
 
 
 def torchvision() -> Finding:
-    """Are torch and torchvision a pair? A torch from one place and a torchvision from another are two builds that do not fit."""
+    """Are torch and torchvision a pair? A torch from one place and a torchvision from another are two builds
+    that do not fit."""
     if installed("torchvision") is None:
         return Finding("torchvision", "problem", "not installed", REINSTALL)
     ours, theirs = built("torch"), built("torchvision")
     try:
         importlib.import_module("torchvision")
     except Exception as error:
-        return Finding("torchvision", "problem", f"{theirs} was built for another torch than {ours}, which is installed "
-                       f"({first_line(error)}); timm, which imports it, fails with it", REINSTALL)
+        return Finding(
+            "torchvision", "problem", f"{theirs} was built for another torch than {ours}, which is installed "
+            f"({first_line(error)}); timm, which imports it, fails with it", REINSTALL)
     if variant(ours) != variant(theirs):
-        return Finding("torchvision", "note", f"{theirs} and torch {ours} are of different builds; some operators may be missing",
+        return Finding("torchvision", "note",
+                       f"{theirs} and torch {ours} are of different builds; some operators may be missing",
                        REINSTALL)
     return Finding("torchvision", "ok", f"{theirs}, a pair with torch")
 
@@ -135,7 +151,8 @@ def torchvision() -> Finding:
 def film() -> Finding:
     av = importlib.import_module("av")
     if "libx264" not in av.codecs_available and "h264" not in av.codecs_available:
-        return Finding("film", "note", f"PyAV {av.__version__} has no H.264, the usual codec", "pip install --force-reinstall av")
+        return Finding("film", "note", f"PyAV {av.__version__} has no H.264, the usual codec",
+                       "pip install --force-reinstall av")
     return Finding("film", "ok", f"PyAV {av.__version__} with H.264")
 
 
@@ -149,8 +166,10 @@ def device() -> Finding:
         return Finding("device", "ok", "the Mac's own GPU (device='mps')")
     if shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists():
         if torch.version.cuda is None:
-            return Finding("device", "note", "the CPU: an NVIDIA GPU is here, but this torch is built without CUDA", REINSTALL)
-        return Finding("device", "note", f"the CPU: an NVIDIA GPU is here, but torch cannot use it with CUDA {torch.version.cuda}",
+            return Finding("device", "note",
+                           "the CPU: an NVIDIA GPU is here, but this torch is built without CUDA", REINSTALL)
+        return Finding("device", "note", "the CPU: an NVIDIA GPU is here, but torch cannot use it with CUDA "
+                                         f"{torch.version.cuda}",
                        "update the NVIDIA driver; in a container, pass the GPU through")
     return Finding("device", "ok", "the CPU, for which the notebooks and preset='course' are made")
 
@@ -166,7 +185,8 @@ def processor() -> Finding:
     if memory < TIGHT_MEMORY_GB:
         return Finding("processor", "note", said, "close other programs; preset='paper' needs more")
     if threads > cores():
-        return Finding("processor", "note", f"{said}: more threads than cores slow one another down", f"set OMP_NUM_THREADS={cores()}")
+        return Finding("processor", "note", f"{said}: more threads than cores slow one another down",
+                       f"set OMP_NUM_THREADS={cores()}")
     return Finding("processor", "ok", said)
 
 
@@ -175,18 +195,22 @@ def cache() -> Finding:
     folder = importlib.import_module("colorlab.clips.cache").cache_folder()
     free = shutil.disk_usage(existing_parent(folder)).free / 2**30
     if not writable(folder):
-        return Finding("cache", "problem", f"{shown(folder)} cannot be written", "set COLORLAB_CACHE to a folder that can")
+        return Finding("cache", "problem", f"{shown(folder)} cannot be written",
+                       "set COLORLAB_CACHE to a folder that can")
     state = "note" if free < TIGHT_DISK_GB else "ok"
-    return Finding("cache", state, f"{shown(folder)}, {free:.0f} GB free", "make room, or set COLORLAB_CACHE" if state == "note" else "")
+    return Finding("cache", state, f"{shown(folder)}, {free:.0f} GB free",
+                   "make room, or set COLORLAB_CACHE" if state == "note" else "")
 
 
 def weights() -> Finding:
     """Are the trained weights of the course networks beside the package?"""
-    folder, methods = importlib.import_module("colorlab.methods.weights").CHECKPOINTS, importlib.import_module("colorlab.methods").LEARNED
+    folder, methods = importlib.import_module(
+        "colorlab.methods.weights").CHECKPOINTS, importlib.import_module("colorlab.methods").LEARNED
     missing = [name for name in methods if not (folder / f"{name}.safetensors").is_file()]
     if missing:
         return Finding("weights", "note", f"no course weights for {', '.join(missing)} in {shown(folder)}",
-                       "a complete clone and a wheel have them; `colorlab train` makes them; COLORLAB_CHECKPOINTS says where they are")
+                       "a complete clone and a wheel have them; `colorlab train` makes them; "
+                       "COLORLAB_CHECKPOINTS says where they are")
     return Finding("weights", "ok", f"course weights of {', '.join(methods)}")
 
 
@@ -199,8 +223,10 @@ def notebooks() -> Finding:
     launch = KernelSpecManager().find_kernel_specs().get("python3")
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
     if launch and not Path(launch).resolve().is_relative_to(Path(sys.prefix).resolve()):
-        return Finding("notebooks", "note", f"{said}; but the kernel 'Python 3' starts from {launch}, which may be another Python",
-                       f"{sys.executable} -m ipykernel install --sys-prefix")
+        return Finding(
+            "notebooks", "note",
+            f"{said}; but the kernel 'Python 3' starts from {launch}, which may be another Python",
+            f"{sys.executable} -m ipykernel install --sys-prefix")
     return Finding("notebooks", "ok", said)
 
 
@@ -218,9 +244,11 @@ def installed(name: str) -> str | None:
 
 
 def built(name: str) -> str:
-    """The version with its build ("2.15.0+cpu"), read from its version.py: it is wanted most when the import fails."""
+    """The version with its build ("2.15.0+cpu"), read from its version.py: it is wanted most when the import
+    fails."""
     file = metadata.distribution(name).locate_file(f"{name}/version.py")
-    found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", Path(str(file)).read_text()) if Path(str(file)).is_file() else None
+    found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)",
+                      Path(str(file)).read_text()) if Path(str(file)).is_file() else None
     return found.group(1) if found else installed(name) or "?"
 
 
@@ -230,7 +258,8 @@ def variant(version: str) -> str:
 
 
 def shown(folder: Path) -> str:
-    """A folder as it reads best, and as a notebook may be passed on: from the project or from home, where it lies in one."""
+    """A folder as it reads best, and as a notebook may be passed on: from the project or from home, where it
+    lies in one."""
     for name, root in (("", Path(__file__).parents[2]), ("~/", home())):
         if folder.is_relative_to(root):
             return f"{name}{folder.relative_to(root).as_posix()}"

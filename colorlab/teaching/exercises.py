@@ -1,18 +1,21 @@
 """Exercises that check themselves: `check` says whether an answer is right, and if not, where to look.
 
-A reader writes a function in a notebook; the cell's last line checks it and shows one line, never a traceback:
+A reader writes a function in a notebook; the cell's last line checks it and shows one line, never a
+traceback:
 
     check(my_warp, correlation, ab)
     ✓ my_warp
     my_warp: not yet. Its shape is (2, 6), the answer's is (6, 2): the last two axes are exchanged.
 
-What is right stands in answers.py, under the function's name; where a notebook has computed it already and shows it, the cell may
-hand it over, `expected=warp.ab`.
+What is right stands in answers.py, under the function's name; where a notebook has computed it already and
+shows it, the cell may hand it over, `expected=warp.ab`.
 
-Solutions stand between nbgrader's marks, `### BEGIN SOLUTION` and `### END SOLUTION`; without them the body raises
-NotImplementedError, which reads "not yet written". `colorlab.teaching.labs` makes a course's editions from these cells.
+Solutions stand between nbgrader's marks, `### BEGIN SOLUTION` and `### END SOLUTION`; without them the body
+raises NotImplementedError, which reads "not yet written". `colorlab.teaching.labs` makes a course's editions
+from these cells.
 
-Imported in a notebook, this also watches for the NameError that a cell raises when one above it has not been run, and says so.
+Imported in a notebook, this also watches for the NameError that a cell raises when one above it has not been
+run, and says so.
 """
 
 from __future__ import annotations
@@ -45,10 +48,12 @@ def check(answer: Callable[..., object], *arguments: object, expected: object = 
           hints: Mapping[str, object] | None = None) -> Verdict:
     """Call `answer(*arguments)` and compare it with what is right for them.
 
-    expected: leave it out where answers.py knows the exercise by the function's name; it then gives `atol` and `hints`, too. Else a number, tensor or array; the answer must be of its kind, but for single numbers. hints: {what to say: when}, in
-    order, before the general ones about shape, nan, sign, scale, order and symmetry; `when` is the wrong result that this is said
-    to, or a function of the result as an array. The answer gets copies of tensors and arrays, so that it cannot spoil the
-    notebook's. Whatever it does, one line comes back.
+    expected: leave it out where answers.py knows the exercise by the function's name; it then gives `atol`
+    and `hints`, too. Else a number, tensor or array; the answer must be of its kind, but for single numbers.
+    hints: {what to say: when}, in order, before the general ones about shape, nan, sign, scale, order and
+    symmetry; `when` is the wrong result that this is said to, or a function of the result as an array. The
+    answer gets copies of tensors and arrays, so that it cannot spoil the notebook's. Whatever it does, one
+    line comes back.
     """
     name = getattr(answer, "__name__", "the answer")
     wrong = lambda hint: Verdict(False, f"{name}: not yet. {hint}")
@@ -56,7 +61,8 @@ def check(answer: Callable[..., object], *arguments: object, expected: object = 
         if name not in TASKS:
             return wrong(f"No exercise is called `{name}`: did you rename the function?")
         task = TASKS[name]
-        expected, atol, hints = task.answer(*map(_copy, arguments)), task.atol, task.hints(*map(_copy, arguments))
+        expected, atol, hints = task.answer(*map(_copy, arguments)), task.atol, task.hints(
+            *map(_copy, arguments))
     try:
         given = answer(*map(_copy, arguments))
     except Exception as error:
@@ -79,10 +85,11 @@ def check(answer: Callable[..., object], *arguments: object, expected: object = 
 
 def unknown_name(name: str, known: Iterable[str] = ()) -> str:
     """What to do about a name that is not there: a slip of the pen, or a cell that has not been run."""
-    near = difflib.get_close_matches(name, [other for other in known if not other.startswith("_")], 1, cutoff=0.8)
+    near = difflib.get_close_matches(name, [other for other in known if not other.startswith("_")], 1,
+                                     cutoff=0.8)
     slip = f"did you mean `{near[0]}`? Or has " if near else "has "
-    return (f"`{name}` is not known here: {slip}the cell that makes it not been run since the kernel started? "
-            "Run > Run All Above Selected Cell runs all that stand before this one.")
+    return (f"`{name}` is not known here: {slip}the cell that makes it not been run since the "
+            "kernel started? Run > Run All Above Selected Cell runs all that stand before this one.")
 
 
 def _error_hint(answer: Callable, error: Exception) -> str:
@@ -91,7 +98,11 @@ def _error_hint(answer: Callable, error: Exception) -> str:
         known = {*getattr(answer, "__globals__", {}), *(code.co_varnames if code else ())}
         return "It stops: " + unknown_name(error.name, known)
     said = (str(error).strip().splitlines() or ["no message"])[0][:160]
-    inside = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename]
+    inside = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if code and frame.filename == code.co_filename
+    ]
     line = linecache.getline(code.co_filename, inside[-1]).strip() if inside else ""
     return f"It stops with {type(error).__name__}: {said}" + (f" (in the line `{line}`)" if line else "")
 
@@ -105,10 +116,15 @@ def _kind_hint(given: object, expected: object) -> str:
     if np.ndim(expected) == 0 or type(given) is type(expected):
         return ""
     if torch.is_tensor(expected):
-        mend = {np.ndarray: "torch.from_numpy makes one, or stay with torch's functions throughout",
-                list: "torch.stack or torch.cat makes one of many", tuple: "torch.stack makes one of many, or is one of them enough?"}
-        return f"It returns {_called(given)}, where a tensor is wanted: {mend[type(given)]}." if type(given) in mend else ""
-    return "It returns a tensor, where a numpy array is wanted: `.numpy()` makes one." if torch.is_tensor(given) else ""
+        mend = {
+            np.ndarray: "torch.from_numpy makes one, or stay with torch's functions throughout",
+            list: "torch.stack or torch.cat makes one of many",
+            tuple: "torch.stack makes one of many, or is one of them enough?"
+        }
+        return f"It returns {_called(given)}, where a tensor is wanted: {mend[type(given)]}." if type(
+            given) in mend else ""
+    return "It returns a tensor, where a numpy array is wanted: `.numpy()` makes one." if torch.is_tensor(
+        given) else ""
 
 
 def _called(value: object) -> str:
@@ -125,8 +141,10 @@ def _general_hint(theirs: np.ndarray, ours: np.ndarray, atol: float) -> str:
     close = lambda guess: np.allclose(guess, ours, atol=atol, rtol=1e-3)
     if theirs.size == 1:
         return _number_hint(float(theirs.reshape(())), float(ours.reshape(())), close)
-    return (_arranged_hint(theirs, ours, close) or _scaled_hint(theirs, ours, close) or _property_hint(theirs, ours, atol)
-            or f"Its values run from {theirs.min():.4g} to {theirs.max():.4g}, the answer's from {ours.min():.4g} to {ours.max():.4g}.")
+    return (_arranged_hint(theirs, ours, close) or _scaled_hint(theirs, ours, close)
+            or _property_hint(theirs, ours, atol)
+            or f"Its values run from {theirs.min():.4g} to {theirs.max():.4g}, the answer's from "
+            f"{ours.min():.4g} to {ours.max():.4g}.")
 
 
 def _shape_hint(theirs: np.ndarray, ours: np.ndarray) -> str:

@@ -1,14 +1,16 @@
 """Pictures to point at: click a pixel, see where its colour came from.
 
-One vocabulary for all methods. An `Explorer` shows a picture and asks a function of yours, `look(at, **settings)`, what to
-show beside it whenever the point or a slider changes; `colors_from` writes that function for any method of `colorlab.METHODS`, and
-`open` for a film, reference and network of your own:
+One vocabulary for all methods. An `Explorer` shows a picture and asks a function of yours, `look(at,
+**settings)`, what to show beside it whenever the point or a slider changes; `colors_from` writes that
+function for any method of `colorlab.METHODS`, and `open` for a film, reference and network of your own:
 
     explore.open("film.mp4", reference="picture.png", method="lstvc", weights="checkpoint.safetensors")
 
-Without a browser, set `explorer.at` or a slider's value and read `explorer.view`; `explorer.ask` answers and moves nothing.
+Without a browser, set `explorer.at` or a slider's value and read `explorer.view`; `explorer.ask` answers and
+moves nothing.
 
-**What a page shows.** The output of an explorer holds up to four forms of it; a front end takes the best that it can show.
+**What a page shows.** The output of an explorer holds up to four forms of it; a front end takes the best that
+it can show.
 
 | where | what is seen |
 |---|---|
@@ -50,14 +52,17 @@ class Explorer(widgets.VBox):
     """A picture to click, sliders, and the heat maps that answer.
 
     look: called as look((y, x), **settings) and returns a View. at: the point to begin with.
-    grid: rows and columns of the places that answer where no kernel runs; `look` is then called for each of them and each of
-    the `stops` when the explorer is displayed. None: a still picture stands there, and nothing more is computed.
-    stops: values of the first control at which they answer; None: at most three, spread over it. The other controls stay as they are.
-    controls: one slider each, as (lowest, highest, first) integers, as a list of values, or as a ready-made widget.
+    grid: rows and columns of the places that answer where no kernel runs; `look` is then called for each of
+    them and each of the `stops` when the explorer is displayed. None: a still picture stands there, and
+    nothing more is computed.
+    stops: values of the first control at which they answer; None: at most three, spread over it. The other
+        controls stay as they are.
+    controls: one slider each, as (lowest, highest, first) integers, as a list of values, or as a ready-made
+    widget.
     """
 
-    def __init__(self, look: Look, at: tuple[int, int] = (0, 0), grid: tuple[int, int] | None = None, stops: Sequence | None = None,
-                 **controls: tuple | list | widgets.Widget):
+    def __init__(self, look: Look, at: tuple[int, int] = (0, 0), grid: tuple[int, int] | None = None,
+                 stops: Sequence | None = None, **controls: tuple | list | widgets.Widget):
         self._look, self._grid, self._stops = look, grid, stops
         self.picture = ClickablePicture(at=list(at))
         self.answer = Tiles()
@@ -65,7 +70,10 @@ class Explorer(widgets.VBox):
         self.controls = {name: _slider(name, spec) for name, spec in controls.items()}
         left = widgets.VBox([self.picture, *self.controls.values(), self.note], layout=_column("1 1 340px"))
         side = widgets.VBox([self.answer], layout=_column("1.3 1 340px"))
-        super().__init__([widgets.Box([left, side], layout=widgets.Layout(flex_flow="row wrap", grid_gap="12px", width="100%"))])
+        super().__init__([
+            widgets.Box([left, side], layout=widgets.Layout(flex_flow="row wrap", grid_gap="12px",
+                                                            width="100%"))
+        ])
         for widget in self.controls.values():
             widget.observe(lambda _: self.refresh(), "value")
         self.picture.observe(lambda _: self.refresh(), "at")
@@ -86,9 +94,11 @@ class Explorer(widgets.VBox):
         return {name: widget.value for name, widget in self.controls.items()}
 
     def ask(self, at: tuple[int, int] | None = None, **settings: Any) -> View:
-        """The view of a point and of settings, without moving anything; what is not given stays as it is now."""
+        """The view of a point and of settings, without moving anything; what is not given stays as it is
+        now."""
         if unknown := sorted(settings.keys() - self.controls.keys()):
-            raise InputError(f"this explorer has no setting {', '.join(unknown)}; it has {', '.join(self.controls) or 'none'}")
+            raise InputError(f"this explorer has no setting {', '.join(unknown)}; it has "
+                             f"{', '.join(self.controls) or 'none'}")
         return self._look(self.at if at is None else tuple(at), **self.settings | settings)
 
     def refresh(self) -> None:
@@ -110,13 +120,16 @@ class Explorer(widgets.VBox):
         return bundle
 
     def page(self, still: np.ndarray | None = None, budget: int = page.BUDGET) -> str:
-        """HTML that answers without a kernel, for the places and stops that the explorer was made with; see page.py."""
-        still = sheet({"the pixel": ringed(self.view.picture, self.at)} | tiles(self.view)) if still is None else still
+        """HTML that answers without a kernel, for the places and stops that the explorer was made with; see
+        page.py."""
+        still = sheet({"the pixel": ringed(self.view.picture, self.at)}
+                      | tiles(self.view)) if still is None else still
         settings, start = self._settings_of_a_page()
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.view.shares.items())
-        describe = f"A picture, and where the colour of its pixel {self.at} comes from" + (f": {shares}" if shares else "")
-        return page.page(lambda point, setting: self.ask(point, **setting), self.at, settings, start, self._grid or GRID, still,
-                         describe, budget)
+        describe = f"A picture, and where the colour of its pixel {self.at} comes from" + (f": {shares}"
+                                                                                           if shares else "")
+        return page.page(lambda point, setting: self.ask(point, **setting), self.at, settings, start,
+                         self._grid or GRID, still, describe, budget)
 
     def _settings_of_a_page(self) -> tuple[list[dict[str, Any]], int]:
         """Some settings of the first control, and which of them is nearest to the one that is set."""
@@ -127,11 +140,14 @@ class Explorer(widgets.VBox):
         if self._stops is not None:
             stops = list(self._stops)
             if strange := [stop for stop in stops if stop not in values]:
-                raise InputError(f"{name} cannot be {strange[0]!r}, so no page can answer for it; its values are {_listed(values)}")
+                raise InputError(
+                    f"{name} cannot be {strange[0]!r}, so no page can answer for it; its values are "
+                    f"{_listed(values)}")
         else:
             now, last = values.index(control.value), len(values) - 1
             stops = [values[index] for index in sorted({now if now < last else 0, last // 2, last})]
-        start = min(range(len(stops)), key=lambda index: abs(values.index(stops[index]) - values.index(control.value)))
+        start = min(range(len(stops)),
+                    key=lambda index: abs(values.index(stops[index]) - values.index(control.value)))
         return [{name: stop} for stop in stops], start
 
     def __repr__(self) -> str:
@@ -143,16 +159,20 @@ def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple
                 grid: tuple[int, int] | None = GRID, stops: Sequence[int] | None = None) -> Explorer:
     """Explore where a method takes each pixel's colour from, on a clip.
 
-    lab: (T, 3, H, W) the clip in colour (its L is coloured; its ab, where it has any, are only compared with). references: as `model.start`
-    takes them. A slider chooses the frame. grid, stops: places and frames that answer on a page without a kernel; see Explorer.
-    States are values, so each is computed once and kept, and so is what the maps of one frame have in common
-    (`attention_of`): a click costs some tens of milliseconds with the course's networks at 128 x 224. The network must not learn in the meantime.
+    lab: (T, 3, H, W) the clip in colour (its L is coloured; its ab, where it has any, are only compared
+    with). references: as `model.start` takes them. A slider chooses the frame. grid, stops: places and frames
+    that answer on a page without a kernel; see Explorer. States are values, so each is computed once and
+    kept, and so is what the maps of one frame have in common (`attention_of`): a click costs some tens of
+    milliseconds with the course's networks at 128 x 224. The network must not learn in the meantime.
     """
     frames = lab.shape[0]
     states, predicted, asked = [model.start(references)], [], {}
     rgb = lab_to_rgb(fit_gamut(lab))
     in_color = bool((lab[:, 1:].abs() > GREY).any())
-    shown = [resized(lab_to_rgb(reference.image[:1]), lab.shape[-2:])[0] for reference in parse_references(references)]
+    shown = [
+        resized(lab_to_rgb(reference.image[:1]), lab.shape[-2:])[0]
+        for reference in parse_references(references)
+    ]
 
     def color_until(frame: int) -> Tensor:
         while len(predicted) <= frame:
@@ -173,24 +193,28 @@ def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple
         error = float((predicted[frame][:, y, x] - lab[frame, 1:, y, x]).norm())
         off = f"off by {error:.1f} in ab; " if in_color else ""
         peak = max(float(values.max()) for values in maps.values())
-        return View(colored, {name: values.cpu().numpy() for name, values in maps.items()}, _behind(maps, rgb, shown),
-                    note=f"frame {frame}, pixel ({y}, {x}): {off}the strongest source pixel gives {100 * peak:.1f} %")
+        return View(
+            colored, {name: values.cpu().numpy() for name, values in maps.items()}, _behind(maps, rgb, shown),
+            note=f"frame {frame}, pixel ({y}, {x}): {off}the strongest source pixel gives "
+            f"{100 * peak:.1f} %")
 
     point = at or (lab.shape[-2] // 2, lab.shape[-1] // 2)
     return Explorer(look, point, grid, stops, frame=(0, frames - 1, min(1, frames - 1)))
 
 
-def open(film: str | Path | np.ndarray, reference: object = None, method: str = "lstvc", weights: str | Path = "course",
-         preset: str = "course", frames: int = 24, start: int = 0, size: int = 128, at: tuple[int, int] | None = None,
-         grid: tuple[int, int] | None = GRID, stops: Sequence[int] | None = None) -> Explorer:
+def open(film: str | Path | np.ndarray, reference: object = None, method: str = "lstvc",
+         weights: str | Path = "course", preset: str = "course", frames: int = 24, start: int = 0,
+         size: int = 128, at: tuple[int, int] | None = None, grid: tuple[int, int] | None = GRID,
+         stops: Sequence[int] | None = None) -> Explorer:
     """Explore a film, reference and network of your own, in one line.
 
-    film: a video file or a folder of frames, a name of `colorlab.clips.FILMS`, or frames uint8 (T, H, W, 3); `frames` of it are seen,
-    from `start` on, with a short side of `size` pixels.
-    reference: a picture's file, or "picture.png@12" for the colours of the film's frame 12; or uint8 (H, W, 3), or (12, picture); or a list
-    of these. None: the first of these frames, in its own colours (nothing for tcavc, which paints its own).
-    method, preset, weights: as in `colorlab.load`; weights may be the path of a checkpoint. at, grid, stops: see `colors_from`.
-    Raises InputError for what cannot be read or does not fit.
+    film: a video file or a folder of frames, a name of `colorlab.clips.FILMS`, or frames uint8 (T, H, W, 3);
+    `frames` of it are seen, from `start` on, with a short side of `size` pixels.
+    reference: a picture's file, or "picture.png@12" for the colours of the film's frame 12; or uint8 (H, W,
+    3), or (12, picture); or a list of these. None: the first of these frames, in its own colours (nothing for
+    tcavc, which paints its own).
+    method, preset, weights: as in `colorlab.load`; weights may be the path of a checkpoint. at, grid, stops:
+    see `colors_from`. Raises InputError for what cannot be read or does not fit.
     """
     pictures = frames_of(film, start, frames, size)
     model = load(method, preset, weights if record(method).learns else "none")
@@ -201,14 +225,20 @@ def open(film: str | Path | np.ndarray, reference: object = None, method: str = 
 
 
 def _attention_of(model: nn.Module, l: Tensor, state: object) -> Attention:
-    """Of a method that does not say what the pixels of a frame have in common, each pixel is asked for by itself."""
-    return model.attention_of(l, state) if hasattr(model, "attention_of") else lambda at: model.attention(l, state, at)
+    """Of a method that does not say what the pixels of a frame have in common, each pixel is asked for by
+    itself."""
+    return model.attention_of(l, state) if hasattr(
+        model, "attention_of") else lambda at: model.attention(l, state, at)
 
 
 def _behind(maps: Mapping[Source, Tensor], rgb: Tensor, references: Sequence[Tensor]) -> dict[Source, Tensor]:
-    """The picture behind each map: the reference or the frame that its source names; else the film's first frame."""
-    return {source: references[source.index] if source.kind == "reference" and references else rgb[source.frame or 0]
-            for source in maps}
+    """The picture behind each map: the reference or the frame that its source names; else the film's first
+    frame."""
+    return {
+        source: references[source.index] if source.kind == "reference" and references else rgb[source.frame
+                                                                                               or 0]
+        for source in maps
+    }
 
 
 def _column(flex: str) -> widgets.Layout:

@@ -7,8 +7,8 @@
     labs/nbgrader/      an nbgrader course: one assignment for each notebook, one point for each exercise
     labs/submissions/   the class's folder for the leaderboard, with an example to copy
 
-An exercise is one code cell: a function whose solution stands between `### BEGIN SOLUTION` and `### END SOLUTION`, and below it
-what checks it, which ends in a call of `check`:
+An exercise is one code cell: a function whose solution stands between `### BEGIN SOLUTION` and `### END
+SOLUTION`, and below it what checks it, which ends in a call of `check`:
 
     def my_warp(correlation, reference_ab):
         ### BEGIN SOLUTION
@@ -19,9 +19,9 @@ what checks it, which ends in a call of `check`:
 
     check(my_warp, correlation, reference_ab, expected=warp.ab)
 
-nbgrader removes the solutions and, later, grades. It wants answer and test in cells of their own, so the cell is cut in two, and
-the second, which is locked, ends in a hidden `assert`: a student sees the hint, the grader the failure. nbgrader is needed
-(`pip install -e ".[labs]"`); importing this module is possible without.
+nbgrader removes the solutions and, later, grades. It wants answer and test in cells of their own, so the cell
+is cut in two, and the second, which is locked, ends in a hidden `assert`: a student sees the hint, the grader
+the failure. nbgrader is needed (`pip install -e ".[labs]"`); importing this module is possible without.
 """
 
 from __future__ import annotations
@@ -85,7 +85,6 @@ python -m colorlab.experiments.leaderboard submissions --clips CLIPS --out leade
 {table}
 """
 
-
 EXAMPLE = '''"""An example submission: the reference's colour held still, and its strength, one number that was learned."""
 
 import torch
@@ -134,7 +133,8 @@ def exercises(book: NotebookNode, name: str = "notebook") -> list[Exercise]:
              if cell.cell_type == "code" and (BEGIN in cell.source or END in cell.source)]
     names = [exercise.name for exercise in found]
     if twice := sorted({each for each in names if names.count(each) > 1}):
-        raise InputError(f"{name} has two exercises named {', '.join(twice)}; nbgrader tells them apart by their names")
+        raise InputError(
+            f"{name} has two exercises named {', '.join(twice)}; nbgrader tells them apart by their names")
     return found
 
 
@@ -150,7 +150,8 @@ def student_edition(book: NotebookNode) -> NotebookNode:
 
 
 def assignment(book: NotebookNode, name: str = "notebook") -> NotebookNode:
-    """The notebook as nbgrader's source: solutions in, each exercise an answer cell and a locked test cell."""
+    """The notebook as nbgrader's source: solutions in, each exercise an answer cell and a locked test
+    cell."""
     _, ClearOutput = _preprocessors()
     halves = {exercise.index: exercise for exercise in exercises(book, name)}
     book = copy.deepcopy(book)
@@ -163,10 +164,12 @@ def assignment(book: NotebookNode, name: str = "notebook") -> NotebookNode:
 
 
 def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
-    """Write the three editions of these notebooks and the leaderboard's folder below `out`; a line for each notebook.
+    """Write the three editions of these notebooks and the leaderboard's folder below `out`; a line for each
+    notebook.
 
-    What is there is overwritten, but for nbgrader's configuration; gradebook and the submissions of students are not touched.
-    Raises InputError for a notebook that cannot be read, or with an exercise that is not built as above.
+    What is there is overwritten, but for nbgrader's configuration; gradebook and the submissions of students
+    are not touched. Raises InputError for a notebook that cannot be read, or with an exercise that is not
+    built as above.
     """
     out, lines, books = Path(out), [], {path: _read(path) for path in find_notebooks(notebooks)}
     listed = {path.stem: [each.name for each in exercises(book, path.name)] for path, book in books.items()}
@@ -178,7 +181,8 @@ def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
     if not (out / "nbgrader" / "nbgrader_config.py").exists():  # a teacher's changes stay
         (out / "nbgrader" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
     write_example(out / "submissions" / "example")
-    table = "\n".join(f"| `{stem}` | {', '.join(f'`{name}`' for name in names) or 'none'} |" for stem, names in listed.items())
+    table = "\n".join(f"| `{stem}` | {', '.join(f'`{name}`' for name in names) or 'none'} |"
+                      for stem, names in listed.items())
     (out / "README.md").write_text(README.format(first=next(iter(listed)), table=table), encoding="utf-8")
     return lines
 
@@ -199,24 +203,33 @@ def write_example(folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m colorlab.teaching.labs", description="Make the labs of a course from its notebooks.")
-    parser.add_argument("notebooks", nargs="*", default=["notebooks"], help="notebooks, or folders of them (default: notebooks)")
-    parser.add_argument("--out", default="labs", help="where to write student/, instructor/, nbgrader/ and submissions/ (default: labs)")
+    parser = argparse.ArgumentParser(prog="python -m colorlab.teaching.labs",
+                                     description="Make the labs of a course from its notebooks.")
+    parser.add_argument("notebooks", nargs="*", default=["notebooks"],
+                        help="notebooks, or folders of them (default: notebooks)")
+    parser.add_argument(
+        "--out", default="labs",
+        help="where to write student/, instructor/, nbgrader/ and submissions/ (default: labs)")
     given = parser.parse_args(arguments)
     try:
         lines = build(given.notebooks, given.out)
     except InputError as error:
         sys.stderr.write(f"labs: {' '.join(str(error).split())}\n")
         return 2
-    sys.stdout.write("\n".join(lines) + f"\nwritten to {given.out}; {Path(given.out) / 'README.md'} says how to go on\n")
+    sys.stdout.write("\n".join(lines) +
+                     f"\nwritten to {given.out}; {Path(given.out) / 'README.md'} says how to go on\n")
     return 0
 
 
 def _exercise(index: int, source: str, where: str) -> Exercise:
     lines = source.split("\n")
-    marks = [(number, mark) for number, line in enumerate(lines) for mark in (BEGIN, END) if line.strip() == mark]
+    marks = [(number, mark)
+             for number, line in enumerate(lines)
+             for mark in (BEGIN, END)
+             if line.strip() == mark]
     if [mark for _, mark in marks] != [BEGIN, END]:
-        raise InputError(f"{where}: one `{BEGIN}` and after it one `{END}` are wanted, each on a line of its own")
+        raise InputError(
+            f"{where}: one `{BEGIN}` and after it one `{END}` are wanted, each on a line of its own")
     last = marks[1][0]
     answer, rest = "\n".join(lines[:last + 1]), "\n".join(lines[last + 1:]).strip("\n")
     try:
@@ -224,9 +237,11 @@ def _exercise(index: int, source: str, where: str) -> Exercise:
     except SyntaxError as error:
         raise InputError(f"{where}: the exercise cannot be cut in two below `{END}`: {error.msg}") from None
     if len(function) != 1 or not isinstance(function[0], ast.FunctionDef):
-        raise InputError(f"{where}: the solution must stand in a function, with nothing before it in its cell")
+        raise InputError(
+            f"{where}: the solution must stand in a function, with nothing before it in its cell")
     if not checks or not isinstance(checks[-1], ast.Expr) or not ast.unparse(checks[-1]).startswith("check("):
-        raise InputError(f"{where}: below the solution of {function[0].name} the cell must end in a call of `check`")
+        raise InputError(
+            f"{where}: below the solution of {function[0].name} the cell must end in a call of `check`")
     return Exercise(index, function[0].name, answer, rest)
 
 
@@ -239,7 +254,9 @@ def _graded(cell: NotebookNode, exercise: Exercise) -> list[NotebookNode]:
     lines = exercise.check.split("\n")
     call = ast.parse(exercise.check).body[-1].lineno - 1
     lines[call] = "verdict = " + lines[call]
-    lines += ["verdict", "### BEGIN HIDDEN TESTS", "assert verdict.passed, verdict.line", "### END HIDDEN TESTS"]
+    lines += [
+        "verdict", "### BEGIN HIDDEN TESTS", "assert verdict.passed, verdict.line", "### END HIDDEN TESTS"
+    ]
     test = nbformat.v4.new_code_cell("\n".join(lines), id=f"{cell.id}-check", metadata={"nbgrader": marks | {
         "grade_id": f"check_{exercise.name}", "solution": False, "grade": True, "locked": True, "points": 1}})
     return [answer, test]
@@ -249,7 +266,8 @@ def _preprocessors() -> tuple[type, type]:
     try:
         from nbgrader.preprocessors import ClearOutput, ClearSolutions
     except ImportError:
-        raise InputError("labs are made with nbgrader, which is not installed: pip install -e \".[labs]\", or `make labs`") from None
+        raise InputError("labs are made with nbgrader, which is not installed: pip install -e "
+                         "\".[labs]\", or `make labs`") from None
     return ClearSolutions, ClearOutput
 
 

@@ -78,9 +78,9 @@ class Live:
         still takes its place."""
         shown = display(self.view, display_id=True)
         if (comm := getattr(self.button, "comm", None)) is not None:
-            # ipykernel 7.4 sends a click to whichever shell the button last spoke from, which is the busy one;
-            # without this note it goes where the front end asks, to a subshell that is free. The button says
-            # nothing while the run lasts, so the note does not come back.
+            # ipykernel 7.4 sends a click to whichever shell the button last spoke from, which is the busy
+            # one; without this note it goes where the front end asks, to a subshell that is free. The button
+            # says nothing while the run lasts, so the note does not come back.
             getattr(comm, "__dict__", {}).pop("_reply_subshell_id", None)
         in_main = threading.current_thread() is threading.main_thread()
         before = signal.signal(signal.SIGINT, lambda *_: self.stop()) if in_main else None
@@ -116,7 +116,9 @@ class Live:
         """The last state as one JPEG."""
         parts = [self._curves(), *([self._frames(max(self.pictures))] if self.pictures else [])]
         wide = max(part.shape[1] for part in parts)
-        parts = [np.pad(part, ((0, 6), (0, wide - part.shape[1]), (0, 0)), constant_values=255) for part in parts]
+        parts = [
+            np.pad(part, ((0, 6), (0, wide - part.shape[1]), (0, 0)), constant_values=255) for part in parts
+        ]
         return plots.to_jpeg(np.concatenate(parts))
 
     def _colored(self, network: nn.Module, film: Frames, mapped: bool
@@ -140,7 +142,8 @@ class Live:
         left.plot(*(zip(*self.losses) if self.losses else ((), ())), linewidth=1.2, color="C3")
         left.set(xlabel="step", title="loss on the training windows")
         for name, values in self.quality.items():
-            start = next(iter(values.values()), 0.0)  # films differ by more than training changes: changes are drawn
+            # films differ by more than training changes: changes are drawn
+            start = next(iter(values.values()), 0.0)
             right.plot(list(values), [value - start for value in values.values()], marker="o", markersize=4,
                        label=f"{name}, from {start:.1f}")
         right.set(xlabel="step", title="change of PSNR in dB, whole films")

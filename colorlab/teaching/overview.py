@@ -47,14 +47,15 @@ class Box(NamedTuple):
     """
 
     name: str
-    module: str                             # dotted, below the network; a method of one may be named, too
+    module: str                 # dotted, below the network; a method of one may be named, too
     equation: str
-    file: str                               # of the paper's network, below colorlab/papers; `present` puts in its place where this model's is
-    at: tuple[int, int]                     # row and column in the figure
+    # of the paper's network, below colorlab/papers; `present` puts in its place where this model's is
+    file: str
+    at: tuple[int, int]         # row and column in the figure
     pictures: Callable[[Any], Pictures]
-    into: tuple[str, ...] = ()              # modules of neighbouring boxes to which an arrow leads
-    wide: int = 1                           # columns
-    optional: bool = False                  # not in every config
+    into: tuple[str, ...] = ()  # modules of neighbouring boxes to which an arrow leads
+    wide: int = 1               # columns
+    optional: bool = False      # not in every config
 
 
 def frame(into: str, at: tuple[int, int] = (1, 0)) -> Box:
@@ -80,19 +81,22 @@ def _propagation(prefix: str, paper: str) -> tuple[Box, ...]:
         Box("CNN-Transformer", name("encoder"), "Fig. 3b: R'_high, ho_t", "lstvc/cnn_transformer.py", (1, 2),
             lambda encoded: {"stride 8": encoded.cnn[-1]}, (name("linkage.store_layer"), name("fusion"))),
         Box("Linkage: store", name("linkage.store_layer"), "Eq. 7: i_t, for the next block",
-            "lstvc/linkage.py", (0, 3),
-            lambda tokens: {"tokens of the state": Cells(tokens[0], 8)}, (name("linkage.query_layer"),)),
+            "lstvc/linkage.py", (0, 3), lambda tokens: {"tokens of the state": Cells(tokens[0], 8)},
+            (name("linkage.query_layer"),)),
         Box("Fusion", name("fusion"), "§3.2: R'", "lstvc/correspondence.py", (1, 3),
             lambda joined: {"stride 4": joined[-1]}, (name("heads.warp"),)),
-        Box("Correspondence: two heads", name("heads.warp"), "Eq. 1, 2, 3: W and S of each head", "lstvc/correspondence.py", (2, 2),
-            lambda warp: {"vanilla: colour": 128 * warp.ab[0, -1, 0], "augmented: colour": 128 * warp.ab[0, -1, -1],
-                          "vanilla: similarity": warp.similarity[0, -1, 0],
-                          "augmented: similarity": warp.similarity[0, -1, -1]},
-            (name("colorization"),), wide=2),
-        Box("Colorization subnet", name("colorization"), "Eq. 5", "lstvc/colorization.py", (2, 1),
+        Box(
+            "Correspondence: two heads", name("heads.warp"), "Eq. 1, 2, 3: W and S of each head",
+            "lstvc/correspondence.py", (2, 2), lambda warp: {
+                "vanilla: colour": 128 * warp.ab[0, -1, 0], "augmented: colour": 128 * warp.ab[0, -1, -1],
+                "vanilla: similarity": warp.similarity[0, -1, 0], "augmented: similarity": warp.similarity[
+                    0, -1, -1]
+            }, (name("colorization"),), wide=2),
+        Box(
+            "Colorization subnet", name("colorization"), "Eq. 5", "lstvc/colorization.py", (2, 1),
             lambda painted: {"length of its ab": 128 * painted[0, -1, :2].tanh().norm(dim=0)}
-            | ({"trust in the warp": (painted[0, -1, 2] + 5).sigmoid()} if painted.shape[2] > 2 else {}),
-            ("result",)),
+            | ({"trust in the warp": (painted[0, -1, 2] + 5).sigmoid()}
+               if painted.shape[2] > 2 else {}), ("result",)),
         result((2, 0)),
     )
 
@@ -101,19 +105,22 @@ def _propagation(prefix: str, paper: str) -> tuple[Box, ...]:
 OVERVIEWS: dict[str, tuple[Box, ...]] = {
     "cavc": (
         reference("extractor", "laying"),
-        Box("Colours by likeness (ours)", "laying", "course size only", "../methods/course/laying.py", (0, 1),
-            lambda laid: {"laid over the frame": 50 * laid.picture[-1, 1:], "likeness": laid.similarity[-1, 0]},
+        Box(
+            "Colours by likeness (ours)", "laying", "course size only", "../methods/course/laying.py", (0, 1),
+            lambda laid:
+            {"laid over the frame": 50 * laid.picture[-1, 1:], "likeness": laid.similarity[-1, 0]},
             ("encoder.1",), optional=True),
         Box("Colour features", "extractor", "§3.1.2: tokens", "cavc/color_extraction.py", (0, 3),
             lambda tokens: {"patches of the reference": _square(tokens[0, 1:])}, ("fusion",)),
         frame("sca"),
-        Box("Single Channel Attention", "sca", "§3.1.1, Fig. 1", "cavc/channel_attention.py", (1, 1),
+        Box(
+            "Single Channel Attention", "sca", "§3.1.1, Fig. 1", "cavc/channel_attention.py", (1, 1),
             lambda sca: ({"channel_similarity": sca.similarity[-1, 0]} if sca.similarity.shape[1] else {})
             | {"SCA_features": sca.features[-1]}, ("encoder.1",)),
         Box("Encoder, second level", "encoder.1", "§3.1.3", "cavc/u_colorization.py", (1, 2),
             lambda x: {"stride 4": x[-1]}, ("fusion",)),
-        Box("Fusion", "fusion", "§3.1.3", "cavc/u_colorization.py", (1, 3),
-            lambda x: {"stride 16": x[-1]}, ("decoder.3",)),
+        Box("Fusion", "fusion", "§3.1.3", "cavc/u_colorization.py", (1, 3), lambda x: {"stride 16": x[-1]},
+            ("decoder.3",)),
         Box("Histogram", "hist", "§3.1.3: code of the reference", "cavc/model.py", (2, 3),
             lambda code: {"the code's numbers": code[-1:]}, ("decoder.3",), optional=True),
         Box("Decoder, last level", "decoder.3", "§3.1.3", "cavc/u_colorization.py", (2, 2),
@@ -135,13 +142,15 @@ OVERVIEWS: dict[str, tuple[Box, ...]] = {
         Box("Guided features", "features", "Eq. 1, 2: F", "colormnet/features.py", (1, 1),
             lambda features: {"coarse": features.coarse[0], "fine": features.fine[0]}, ("key_heads",)),
         Box("Query", "key_heads", "Eq. 3: Q", "colormnet/features.py", (1, 2),
-            lambda query: {"key": query.key[0], "shrinkage": query.shrinkage[0, 0]}, ("propagation.read", "local_attention.projected")),
-        Box("Local attention", "local_attention.projected", "Eq. 11, 12: added to what was read", "colormnet/local_attention.py", (1, 3),
-            lambda values: {"values nearby": values[0].flatten(0, 1)}, ("decoder",), optional=True),
+            lambda query: {"key": query.key[0], "shrinkage": query.shrinkage[0, 0]},
+            ("propagation.read", "local_attention.projected")),
+        Box("Local attention", "local_attention.projected", "Eq. 11, 12: added to what was read",
+            "colormnet/local_attention.py", (1, 3), lambda values: {"values nearby": values[0].flatten(0, 1)},
+            ("decoder",), optional=True),
         Box("Decoder", "decoder", "Eq. 13", "colormnet/decoder.py", (2, 3),
             lambda decoded: {"its own colours": 110 * decoded.logits[0].tanh()}, ("carry",)),
-        Box("Carried colour (ours)", "carry", "course size only", "../methods/course/carried_chroma.py", (2, 2),
-            lambda carried: {"with what was read": 110 * carried[0][0]}, ("result",), optional=True),
+        Box("Carried colour (ours)", "carry", "course size only", "../methods/course/carried_chroma.py",
+            (2, 2), lambda carried: {"with what was read": 110 * carried[0][0]}, ("result",), optional=True),
         result((2, 1)),
     ),
     "tcavc": (
@@ -150,7 +159,8 @@ OVERVIEWS: dict[str, tuple[Box, ...]] = {
             ("paint",)),
         Box("Painted reference", "paint", "Eq. 3: I_ref, through 8 bits", "tcavc/model.py", (0, 1),
             lambda lab: {"": lab_to_rgb(fit_gamut(lab))[0]}, ("propagation.backbone",)),
-        frame("propagation.backbone"), *_propagation("propagation.", "Eq. 4, LSTVC's network"),
+        frame("propagation.backbone"),
+        *_propagation("propagation.", "Eq. 4, LSTVC's network"),
     ),
 }
 
@@ -172,7 +182,8 @@ def overview(method: str, model: nn.Module, film: Tensor, references: References
 
 
 def present(boxes: Sequence[Box], model: nn.Module) -> tuple[Box, ...]:
-    """The boxes whose modules this model has, each with the file where that is written; ValueError where one that it must have is missing."""
+    """The boxes whose modules this model has, each with the file where that is written; ValueError where one
+    that it must have is missing."""
     kept = []
     for box in boxes:
         if not box.file:  # the frame, the reference, the result
@@ -186,7 +197,8 @@ def present(boxes: Sequence[Box], model: nn.Module) -> tuple[Box, ...]:
 
 
 def _home(part: nn.Module | Callable) -> str:
-    """The file in which a module's class, or a method, is written, below colorlab; "" where it is torch's own."""
+    """The file in which a module's class, or a method, is written, below colorlab; "" where it is torch's
+    own."""
     source = Path(inspect.getsourcefile(type(part) if isinstance(part, nn.Module) else part))
     return source.relative_to(PACKAGE).as_posix() if source.is_relative_to(PACKAGE) else ""
 
@@ -299,7 +311,10 @@ def _box(box: Box, output: Any, l: Tensor, breadth: int, shape: tuple[int, int])
 def _reached(box: Box, boxes: Sequence[Box]) -> Iterator[str]:
     """Where a box's arrows lead; past one that this model does not have, to where that one's would lead."""
     there = {other.module for other in boxes}
-    every = {other.module: other for table in OVERVIEWS.values() if box.module in {one.module for one in table} for other in table}
+    every = {
+        other.module: other for table in OVERVIEWS.values()
+        if box.module in {one.module for one in table} for other in table
+    }
     for target in box.into:
         if target in there:
             yield target
@@ -332,7 +347,8 @@ def _arrow(pen: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int,
 
 
 def _drawn(caption: str, found: Tensor | Cells, l: Tensor, shape: tuple[int, int]) -> tuple[str, Image.Image]:
-    """A tensor of one frame as a picture of `shape` = (width, height), and its caption with a plane's range."""
+    """A tensor of one frame as a picture of `shape` = (width, height), and its caption with a plane's
+    range."""
     tensor = (_on_grid(found, l.shape[-2:]) if isinstance(found, Cells) else found).detach().float().cpu()
     if tensor.ndim == 2:
         low, high = float(tensor.min()), float(tensor.max())

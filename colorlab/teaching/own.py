@@ -21,16 +21,23 @@ def frames_of(film: str | Path | np.ndarray, start: int, frames: int, size: int)
     """uint8 (T, h, w, 3): frames of a film, made smaller."""
     check_size(size)
     if frames < 1 or start < 0:
-        raise InputError(f"an explorer wants at least 1 frame, from frame 0 or later; got {frames} from {start}")
+        raise InputError(
+            f"an explorer wants at least 1 frame, from frame 0 or later; got {frames} from {start}")
     if isinstance(film, str) and film in clips.FILMS and not Path(film).exists():
         taken = list(clips.film(film, frames, start=start))
     else:
         source = read_video(film) if isinstance(film, (str, Path)) else film
-        taken = [check_picture(frame, f"frame {number}") for number, frame in enumerate(islice(source, start, start + frames), start)]
+        taken = [
+            check_picture(frame, f"frame {number}")
+            for number, frame in enumerate(islice(source, start, start + frames), start)
+        ]
     if not taken:
         raise InputError(f"the film has no frame {start}")
     height, width = network_size(taken[0].shape[:2], size)
-    return np.stack([np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)) for frame in taken])
+    return np.stack([
+        np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))
+        for frame in taken
+    ])
 
 
 def references_of(reference: object, start: int, frames: int) -> References:
@@ -39,12 +46,14 @@ def references_of(reference: object, start: int, frames: int) -> References:
         return None
     parsed = []
     for one in reference if isinstance(reference, list) else [reference]:
-        frame, picture = one if isinstance(one, tuple) else _file_and_frame(one) if isinstance(one, (str, Path)) else (None, one)
+        frame, picture = one if isinstance(
+            one, tuple) else _file_and_frame(one) if isinstance(one, (str, Path)) else (None, one)
         if not isinstance(picture, np.ndarray):
             picture = read_image(Path(picture))
         if frame is not None and not start <= frame < start + frames:
-            raise InputError(f"the reference of frame {frame} lies outside the frames that are explored, {start} to {start + frames - 1}; "
-                             "give another start, more frames, or the picture without its frame")
+            raise InputError(f"the reference of frame {frame} lies outside the frames that are explored, "
+                             f"{start} to {start + frames - 1}; give another start, more frames, or the "
+                             "picture without its frame")
         image = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(picture[..., :3])))[None]  # (1, 3, H, W)
         parsed.append(image if frame is None else (frame - start, image))
     return parsed

@@ -1,8 +1,10 @@
-"""An explorer's answers as a piece of HTML that needs no Python: what a web page of a notebook answers a pointer with.
+"""An explorer's answers as a piece of HTML that needs no Python: what a web page of a notebook answers a
+pointer with.
 
-For a grid of places and a few settings, every answer is computed beforehand. The maps of all of them lie side by side in one small
-grey picture, an atlas; the script cuts out the maps of the place nearest to the pointer, colours them as `plots.heat` does and draws
-them over the picture that they point into. No address of any network is in it. Without scripts, the still picture stands there.
+For a grid of places and a few settings, every answer is computed beforehand. The maps of all of them lie side
+by side in one small grey picture, an atlas; the script cuts out the maps of the place nearest to the pointer,
+colours them as `plots.heat` does and draws them over the picture that they point into. No address of any
+network is in it. Without scripts, the still picture stands there.
 
 | of each | is kept |
 |---|---|
@@ -29,35 +31,46 @@ from colorlab.teaching import plots
 from colorlab.teaching.page_script import SCRIPT, STYLE
 from colorlab.teaching.view import View
 
-BUDGET = 250_000   # bytes that one explorer's HTML should not exceed: a notebook has two of them at most, in 1 MB
-FINEST = 64        # rows that a map keeps at most; a row stands for at least `CELL` pixels, or one pixel alone would not be seen
+# bytes that one explorer's HTML should not exceed: a notebook has two of them at most, in 1 MB
+BUDGET = 250_000
+# rows that a map keeps at most; a row stands for at least `CELL` pixels, or one pixel alone would not be seen
+FINEST = 64
 CELL = 4
 COARSEST = 8
-LEVELS = 32        # shades of a map; finer ones cannot be told apart in the colour map
-WIDEST = 16383     # pixels, of a WebP file
+LEVELS = 32     # shades of a map; finer ones cannot be told apart in the colour map
+WIDEST = 16383  # pixels, of a WebP file
 
 
 def places(size: tuple[int, int], grid: tuple[int, int]) -> list[tuple[int, int]]:
-    """The middles of a grid's cells in a picture of (H, W) pixels: rows * columns points (y, x), row by row."""
+    """The middles of a grid's cells in a picture of (H, W) pixels: rows * columns points (y, x), row by
+    row."""
     (H, W), (rows, columns) = size, grid
-    return [(int((row + 0.5) * H / rows), int((column + 0.5) * W / columns)) for row in range(rows) for column in range(columns)]
+    return [(int((row + 0.5) * H / rows), int((column + 0.5) * W / columns))
+            for row in range(rows)
+            for column in range(columns)]
 
 
-def page(ask: Callable[[tuple[int, int], Mapping[str, Any]], View], at: tuple[int, int], settings: Sequence[Mapping[str, Any]],
-         start: int, grid: tuple[int, int], still: np.ndarray, describe: str, budget: int = BUDGET) -> str:
+def page(ask: Callable[[tuple[int, int], Mapping[str, Any]],
+                       View], at: tuple[int, int], settings: Sequence[Mapping[str, Any]], start: int,
+         grid: tuple[int, int], still: np.ndarray, describe: str, budget: int = BUDGET) -> str:
     """The HTML that answers for each place of a grid and each of some settings.
 
-    ask: gives the view of a point and a setting. at, start: the place and the setting (its index) to begin with. settings: named
-    values; what differs between them is offered as a slider. still: the picture for where no script runs, (H, W, 3) uint8.
-    describe: the same in words. budget: bytes; maps become coarser until the HTML fits, down to `COARSEST` rows.
+    ask: gives the view of a point and a setting. at, start: the place and the setting (its index) to begin
+    with. settings: named values; what differs between them is offered as a slider. still: the picture for
+    where no script runs, (H, W, 3) uint8.
+    describe: the same in words. budget: bytes; maps become coarser until the HTML fits, down to `COARSEST`
+    rows.
     """
     size = plots.as_array(ask(at, settings[start]).picture).shape[:2]
     points = places(size, grid)
     gathered = Gathered()
     told = [gathered.setting(setting, [ask(point, setting) for point in points]) for setting in settings]
-    nearest = min(range(len(points)), key=lambda index: (points[index][0] - at[0]) ** 2 + (points[index][1] - at[1]) ** 2)
-    data = {"size": size, "grid": grid, "place": nearest, "setting": start, "settings": told, "pictures": gathered.files,
-            "colors": _color_map()}
+    nearest = min(range(len(points)), key=lambda index: (points[index][0] - at[0])**2 +
+                  (points[index][1] - at[1])**2)
+    data = {
+        "size": size, "grid": grid, "place": nearest, "setting": start, "settings": told,
+        "pictures": gathered.files, "colors": _color_map()
+    }
     rows = max(1, min(FINEST, size[0] // CELL))
     while True:
         html = _html(data | gathered.atlas(rows), still, describe)
@@ -78,15 +91,23 @@ class Gathered:
         """What the script needs to know of one setting, with the views of all places."""
         names = list(dict.fromkeys(name for view in views for name in view.maps))
         panels = list(dict.fromkeys(name for view in views for name in view.panels))
-        behind = [next((view.backgrounds[name] for view in views if name in view.backgrounds), None) for name in names]
+        behind = [
+            next((view.backgrounds[name] for view in views if name in view.backgrounds),
+                 None) for name in names
+        ]
         return {
             "label": ", ".join(f"{name} {value}" for name, value in setting.items()),
             "pictures": _once([self.picture(view.picture) for view in views]),
-            "sources": [[name, None if picture is None else self.picture(dimmed(picture), quality=60)] for name, picture in zip(names, behind)],
-            "maps": [[self.map(view.maps[name]) if name in view.maps else None for name in names] for view in views],
+            "sources": [[name, None if picture is None else self.picture(dimmed(picture), quality=60)]
+                        for name, picture in zip(names, behind)],
+            "maps": [[self.map(view.maps[name]) if name in view.maps else None
+                      for name in names]
+                     for view in views],
             "shares": [[round(100 * view.shares.get(name, 0)) for name in names] for view in views],
-            "panels": [[name, _once([self.picture(view.panels[name]) if name in view.panels else None for view in views])]
-                       for name in panels],
+            "panels": [[
+                name,
+                _once([self.picture(view.panels[name]) if name in view.panels else None for view in views])
+            ] for name in panels],
             "notes": _once([view.note for view in views]),
         }
 
@@ -126,20 +147,24 @@ class Gathered:
 
 
 def shades(values: np.ndarray) -> np.ndarray:
-    """A map (H, W) >= 0 as uint8: the square root of its values relative to the largest, in `LEVELS` steps."""
+    """A map (H, W) >= 0 as uint8: the square root of its values relative to the largest, in `LEVELS`
+    steps."""
     values = np.asarray(values, dtype=np.float32)
     roots = np.sqrt(np.clip(values, 0, None) / max(float(values.max()), 1e-12))
     return (np.round(roots * (LEVELS - 1)) * 255 / (LEVELS - 1)).astype(np.uint8)
 
 
 def shrunk(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A map (H, W) with fewer rows and columns, each the largest value of those that it stands for: no peak is lost."""
-    rows, columns = (np.linspace(0, side, parts + 1).astype(int)[:-1] for side, parts in zip(values.shape, shape))
+    """A map (H, W) with fewer rows and columns, each the largest value of those that it stands for: no peak
+    is lost."""
+    rows, columns = (np.linspace(0, side, parts + 1).astype(int)[:-1]
+                     for side, parts in zip(values.shape, shape))
     return np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)
 
 
 def visible(array: np.ndarray) -> np.ndarray:
-    """A plane of numbers (H, W) in the shades in which `plots.show` draws it, uint8; pictures stay as they are."""
+    """A plane of numbers (H, W) in the shades in which `plots.show` draws it, uint8; pictures stay as they
+    are."""
     if array.dtype == np.uint8:
         return array
     low, high = float(array.min()), float(array.max())
@@ -182,7 +207,9 @@ def _color_map() -> list[list[int]]:
 
 
 def _html(data: Mapping[str, Any], still: np.ndarray, describe: str) -> str:
-    told = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")  # so that no </script> ends it
-    return (f'<div class="colorlab-page"><style>{STYLE.strip()}</style>'
-            f'<img class="colorlab-still" src="{data_uri(webp(still, quality=70), "webp")}" alt="{escape(describe)}">'
-            f'<script type="application/json">{told}</script></div>\n<script>{SCRIPT.strip()}</script>')
+    # so that no </script> ends it
+    told = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return (f'<div class="colorlab-page"><style>{STYLE.strip()}</style><img '
+            f'class="colorlab-still" src="{data_uri(webp(still, quality=70), "webp")}" '
+            f'alt="{escape(describe)}"><script '
+            f'type="application/json">{told}</script></div>\n<script>{SCRIPT.strip()}</script>')

@@ -24,7 +24,8 @@ STYLE = """
 .colorlab-page .colorlab-small { opacity: .75; font-size: 13px; }
 """
 
-# Two explorers on a page, or one on a page that is drawn anew, keep out of each other's way: each is brought to life once.
+# Two explorers on a page, or one on a page that is drawn anew, keep out of each other's way: each is brought
+# to life once.
 SCRIPT = """
 (() => {
   // An element with a class, its text, and where it belongs.

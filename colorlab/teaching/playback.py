@@ -21,11 +21,12 @@ def play(*films: Sequence[plots.Picture], names: Sequence[str] = (), rate: float
          width: int = 320, quality: int = 60) -> None:
     """Play films of one length side by side, for as long as the page is open.
 
-    films: uint8 (H, W, 3) pictures or tensors (3, H, W) each. names: one above each film. rate: frames a second.
+    films: uint8 (H, W, 3) pictures or tensors (3, H, W) each. names: one above each film. rate: frames a
+        second.
     columns: films to a row. width: of one film in pixels. quality: of the pictures, 0 to 100.
-    The output is HTML that holds an animated WebP, which browsers show by themselves. Beside it stands the frame
-    in the middle, for pages that show no HTML. Raises ValueError where there is no film, or films of different
-    lengths.
+    The output is HTML that holds an animated WebP, which browsers show by themselves. Beside it stands the
+    frame in the middle, for pages that show no HTML. Raises ValueError where there is no film, or films of
+    different lengths.
     """
     lengths = {len(film) for film in films}
     if len(lengths) != 1 or lengths == {0}:
@@ -35,13 +36,14 @@ def play(*films: Sequence[plots.Picture], names: Sequence[str] = (), rate: float
     page = (f'<img alt="{html.escape(said)}, playing in a loop" style="max-width:100%;height:auto" '
             f'src="data:image/webp;base64,{moving_webp(sheets, rate, quality)}">')
     still = plots.to_jpeg(sheets[len(sheets) // 2])
-    display({"text/html": page, "image/jpeg": still, "text/plain": f"<{said}: {len(sheets)} frames>"}, raw=True)
+    display({"text/html": page, "image/jpeg": still, "text/plain": f"<{said}: {len(sheets)} frames>"},
+            raw=True)
 
 
 def moving_webp(frames: Sequence[np.ndarray], rate: float = 12, quality: int = 60) -> str:
     """Frames uint8 (H, W, 3) -> an animated WebP that loops, as base64."""
     first, *others = [Image.fromarray(np.asarray(frame)) for frame in frames]
     file = io.BytesIO()
-    first.save(file, "WEBP", save_all=True, append_images=others, duration=round(1000 / rate), loop=0, quality=quality,
-               method=4)
+    first.save(file, "WEBP", save_all=True, append_images=others, duration=round(1000 / rate), loop=0,
+               quality=quality, method=4)
     return base64.b64encode(file.getvalue()).decode()

@@ -26,8 +26,11 @@ from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.film.pictures import (INK, Picture, as_array, contact_sheet, encoded, font, heat, mark, to_jpeg,
                                     to_png, wrapped)
 
-__all__ = ["Picture", "as_array", "before_after", "contact_sheet", "curves", "difference", "display_sheet", "film_strip", "font",
-           "for_page", "heat", "intervals", "mark", "sheet", "show", "to_jpeg", "to_png", "wrapped"]
+__all__ = [
+    "Picture", "as_array", "before_after", "contact_sheet", "curves", "difference", "display_sheet",
+    "film_strip", "font", "for_page", "heat", "intervals", "mark", "sheet", "show", "to_jpeg", "to_png",
+    "wrapped"
+]
 
 PAGE = 790    # pixels, the width of a notebook's page, less a margin
 TALL = 220    # pixels, the least height of a picture that has not the whole width of the page
@@ -131,10 +134,11 @@ def difference(predicted: Picture, truth: Picture, limit: float = 40.0) -> np.nd
     return (255 * colormaps["inferno"](np.clip(off / limit, 0, 1))[..., :3]).round().astype(np.uint8)
 
 
-def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None, width: float | None = None,
-          cmap: str = "gray", limits: tuple[float, float] | None = None, smooth: bool = True,
-          scale: bool | None = None) -> np.ndarray:
-    """What `show` draws, uint8 (H, W, 3): pictures under their titles, which are broken into lines and never cut."""
+def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None,
+          width: float | None = None, cmap: str = "gray", limits: tuple[float, float] | None = None,
+          smooth: bool = True, scale: bool | None = None) -> np.ndarray:
+    """What `show` draws, uint8 (H, W, 3): pictures under their titles, which are broken into lines and never
+    cut."""
     arrays = [as_array(picture) for picture in pictures]
     barred = cmap != "gray" if scale is None else scale
     ratio = arrays[0].shape[1] / arrays[0].shape[0]

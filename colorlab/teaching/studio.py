@@ -8,10 +8,10 @@
     studio.propagate()
     studio.why((50, 70))
 
-A stroke first colours its own frame: its colour spreads over what is as light (scribbles.py), and a method carries the
-whole frame from there. Turned off, a painting is a reference with alpha, uint8 (H, W, 4), transparent wherever nobody painted:
-`studio.references()` gives them as `colorlab.colorize` takes them, and `studio.save(folder)` writes them for
-`colorlab colorize --reference`.
+A stroke first colours its own frame: its colour spreads over what is as light (scribbles.py), and a method
+carries the whole frame from there. Turned off, a painting is a reference with alpha, uint8 (H, W, 4),
+transparent wherever nobody painted: `studio.references()` gives them as `colorlab.colorize` takes them, and
+`studio.save(folder)` writes them for `colorlab colorize --reference`.
 """
 
 from __future__ import annotations
@@ -134,14 +134,16 @@ class Shown:
 class Studio(widgets.VBox):
     """Paint, propagate, compare, ask.
 
-    film: uint8 (H, W, 3) frames, or the path of a film. methods: one or two of `colorlab.METHODS`, or networks by name
-    {name: network}. frames, start: how many of a film's frames are held, and from which on. size: the short side at
-    which the networks see the film. cuts: as for `colorize`. rate: frames a second when it plays.
+    film: uint8 (H, W, 3) frames, or the path of a film. methods: one or two of `colorlab.METHODS`, or
+    networks by name {name: network}. frames, start: how many of a film's frames are held, and from which on.
+    size: the short side at which the networks see the film. cuts: as for `colorize`. rate: frames a second
+    when it plays.
     """
 
     def __init__(self, film: str | Path | Sequence[Picture],
-                 methods: Sequence[str] | Mapping[str, nn.Module] = ("lstvc", "flow"), frames: int = 48, start: int = 0,
-                 size: int | None = 128, cuts: Cuts = "auto", rate: float = 12, device: str = "cpu"):
+                 methods: Sequence[str] | Mapping[str, nn.Module] = ("lstvc", "flow"), frames: int = 48,
+                 start: int = 0, size: int | None = 128, cuts: Cuts = "auto", rate: float = 12,
+                 device: str = "cpu"):
         opened = read_video(film).frames_from(start) if isinstance(film, (str, Path)) else iter(film[start:])
         held = [frame for _, frame in zip(range(frames), opened)]
         if not held:
@@ -170,7 +172,8 @@ class Studio(widgets.VBox):
 
     def stroke(self, points: Sequence[tuple[float, float]], color: str | None = None,
                radius: int | None = None) -> None:
-        """Paint a line through (y, x), ... in pixels of the film; by default with the colour and width chosen."""
+        """Paint a line through (y, x), ... in pixels of the film; by default with the colour and width
+        chosen."""
         color, radius = color or self._color.value, radius or self._radius.value
         mask = Image.new("L", self.film.size[::-1])
         pen, path = ImageDraw.Draw(mask), [(x, y) for y, x in points]
@@ -184,12 +187,14 @@ class Studio(widgets.VBox):
         self._draw()
 
     def drop(self, picture: Picture, of_this_frame: bool = False) -> None:
-        """Give a picture, uint8 (H, W, 3 or 4): this very frame's colours, or a loose picture of similar things."""
+        """Give a picture, uint8 (H, W, 3 or 4): this very frame's colours, or a loose picture of similar
+        things."""
         if not of_this_frame:
             self.loose.append(picture)
         else:
             image = Image.fromarray(picture).convert("RGBA")
-            self.paintings[self.frame] = np.array(image.resize(self.film.size[::-1], Image.Resampling.LANCZOS))
+            self.paintings[self.frame] = np.array(image.resize(self.film.size[::-1],
+                                                               Image.Resampling.LANCZOS))
         self._draw()
 
     def erase(self) -> None:
@@ -202,21 +207,23 @@ class Studio(widgets.VBox):
         return self.paintings.get(self.frame, np.zeros((*self.film.size, 4), np.uint8)).copy()
 
     def references(self) -> list[Picture | tuple[int, Picture]]:
-        """What was painted and dropped, as `colorlab.colorize` takes it; strokes are spread over their frame where that is on."""
+        """What was painted and dropped, as `colorlab.colorize` takes it; strokes are spread over their frame
+        where that is on."""
         painted = {number: self.spread_over(number) if self._spread.value else self.paintings[number]
                    for number in sorted(self.paintings)}
         return [*painted.items(), *self.loose]
 
     def spread_over(self, number: int) -> Picture:
-        """A frame's strokes, spread over the whole frame by its lightness (scribbles.py): uint8 (H, W, 4), opaque."""
+        """A frame's strokes, spread over the whole frame by its lightness (scribbles.py): uint8 (H, W, 4),
+        opaque."""
         painting = self.paintings[number]
-        lab = rgb_to_lab(frames_to_rgb(self.film.frames[number]))[None]                              # (1, 3, H, W)
-        colors = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(painting[..., :3])))[None, 1:]        # (1, 2, H, W)
+        lab = rgb_to_lab(frames_to_rgb(self.film.frames[number]))[None]                        # (1, 3, H, W)
+        colors = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(painting[..., :3])))[None, 1:]  # (1, 2, H, W)
         alpha = torch.from_numpy(painting[..., 3] / np.float32(255))[None, None]
         if not bool((alpha > 0.5).any()) or bool((alpha > 0.5).all()):
             return painting
         small = network_size(self.film.size, SPREAD_AT)
-        l, share = resized(lab[:, :1], small), resized(alpha, small)                                 # (1, 1, h, w)
+        l, share = resized(lab[:, :1], small), resized(alpha, small)                           # (1, 1, h, w)
         ab = resized(colors * alpha, small) / share.clamp(min=0.05)
         known = (share[0, 0] > 0.5).numpy()
         if not known.any():
@@ -245,7 +252,8 @@ class Studio(widgets.VBox):
         self._draw()
 
     def why(self, at: tuple[int, int]) -> str:
-        """Where the colour of pixel (y, x) of this frame came from, with the first method: sources and shares, a line."""
+        """Where the colour of pixel (y, x) of this frame came from, with the first method: sources and
+        shares, a line."""
         name, model = next(iter(self.models.items()))
         guidance = guide(self.film, self.references(), self.cuts)
         self.explanation = explain(self.film, guidance, model, (self.frame, *at), self.size, self.device)
@@ -258,7 +266,8 @@ class Studio(widgets.VBox):
         return line
 
     def save(self, folder: str | Path) -> list[str]:
-        """Write what was painted, a PNG for each frame; returns what `colorlab colorize --reference` takes."""
+        """Write what was painted, a PNG for each frame; returns what `colorlab colorize --reference`
+        takes."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         written = []
@@ -281,9 +290,9 @@ class Studio(widgets.VBox):
 
     def _painted(self) -> Picture:
         """The frame in grey, with what is painted under its lightness."""
-        lab = rgb_to_lab(frames_to_rgb(self.film.frames[self.frame]))                                # (3, H, W)
+        lab = rgb_to_lab(frames_to_rgb(self.film.frames[self.frame]))        # (3, H, W)
         painting = self.painting()
-        alpha = torch.from_numpy(painting[..., 3].astype(np.float32) / 255)                          # (H, W)
+        alpha = torch.from_numpy(painting[..., 3].astype(np.float32) / 255)  # (H, W)
         ab = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(painting[..., :3])))[1:]
         return rgb_to_frames(lab_to_rgb(join_lab(lab[:1], ab * alpha)).clamp(0, 1))
 
@@ -314,9 +323,14 @@ class Studio(widgets.VBox):
         buttons["propagate"].on_click(lambda _: self._try(self.propagate))
         buttons["erase this frame"].on_click(lambda _: self.erase())
         wide = widgets.Layout(flex="1 1 320px", min_width="280px")
-        rows = [widgets.HBox(row) for row in ((self._upload, self._of_frame), tuple(buttons.values()), (play, self._slider))]
-        tools = widgets.VBox([self._tool, self._color, self._radius, *rows, self._spread, self._sure, self._note], layout=wide)
-        top = widgets.HBox([widgets.VBox([self._easel], layout=wide), tools], layout=widgets.Layout(flex_flow="row wrap"))
+        rows = [
+            widgets.HBox(row)
+            for row in ((self._upload, self._of_frame), tuple(buttons.values()), (play, self._slider))
+        ]
+        tools = widgets.VBox(
+            [self._tool, self._color, self._radius, *rows, self._spread, self._sure, self._note], layout=wide)
+        top = widgets.HBox([widgets.VBox([self._easel], layout=wide), tools],
+                           layout=widgets.Layout(flex_flow="row wrap"))
         super().__init__([top, self._panels, self._why])
 
     def _draw(self) -> None:
@@ -355,7 +369,8 @@ class Studio(widgets.VBox):
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["image/jpeg"] = base64.b64encode(plots.to_jpeg(self.sheet())).decode()
         painted = sorted(self.paintings) or "nothing"
-        data["text/plain"] = f"Studio({self.film.count()} frames; painted: {painted}; {', '.join(self.models)})"
+        data[
+            "text/plain"] = f"Studio({self.film.count()} frames; painted: {painted}; {', '.join(self.models)})"
         return bundle
 
 

@@ -17,13 +17,16 @@ TILE_WIDTH = 400  # pixels of a picture in the still, two in a row: a film of 12
 def tiles(view: View) -> dict[str, plots.Picture]:
     """The pictures that answer, by name."""
     shares = view.shares
-    heats = {f"{name}: {100 * shares[name]:.0f} %": heat(values, view.backgrounds.get(name)) for name, values in view.maps.items()}
+    heats = {
+        f"{name}: {100 * shares[name]:.0f} %": heat(values, view.backgrounds.get(name))
+        for name, values in view.maps.items()
+    }
     return heats | {name: page.visible(plots.as_array(picture)) for name, picture in view.panels.items()}
 
 
 def heat(values: np.ndarray, background: plots.Picture | None) -> np.ndarray:
-    """What `plots.heat` draws, twice as large, smooth and quicker: the largest weight of each cell, as one pixel alone would not
-    be seen, with a ring around the largest of all."""
+    """What `plots.heat` draws, twice as large, smooth and quicker: the largest weight of each cell, as one
+    pixel alone would not be seen, with a ring around the largest of all."""
     H, W = values.shape
     h, w = max(1, H // page.CELL), max(1, W // page.CELL)
     cells = page.shrunk(page.shades(values), (h, w))
@@ -31,14 +34,17 @@ def heat(values: np.ndarray, background: plots.Picture | None) -> np.ndarray:
     drawn = page.glow()[smooth]                                               # (2 H, 2 W, 3)
     if background is not None:
         behind = _enlarged(page.dimmed(background), 2 * W)[..., None]
-        drawn = np.minimum(drawn.astype(np.uint16) + behind * (255 - smooth[..., None].astype(np.uint16)) // 255, 255).astype(np.uint8)
+        drawn = np.minimum(
+            drawn.astype(np.uint16) + behind * (255 - smooth[..., None].astype(np.uint16)) // 255,
+            255).astype(np.uint8)
     y, x = np.unravel_index(int(cells.argmax()), cells.shape)
     return plots.mark(drawn, (int((y + 0.5) * 2 * H / h), int((x + 0.5) * 2 * W / w)))
 
 
 def _enlarged(array: np.ndarray, width: int) -> np.ndarray:
     height = round(array.shape[0] * width / array.shape[1])
-    return np.asarray(Image.fromarray(np.ascontiguousarray(array)).resize((width, height), Image.Resampling.BICUBIC))
+    return np.asarray(
+        Image.fromarray(np.ascontiguousarray(array)).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def ringed(picture: plots.Picture, at: tuple[int, int]) -> np.ndarray:
@@ -49,5 +55,6 @@ def ringed(picture: plots.Picture, at: tuple[int, int]) -> np.ndarray:
 
 
 def sheet(pictures: Mapping[str, plots.Picture]) -> np.ndarray:
-    """The pictures two in a row, each under its name: what stands where nothing answers, uint8 (H', W', 3)."""
+    """The pictures two in a row, each under its name: what stands where nothing answers, uint8 (H', W',
+    3)."""
     return plots.sheet(*pictures.values(), titles=list(pictures), columns=2, width=TILE_WIDTH / 72)

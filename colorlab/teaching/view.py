@@ -14,11 +14,14 @@ from colorlab.teaching import plots
 class View:
     """What there is to see for one point and one setting of the sliders."""
 
-    picture: plots.Picture                                          # the one to point at
-    maps: Mapping[str, np.ndarray] = field(default_factory=dict)    # {source: (H, W)}, >= 0: heat maps that together sum to one
-    backgrounds: Mapping[str, plots.Picture] = field(default_factory=dict)  # {source: the picture the map lies on}
-    panels: Mapping[str, plots.Picture] = field(default_factory=dict)  # {name: picture}: more to see, beside the maps
-    note: str = ""                                                  # a line below
+    picture: plots.Picture  # the one to point at
+    # {source: (H, W)}, >= 0: heat maps that together sum to one
+    maps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    # {source: the picture the map lies on}
+    backgrounds: Mapping[str, plots.Picture] = field(default_factory=dict)
+    # {name: picture}: more to see, beside the maps
+    panels: Mapping[str, plots.Picture] = field(default_factory=dict)
+    note: str = ""          # a line below
 
     @property
     def shares(self) -> dict[str, float]:

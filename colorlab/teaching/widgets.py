@@ -1,6 +1,7 @@
 """The two parts of an explorer that live in the browser: a picture to click, and the pictures that answer.
 
-Names are text of the page and not drawn into the pictures, so they are whole at any width and fit a dark theme.
+Names are text of the page and not drawn into the pictures, so they are whole at any width and fit a dark
+theme.
 """
 
 from __future__ import annotations
@@ -108,9 +109,10 @@ class ClickablePicture(anywidget.AnyWidget):
 
     _esm = _CLICKS
     _css = _CLICKS_STYLE
-    png = traitlets.Unicode().tag(sync=True)                       # base64 of the file
-    size = traitlets.List(traitlets.Int(), [1, 1]).tag(sync=True)  # [H, W] in pixels of the picture, not of the screen
-    at = traitlets.List(traitlets.Int(), [0, 0]).tag(sync=True)    # [y, x]
+    png = traitlets.Unicode().tag(sync=True)                     # base64 of the file
+    # [H, W] in pixels of the picture, not of the screen
+    size = traitlets.List(traitlets.Int(), [1, 1]).tag(sync=True)
+    at = traitlets.List(traitlets.Int(), [0, 0]).tag(sync=True)  # [y, x]
     _shown: np.ndarray | None = None
 
     def draw(self, picture: plots.Picture) -> None:
@@ -130,4 +132,5 @@ class Tiles(anywidget.AnyWidget):
 
     def draw(self, pictures: Mapping[str, plots.Picture]) -> None:
         """Show other pictures by name."""
-        self.tiles = [[name, base64.b64encode(plots.to_jpeg(picture)).decode()] for name, picture in pictures.items()]
+        self.tiles = [[name, base64.b64encode(plots.to_jpeg(picture)).decode()]
+                      for name, picture in pictures.items()]

@@ -1,12 +1,14 @@
-"""The training loop: one network, or a network and its judges, on a CPU, a GPU, or many (`accelerate launch`).
+"""The training loop: one network, or a network and its judges, on a CPU, a GPU, or many (`accelerate
+launch`).
 
-**Resuming.** A step is a function of the weights, the optimiser's state and its own number: its windows are found by number, its
-learning rate is a function of the number, and the random generators are seeded from it. So a checkpoint needs no generator's state and
-no reader's position, and a run that was killed and goes on computes what it would have computed; on a CPU to the bit, on a GPU as far
-as its kernels repeat themselves.
+**Resuming.** A step is a function of the weights, the optimiser's state and its own number: its windows are
+found by number, its learning rate is a function of the number, and the random generators are seeded from it.
+So a checkpoint needs no generator's state and no reader's position, and a run that was killed and goes on
+computes what it would have computed; on a CPU to the bit, on a GPU as far as its kernels repeat themselves.
 
-**Several processes** each take `batch` windows and average their gradients: two processes are one with the batch doubled. (The relativistic
-adversarial loss compares with the mean of its own process's batch, as the authors' code does on each GPU.)
+**Several processes** each take `batch` windows and average their gradients: two processes are one with the
+batch doubled. (The relativistic adversarial loss compares with the mean of its own process's batch, as the
+authors' code does on each GPU.)
 """
 
 from __future__ import annotations
@@ -39,10 +41,11 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
           settings: Settings = Settings(), identity: Mapping[str, str] | None = None) -> Record:
     """Train a network in place, on windows that `windows` gives by number, and leave it in eval mode.
 
-    out: the folder of the run (made if need be). A checkpoint in it is gone on from. It receives checkpoint.pt, METHOD.safetensors,
-    metrics.jsonl, losses.png and pictures/. None: nothing is written. identity: what else a checkpoint must agree in, such as the data, as
-    text. Returns the record of losses.
-    Raises InputError for a checkpoint of other settings, data that is lost or damaged, a loss that is not finite, and a full disk.
+    out: the folder of the run (made if need be). A checkpoint in it is gone on from. It receives
+    checkpoint.pt, METHOD.safetensors, metrics.jsonl, losses.png and pictures/. None: nothing is written.
+    identity: what else a checkpoint must agree in, such as the data, as text. Returns the record of losses.
+    Raises InputError for a checkpoint of other settings, data that is lost or damaged, a loss that is not
+    finite, and a full disk.
     """
     accelerator = new_accelerator(recipe, settings)
     run = prepared(accelerator, network, method, recipe, settings, identity or {})
@@ -52,7 +55,8 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
     if path and path.is_file():
         _take_up(path, accelerator, run)
     record = Record(out if accelerator.is_main_process else None, run.step)
-    order = StepOrder(run.step, recipe.steps, recipe.accumulate, recipe.batch, accelerator.process_index, accelerator.num_processes)
+    order = StepOrder(run.step, recipe.steps, recipe.accumulate, recipe.batch, accelerator.process_index,
+                      accelerator.num_processes)
     batches = loader(windows, order, settings.workers, pin=accelerator.device.type == "cuda")
     network.train()
     if run.step == 0 and accelerator.is_main_process:
@@ -75,14 +79,17 @@ def _take_up(path: Path, accelerator: object, run: Run) -> None:
         raise
     except Exception as error:  # a file of anything may hold anything
         said = " ".join(str(error).split())[:100]
-        raise InputError(f"{path} is no checkpoint of this training run ({said}); remove it to start again") from error
+        raise InputError(
+            f"{path} is no checkpoint of this training run ({said}); remove it to start again") from error
 
 
-def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batches: Iterator[Batch], settings: Settings, record: Record,
-                out: Path | None) -> None:
-    """Step after step, until all are done or time is over, with what is logged, measured and kept on the way."""
+def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batches: Iterator[Batch],
+                settings: Settings, record: Record, out: Path | None) -> None:
+    """Step after step, until all are done or time is over, with what is logged, measured and kept on the
+    way."""
     began, main = time.monotonic(), accelerator.is_main_process
-    with tqdm(total=recipe.steps, initial=run.step, unit="step", disable=not (settings.progress and main)) as bar:
+    with tqdm(total=recipe.steps, initial=run.step, unit="step",
+              disable=not (settings.progress and main)) as bar:
         last = run.step >= recipe.steps
         while not last:
             asked = time.monotonic()
@@ -106,7 +113,8 @@ def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batc
 
 
 def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Batch]) -> dict[str, Tensor]:
-    """One update of the network, and of its judges. Returns the losses, means over the parts of this process."""
+    """One update of the network, and of its judges. Returns the losses, means over the parts of this
+    process."""
     seed = _seed(recipe.seed, run.step)
     torch.manual_seed(seed + accelerator.process_index)
     set_rates(run, recipe)
@@ -140,11 +148,14 @@ def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Bat
 
 
 def _check_finite(values: dict[str, Tensor], step: int, recipe: Recipe, parts: Sequence[Batch]) -> None:
-    if not bool(torch.isfinite(values["loss"])):  # one look per step, before the weights change: each makes a GPU wait
+    # one look per step, before the weights change: each makes a GPU wait
+    if not bool(torch.isfinite(values["loss"])):
         broken = [name for name, value in values.items() if not bool(torch.isfinite(value))]
-        raise InputError(f"the loss of step {step} is not finite ({', '.join(broken)}); the last checkpoint is whole. Look at the windows "
-                         f"of this step ({'; '.join([source for batch in parts for source in batch.sources][:3])}), at the curve before it in metrics.jsonl, and try a lower rate, a "
-                         f"norm to clip the gradient at (now {recipe.clip}) or more precision (now {recipe.precision})")
+        raise InputError(f"the loss of step {step} is not finite ({', '.join(broken)}); the last "
+                         "checkpoint is whole. Look at the windows of this step "
+                         f"({'; '.join([source for batch in parts for source in batch.sources][:3])}), at "
+                         "the curve before it in metrics.jsonl, and try a lower rate, a norm to clip the "
+                         f"gradient at (now {recipe.clip}) or more precision (now {recipe.precision})")
 
 
 def _seed(seed: int, step: int) -> int:
@@ -152,7 +163,8 @@ def _seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint32)[0])
 
 
-def _validate(run: Run, method: str, settings: Settings, record: Record, out: Path | None, device: torch.device) -> None:
+def _validate(run: Run, method: str, settings: Settings, record: Record, out: Path | None,
+              device: torch.device) -> None:
     """PSNR on the validation clips, and a picture of the first of them."""
     _watched(run, settings)
     if not settings.validation:
@@ -187,12 +199,14 @@ def _keep(accelerator: object, run: Run, method: str, record: Record, path: Path
         return
     save_checkpoint(path, content(accelerator, run))
     with averaged(run):
-        save_weights(path.with_name(f"{method}.safetensors"), run.network.state_dict(), {"method": method, "step": run.step})
+        save_weights(path.with_name(f"{method}.safetensors"), run.network.state_dict(),
+                     {"method": method, "step": run.step})
     record.draw()
 
 
 def _time_is_over(accelerator: object, settings: Settings, began: float) -> bool:
-    """Whether all processes stop after this step: the first one's clock decides, or whoever may stop it there."""
+    """Whether all processes stop after this step: the first one's clock decides, or whoever may stop it
+    there."""
     if settings.minutes is None and settings.stop is None:
         return False
     over = settings.minutes is not None and time.monotonic() - began > 60 * settings.minutes

@@ -3,7 +3,8 @@ wrote down.
 
     python tests/bench/bench_lstvc.py            # N = 2 and 3 (--frames 2 3), both, 216 x 384
     python tests/bench/bench_lstvc.py --blocks   # ours for N = 1 to 6, as the paper's Table 3
-    python tests/bench/bench_lstvc.py --work  # GFLOP a frame for N = 1 to 6: counted, not timed, so the same on any machine
+    python tests/bench/bench_lstvc.py --work  # GFLOP a frame for N = 1 to 6: counted, not timed, so the same
+    on any machine
 
 "plain" keeps every weight of every attention and the whole correlation matrix in memory, makes the
 reference's features once per block, paints the reference's colours along with the frames', and enlarges maps

@@ -1,7 +1,9 @@
-"""In a real browser: JupyterLab opens a notebook, runs all of it, a click into the picture changes the heat map, and a film is uploaded.
+"""In a real browser: JupyterLab opens a notebook, runs all of it, a click into the picture changes the heat
+map, and a film is uploaded.
 
-Not part of `make test`, because running the notebooks takes minutes: `make browser`. Needs Chromium or Chrome on this machine
-(Debian: `apt install chromium`) and playwright (`pip install -e ".[browser]"`), which drives it.
+Not part of `make test`, because running the notebooks takes minutes: `make browser`. Needs Chromium or Chrome
+on this machine (Debian: `apt install chromium`) and playwright (`pip install -e ".[browser]"`), which drives
+it.
 """
 
 import json
@@ -21,12 +23,14 @@ from typing import NamedTuple
 import pytest
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -e \".[browser]\"")
+sync_api = pytest.importorskip("playwright.sync_api",
+                               reason="needs playwright: pip install -e \".[browser]\"")
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = ("02_correspondence_warping", "05_memory_propagation")
 OWN_FILM = "11_your_own_film"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+                None)
 PATIENCE = float(os.environ.get("BROWSER_PATIENCE", 600))  # seconds that a notebook may run
 
 PICTURE = "img.colorlab-picture"
@@ -58,13 +62,21 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
     own = {f"JUPYTER_{kind}_DIR": str(home / f".{kind}") for kind in ("CONFIG", "DATA", "RUNTIME")}
-    own |= {"JUPYTERLAB_SETTINGS_DIR": str(home / ".settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / ".workspaces")}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip", "127.0.0.1", "--port", str(port),
-               "--ServerApp.port_retries=0", f"--ServerApp.root_dir={home}", f"--IdentityProvider.token={token}"]
-    with open(home / "lab.log", "w") as log, subprocess.Popen(command, cwd=home, stdout=log, stderr=log, env=os.environ | own) as server:
+    own |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(home / ".settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / ".workspaces")
+    }
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip", "127.0.0.1", "--port",
+        str(port), "--ServerApp.port_retries=0", f"--ServerApp.root_dir={home}",
+        f"--IdentityProvider.token={token}"
+    ]
+    with open(home / "lab.log", "w") as log, subprocess.Popen(command, cwd=home, stdout=log, stderr=log,
+                                                              env=os.environ | own) as server:
         try:
             running = Lab(f"http://127.0.0.1:{port}", token)
-            wait_until(lambda: server.poll() is not None or answers(running), 120, "JupyterLab does not answer")
+            wait_until(lambda: server.poll() is not None or answers(running), 120,
+                       "JupyterLab does not answer")
             assert server.poll() is None, (home / "lab.log").read_text()
             yield running
         finally:
@@ -76,7 +88,8 @@ def browser() -> Iterator["sync_api.Browser"]:
     if not CHROMIUM:
         pytest.skip("needs Chromium or Chrome on this machine")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM,
+                                              args=["--no-sandbox", "--disable-gpu"])
         yield chromium
         chromium.close()
 
@@ -96,9 +109,14 @@ def answers(lab: Lab) -> bool:
 
 
 def at_rest(lab: Lab, name: str) -> bool:
-    """The notebook's kernel has nothing to do, three times in a row: between two cells it is idle for a moment, too."""
+    """The notebook's kernel has nothing to do, three times in a row: between two cells it is idle for a
+    moment, too."""
     for _ in range(3):
-        state = [session["kernel"]["execution_state"] for session in lab.ask("api/sessions") if session["path"] == f"{name}.ipynb"]
+        state = [
+            session["kernel"]["execution_state"]
+            for session in lab.ask("api/sessions")
+            if session["path"] == f"{name}.ipynb"
+        ]
         if state != ["idle"]:
             return False
         time.sleep(1)
@@ -125,7 +143,8 @@ def test_a_click_into_the_picture_changes_the_heat_map(lab, browser, name, tmp_p
         assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
         picture, answers, answer = page.locator(PICTURE), page.locator(ANSWER), page.locator(ANSWER).first
         assert picture.count() == 1 <= answers.count()
-        assert page.locator(".colorlab-page").count() == 0  # what answers without a kernel stands only where there is none
+        # what answers without a kernel stands only where there is none
+        assert page.locator(".colorlab-page").count() == 0
         picture.scroll_into_view_if_needed()
         box, before = picture.bounding_box(), answer.evaluate(CONTENT)
         assert min(box["width"], answer.bounding_box()["width"]) > 200
@@ -135,11 +154,14 @@ def test_a_click_into_the_picture_changes_the_heat_map(lab, browser, name, tmp_p
         clicked = answer.evaluate(CONTENT)
         for _ in range(8):  # an arrow key moves the point by two pixels
             picture.press("ArrowLeft")
-        wait_until(lambda: answer.evaluate(CONTENT) != clicked, 60, "the arrow keys do not change the heat map")
-        page.set_viewport_size({"width": 1000, "height": 1000})  # the notebook's share of it is some 560 pixels
+        wait_until(lambda: answer.evaluate(CONTENT) != clicked, 60,
+                   "the arrow keys do not change the heat map")
+        # the notebook's share of it is some 560 pixels
+        page.set_viewport_size({"width": 1000, "height": 1000})
         page.wait_for_timeout(1000)
         narrow, below = picture.bounding_box(), answer.bounding_box()
-        assert min(narrow["width"], below["width"]) > 200 and (below["y"] > narrow["y"] + narrow["height"] or below["x"] > narrow["x"])
+        assert min(narrow["width"], below["width"]) > 200 and (below["y"] > narrow["y"] + narrow["height"]
+                                                               or below["x"] > narrow["x"])
     finally:
         page.screenshot(path=os.environ.get("BROWSER_SCREENSHOTS", str(tmp_path)) + f"/{name}.png")
         page.close()

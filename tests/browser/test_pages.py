@@ -1,6 +1,8 @@
-"""In a real browser: pages made of notebooks answer without Python, in the book and in nbconvert's HTML, at every width, light and dark.
+"""In a real browser: pages made of notebooks answer without Python, in the book and in nbconvert's HTML, at
+every width, light and dark.
 
-`make browser`; see test_browser.py. The book's tools are needed (`pip install -e ".[book]"`); notebooks are not run.
+`make browser`; see test_browser.py. The book's tools are needed (`pip install -e ".[book]"`); notebooks are
+not run.
 """
 
 import functools
@@ -17,16 +19,19 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -e \".[browser]\"")
+sync_api = pytest.importorskip("playwright.sync_api",
+                               reason="needs playwright: pip install -e \".[browser]\"")
 for tool in ("myst_nb", "sphinx_book_theme", "latex2mathml"):
     pytest.importorskip(tool, reason="needs the book's tools: pip install -e \".[book]\"")
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+                None)
 TWO = "99_two_explorers"
 WIDTHS = (1280, 700, 390)
 DRAWN = "canvas => canvas.toDataURL()"
-# The brightness of the ground, 0 to 255, as the first of an element's ancestors has it that is not transparent.
+# The brightness of the ground, 0 to 255, as the first of an element's ancestors has it that is not
+# transparent.
 GROUND = """element => {
     for (let e = element; e; e = e.parentElement) {
         const parts = getComputedStyle(e).backgroundColor.match(/[\\d.]+/g).map(Number);
@@ -43,7 +48,8 @@ def explored(shade: int) -> str:
     def look(at, frame):
         near, far = np.zeros((64, 112)), np.zeros((64, 112))
         near[at], far[at[0], 111 - at[1]] = 0.75, 0.25
-        return View(np.full((64, 112, 3), shade + 60 * frame, np.uint8), {"near": near, "far": far}, note=f"{shade}: {at}, frame {frame}")
+        return View(np.full((64, 112, 3), shade + 60 * frame, np.uint8), {"near": near, "far": far},
+                    note=f"{shade}: {at}, frame {frame}")
 
     return Explorer(look, at=(40, 56), grid=(4, 7), frame=(0, 1, 0)).page()
 
@@ -57,9 +63,12 @@ def folder(tmp_path_factory) -> Path:
 
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("pages") / "book"
     shutil.copy(NOTEBOOKS / "02_correspondence_warping.ipynb", source)
-    cells = [nbformat.v4.new_markdown_cell("# Two explorers"), *(nbformat.v4.new_code_cell(
-        "explorer", execution_count=1, outputs=[nbformat.v4.new_output("execute_result", {"text/html": explored(shade)}, execution_count=1)])
-        for shade in (20, 90))]
+    cells = [
+        nbformat.v4.new_markdown_cell("# Two explorers"), *(nbformat.v4.new_code_cell(
+            "explorer", execution_count=1, outputs=[
+                nbformat.v4.new_output("execute_result", {"text/html": explored(shade)}, execution_count=1)
+            ]) for shade in (20, 90))
+    ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), source / f"{TWO}.ipynb")
     build([source], out)
     for path in source.glob("*.ipynb"):
@@ -74,7 +83,8 @@ def address(folder) -> Iterator[str]:
         def log_message(self, *_) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=folder)) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent,
+                                                                             directory=folder)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
@@ -85,21 +95,25 @@ def browser() -> Iterator["sync_api.Browser"]:
     if not CHROMIUM:
         pytest.skip("needs Chromium or Chrome on this machine")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM,
+                                              args=["--no-sandbox", "--disable-gpu"])
         yield chromium
         chromium.close()
 
 
 @pytest.fixture
 def open_page(browser, address, request, tmp_path):
-    """Open a page of the folder; what is asked of other addresses is refused and listed, and so are errors of scripts."""
+    """Open a page of the folder; what is asked of other addresses is refused and listed, and so are errors of
+    scripts."""
     pages = []
 
     def go(name: str, width: int = 1280, dark: bool = False, **more) -> "sync_api.Page":
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", **more)
+        page = browser.new_page(viewport={"width": width, "height": 900},
+                                color_scheme="dark" if dark else "light", **more)
         page.refused, page.errors = [], []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.route(re.compile(r"^(?!http://127\.0\.0\.1|data:)"), lambda route: (page.refused.append(route.request.url), route.abort()))
+        page.route(re.compile(r"^(?!http://127\.0\.0\.1|data:)"), lambda route:
+                   (page.refused.append(route.request.url), route.abort()))
         page.set_default_timeout(30_000)
         page.goto(f"{address}/{name}.html")
         page.locator(".colorlab-page[data-ready]").first.wait_for()
@@ -110,7 +124,8 @@ def open_page(browser, address, request, tmp_path):
     for page in pages:
         if (where := os.environ.get("BROWSER_SCREENSHOTS")) and page.locator(".colorlab-page").count():
             page.locator(".colorlab-page").first.scroll_into_view_if_needed()
-            page.screenshot(path=f"{where}/{re.sub('[^A-Za-z0-9]+', '_', request.node.name)}_{len(pages)}.png")
+            page.screenshot(
+                path=f"{where}/{re.sub('[^A-Za-z0-9]+', '_', request.node.name)}_{len(pages)}.png")
         page.close()
 
 
@@ -143,7 +158,8 @@ def test_in_the_book_the_pointer_changes_the_maps(open_page, width, dark):
 def test_clicks_keys_and_the_slider_change_the_maps(open_page, name):
     page = open_page(name)
     explorer = page.locator(".colorlab-page")
-    canvas, note, picture = explorer.locator("canvas").first, explorer.locator(".colorlab-note"), explorer.locator(".colorlab-pointed")
+    canvas, note, picture = explorer.locator("canvas").first, explorer.locator(
+        ".colorlab-note"), explorer.locator(".colorlab-pointed")
     seen = [canvas.evaluate(DRAWN)]
     box = picture.bounding_box()
     picture.click(position={"x": 0.75 * box["width"], "y": 0.9 * box["height"]})
@@ -172,7 +188,9 @@ def test_a_finger_changes_the_maps(open_page):
 def test_two_explorers_do_not_disturb_each_other(open_page, name):
     page = open_page(name)
     first, second = page.locator(".colorlab-page").all()
-    state = lambda explorer: (explorer.locator(".colorlab-note").inner_text(), *[c.evaluate(DRAWN) for c in explorer.locator("canvas").all()])  # noqa: E731
+    # noqa: E731
+    state = lambda explorer: (explorer.locator(".colorlab-note").inner_text(),
+                              *[c.evaluate(DRAWN) for c in explorer.locator("canvas").all()])
     assert first.locator("canvas").count() == second.locator("canvas").count() == 2
     begin = state(first), state(second)
     point(page, second, 0.9, 0.1)
@@ -201,7 +219,8 @@ def test_without_scripts_the_still_stands_there(browser, address):
     page = context.new_page()
     page.goto(f"{address}/nbconvert_{TWO}.html")
     stills = page.locator(".colorlab-still").all()
-    assert len(stills) == 2 and all(still.is_visible() and still.bounding_box()["width"] > 300 for still in stills)
+    assert len(stills) == 2 and all(still.is_visible() and still.bounding_box()["width"] > 300
+                                    for still in stills)
     context.close()
 
 

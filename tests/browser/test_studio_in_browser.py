@@ -1,4 +1,5 @@
-"""The studio's easel in a real browser, without JupyterLab: a drag is a stroke in the film's pixels, a click with "why?" a question.
+"""The studio's easel in a real browser, without JupyterLab: a drag is a stroke in the film's pixels, a click
+with "why?" a question.
 
 Not part of `make test`: `make browser` runs it. Needs Chromium or Chrome and playwright.
 """
@@ -14,8 +15,10 @@ from colorlab.teaching import plots
 from colorlab.teaching.studio import _EASEL
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -e \".[browser]\"")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+sync_api = pytest.importorskip("playwright.sync_api",
+                               reason="needs playwright: pip install -e \".[browser]\"")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+                None)
 
 HARNESS = """async ([code, values]) => {
   const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
@@ -36,8 +39,12 @@ def page(request):
         page = browser.new_page(viewport={"width": request.param, "height": 800})
         page.set_content("<body style='margin: 10px'></body>")
         png = base64.b64encode(plots.to_png(np.full((64, 112, 3), 128, np.uint8))).decode()
-        page.evaluate(HARNESS, [_EASEL, {"png": png, "size": [64, 112], "tool": "paint", "color": "#ff0000", "radius": 3, "stroke": [],
-                                         "asked": [-1, -1]}])
+        page.evaluate(HARNESS, [
+            _EASEL, {
+                "png": png, "size": [64, 112], "tool": "paint", "color": "#ff0000", "radius": 3, "stroke": [],
+                "asked": [-1, -1]
+            }
+        ])
         page.wait_for_function("document.querySelector('canvas').width === 112")
         yield page
         browser.close()
@@ -58,7 +65,8 @@ def test_a_drag_is_a_stroke_in_pixels_of_the_film(page):
     stroke = json.loads(page.evaluate("JSON.stringify(window.values.stroke)"))
     assert len(stroke) >= 6 and np.allclose([stroke[0], stroke[-1]], [[20.5, 30.5], [40.5, 90.5]], atol=0.5)
     assert page.evaluate("window.saved") == 1
-    red = page.evaluate("Array.from(document.querySelector('canvas').getContext('2d').getImageData(30, 20, 1, 1).data)")
+    red = page.evaluate("Array.from(document.querySelector('canvas').getContext('2d').getImageData(30, "
+                        "20, 1, 1).data)")
     assert red[0] > red[1] + 50  # what is drawn is seen at once
 
 

@@ -1,4 +1,5 @@
-"""An old film made of a new one: each kind of wear does what it says, alone, and the truth lies where the film shows it."""
+"""An old film made of a new one: each kind of wear does what it says, alone, and the truth lies where the
+film shows it."""
 
 import numpy as np
 import pytest
@@ -32,7 +33,8 @@ def test_a_film_without_wear_is_its_own_grey(film):
 def test_a_stock_that_does_not_see_red_turns_it_black():
     red = np.zeros((1, 16, 16, 3), np.uint8)
     red[..., 0] = 255
-    assert aged(red, Wear(**NONE, stock=ORTHOCHROMATIC)).frames.max() == 0 < aged(red, Wear(**NONE)).frames.min()
+    assert aged(red, Wear(**NONE, stock=ORTHOCHROMATIC)).frames.max() == 0 < aged(red,
+                                                                                  Wear(**NONE)).frames.min()
 
 
 def test_a_seed_wears_the_same_again_and_another_does_not(film):
@@ -54,7 +56,9 @@ def test_the_picture_moves_by_what_is_said_and_the_truth_with_it(film):
     old = aged(still, Wear(**NONE | {"weave": 2.0}), 2)
     assert np.abs(old.offset).max() > 1
     for frames in (old.frames[..., 0], old.truth[..., 1]):
-        found = [shift(before, after) for before, after in zip(frames.astype(float), frames[1:].astype(float))]
+        found = [
+            shift(before, after) for before, after in zip(frames.astype(float), frames[1:].astype(float))
+        ]
         assert np.abs(np.array(found) - np.diff(old.offset, axis=0)).max() < 0.25
 
 
@@ -98,5 +102,6 @@ def test_what_is_no_film_is_refused(film):
 
 
 def test_a_larger_picture_is_worn_in_proportion():
-    small, large = (aged(clips.film("face", 3, height, width), Wear(**NONE | {"weave": 1.0}), 0) for height, width in ((64, 112), (128, 224)))
+    small, large = (aged(clips.film("face", 3, height, width), Wear(**NONE | {"weave": 1.0}), 0)
+                    for height, width in ((64, 112), (128, 224)))
     assert np.allclose(2 * small.offset, large.offset)

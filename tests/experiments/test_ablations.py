@@ -1,4 +1,5 @@
-"""The ablation tables: every row builds, and differs from the full network in the module it exchanges and nowhere else."""
+"""The ablation tables: every row builds, and differs from the full network in the module it exchanges and
+nowhere else."""
 
 import dataclasses
 import json
@@ -17,7 +18,8 @@ each_row = pytest.mark.parametrize("name, row", ROWS, ids=[f"{name}: {row.name}"
 
 
 CHANGED = [(name, row) for name, row in ROWS if row.changes]
-each_change = pytest.mark.parametrize("name, row", CHANGED, ids=[f"{name}: {row.name}" for name, row in CHANGED])
+each_change = pytest.mark.parametrize("name, row", CHANGED,
+                                      ids=[f"{name}: {row.name}" for name, row in CHANGED])
 
 
 def on_paper(table, row, preset="paper"):
@@ -52,22 +54,34 @@ def test_every_column_is_quoted_or_the_row_is_ours(name, row):
 
 
 def test_lstvcs_tables_are_quoted_whole():
-    """Five metrics on two data sets, and the time a frame takes in Table 3; numbers picked from the paper's pages."""
-    wanted = {f"{metric} {films}" for metric in ("FID", "LPIPS", "PSNR", "COLOR", "WE") for films in ("DAVIS", "Videvo")}
-    assert wanted <= set(TABLES["lstvc 2"].columns) and wanted | {"s/frame DAVIS", "s/frame Videvo"} <= set(TABLES["lstvc 3"].columns)
-    for name, row, column, printed in (("lstvc 2", 0, "WE Videvo", 1.815), ("lstvc 2", 2, "COLOR Videvo", 11.74),
-                                       ("lstvc 2", 3, "FID Videvo", 59.77), ("lstvc 3", 0, "FID DAVIS", 54.64),
-                                       ("lstvc 3", 4, "s/frame Videvo", 0.0575), ("lstvc 3", 5, "WE Videvo", 1.598),
-                                       ("lstvc 3", 5, "LPIPS Videvo", 0.0771), ("lstvc 3", 3, "COLOR DAVIS", 14.38)):
+    """Five metrics on two data sets, and the time a frame takes in Table 3; numbers picked from the paper's
+    pages."""
+    wanted = {
+        f"{metric} {films}" for metric in ("FID", "LPIPS", "PSNR", "COLOR", "WE")
+        for films in ("DAVIS", "Videvo")
+    }
+    assert wanted <= set(TABLES["lstvc 2"].columns) and wanted | {"s/frame DAVIS", "s/frame Videvo"} <= set(
+        TABLES["lstvc 3"].columns)
+    for name, row, column, printed in (("lstvc 2", 0, "WE Videvo",
+                                        1.815), ("lstvc 2", 2, "COLOR Videvo",
+                                                 11.74), ("lstvc 2", 3, "FID Videvo",
+                                                          59.77), ("lstvc 3", 0, "FID DAVIS", 54.64),
+                                       ("lstvc 3", 4, "s/frame Videvo",
+                                        0.0575), ("lstvc 3", 5, "WE Videvo",
+                                                  1.598), ("lstvc 3", 5, "LPIPS Videvo",
+                                                           0.0771), ("lstvc 3", 3, "COLOR DAVIS", 14.38)):
         assert TABLES[name].rows[row].quoted[TABLES[name].columns.index(column)] == printed
 
 
 def test_what_stands_in_a_papers_columns_is_a_metric_of_ours():
     assert {name for table in TABLES.values() for name in table.measures} <= set(METRICS)
-    assert {"fid", "lpips_lstvc_code", "fid_ntire_scorer"} <= {name for table in TABLES.values() for name in table.measures}
+    assert {"fid", "lpips_lstvc_code",
+            "fid_ntire_scorer"} <= {name for table in TABLES.values() for name in table.measures}
 
 
-SMALL = [(name, row) for name, row in CHANGED if not name.startswith("cavc 4") and row.changes.get("block_size") in (None, 4)]
+SMALL = [(name, row)
+         for name, row in CHANGED
+         if not name.startswith("cavc 4") and row.changes.get("block_size") in (None, 4)]
 
 
 @pytest.mark.parametrize("name, row", SMALL, ids=[f"{name}: {row.name}" for name, row in SMALL])
@@ -84,7 +98,8 @@ def test_a_row_colours_a_film(name, row):
 def test_parameters_of_the_papers_networks_are_the_papers():
     alone, both = (TABLES["tcavc 2"].rows[0], TABLES["tcavc 2"].rows[1])
     assert millions(on_paper(TABLES["tcavc 2"], alone)) == pytest.approx(alone.quoted[-1], abs=0.005)
-    assert millions(on_paper(TABLES["colormnet 2"], TABLES["colormnet 2"].full)) == pytest.approx(123.61, abs=0.005)
+    assert millions(on_paper(TABLES["colormnet 2"],
+                             TABLES["colormnet 2"].full)) == pytest.approx(123.61, abs=0.005)
     unused = 148.215 - 126.766  # of LSTVC's released file: what its network never runs
     assert millions(on_paper(TABLES["tcavc 2"], both)) == pytest.approx(both.quoted[-1] - unused, abs=0.05)
 
@@ -112,8 +127,10 @@ def test_numbers_taken_over_are_a_copy():
 
 def test_retrieval_finds_the_picture_itself_in_another_size_and_light():
     generator = torch.Generator().manual_seed(0)
-    pictures = [torch.nn.functional.interpolate(torch.rand(1, 3, 6, 9, generator=generator) * 100, (48, 72), mode="bilinear")
-                for _ in range(5)]
+    pictures = [
+        torch.nn.functional.interpolate(
+            torch.rand(1, 3, 6, 9, generator=generator) * 100, (48, 72), mode="bilinear") for _ in range(5)
+    ]
     darker = torch.nn.functional.interpolate(pictures[3][:, :1], (32, 40), mode="bilinear") * 0.5 + 10
     found = Retrieval(pictures)(darker)
     expected = torch.nn.functional.interpolate(pictures[3], (32, 40), mode="bilinear", antialias=True)
@@ -145,7 +162,8 @@ def test_random_features_differ_from_imagenets_in_the_frozen_numbers_alone(name)
     row = build(table, table.rows[0], "course", seed=1, start=full)
     ours, theirs = row.state_dict(), full.state_dict()
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
-    frozen, other = (dict(network.named_buffers()) | dict(network.named_parameters()) for network in (row, full))
+    frozen, other = (dict(network.named_buffers()) | dict(network.named_parameters())
+                     for network in (row, full))
     changed = [key for key in frozen if not torch.equal(frozen[key], other[key])]
     assert len(changed) > 20 and all(".frozen." in key for key in changed)
 
@@ -159,7 +177,9 @@ c,finished,0,"[""colormnet 2""]",all,,29.75,602,
 
 def test_a_sweeps_table_becomes_a_study_and_is_read_again(tmp_path):
     text = study_of_sweep(SWEPT)
-    assert text.splitlines()[:3] == ["table,row,seed,psnr", "lstvc 2,w/o linkage,0,30.5", "lstvc 2,w/o linkage,1,31.1235"]
+    assert text.splitlines()[:3] == [
+        "table,row,seed,psnr", "lstvc 2,w/o linkage,0,30.5", "lstvc 2,w/o linkage,1,31.1235"
+    ]
     path = tmp_path / "study.csv"
     path.write_text(text)
     assert read_study(path) == {"lstvc 2": {"w/o linkage": {"psnr": {0: 30.5, 1: 31.1235}}},
@@ -186,7 +206,9 @@ def test_a_file_that_is_no_study_is_said_to_be_none(tmp_path, text):
 
 def test_the_study_that_is_shipped_has_every_row_of_its_tables_with_three_seeds():
     study = read_study(STUDY)
-    assert set(study) == {"cavc 3", "cavc 5", "cavc features", "lstvc 2", "lstvc features", "colormnet 2", "colormnet features"}
+    assert set(study) == {
+        "cavc 3", "cavc 5", "cavc features", "lstvc 2", "lstvc features", "colormnet 2", "colormnet features"
+    }
     for name, rows in study.items():
         assert list(rows) == [row.name for row in TABLES[name].rows]
         assert all(list(values) == [0, 1, 2] for metrics in rows.values() for values in metrics.values())

@@ -21,9 +21,14 @@ def comparison(films):
     """copy; the truth itself; and a method that paints grey."""
     copied = compare.run(colorlab.load("copy"), films)
     truth = compare.Result({film.name: list(film.frames) for film in films}, 0.0, 0.0)
-    grey = compare.Result({film.name: [np.repeat(frame.mean(-1, keepdims=True), 3, -1).astype(np.uint8) for frame in film.frames]
-                           for film in films}, 0.0, 0.0)
-    return compare.compare({"copy": copied, "truth": truth, "grey": grey}, films, ("psnr", "psnr_pooled", "colorfulness", "cdc"))
+    grey = compare.Result(
+        {
+            film.name: [
+                np.repeat(frame.mean(-1, keepdims=True), 3, -1).astype(np.uint8) for frame in film.frames
+            ] for film in films
+        }, 0.0, 0.0)
+    return compare.compare({"copy": copied, "truth": truth, "grey": grey}, films,
+                           ("psnr", "psnr_pooled", "colorfulness", "cdc"))
 
 
 def test_equal_values_leave_no_doubt():
@@ -56,7 +61,8 @@ def test_frames_of_one_number_each_are_asked_for():
 def test_pairing_by_clip_sees_what_two_intervals_hide():
     hard_and_easy = np.array([20.0, 25, 30, 35, 40, 45])
     psnr = lambda values: {f"clip {n}": {"psnr": value} for n, value in enumerate(values)}
-    table = compare.Comparison({"a": psnr(hard_and_easy), "b": psnr(hard_and_easy + [1, 1.2, 0.8, 1, 1.1, 0.9])}, {}, {}, {})
+    table = compare.Comparison(
+        {"a": psnr(hard_and_easy), "b": psnr(hard_and_easy + [1, 1.2, 0.8, 1, 1.1, 0.9])}, {}, {}, {})
     a, b, gain = table.interval("a", "psnr"), table.interval("b", "psnr"), table.gain("b", "a", "psnr")
     assert a.high > b.low and gain.low > 0.8 and gain.mean == pytest.approx(1)
 
@@ -67,11 +73,13 @@ def test_the_film_itself_is_the_best(comparison):
 
 def test_like_the_truth_is_not_the_lowest_or_the_highest(comparison):
     assert comparison.distances("truth", "cdc") == pytest.approx([0, 0, 0])
-    assert comparison.ranking("colorfulness")[0] == "truth" and comparison.ranking("colorfulness")[-1] == "grey"
+    assert comparison.ranking("colorfulness")[0] == "truth" and comparison.ranking(
+        "colorfulness")[-1] == "grey"
 
 
 def test_a_metric_of_the_whole_set_has_no_interval(comparison):
-    assert comparison.interval("copy", "psnr_pooled") is None and comparison.column("copy", "psnr_pooled") == []
+    assert comparison.interval("copy", "psnr_pooled") is None and comparison.column("copy",
+                                                                                    "psnr_pooled") == []
     assert comparison.gain("copy", "grey", "psnr_pooled") is None
     assert comparison.whole["copy"]["psnr_pooled"] < comparison.whole["copy"]["psnr"]
 
@@ -87,7 +95,9 @@ def test_one_film_is_a_table_too(films):
 
 
 def test_what_needs_a_network_is_left_out_of_the_offline_metrics():
-    assert set(compare.OFFLINE) == {name for name in METRICS if not name.startswith(("lpips", "fid", "fvd", "frechet", "perceptual"))} and "cdc" in compare.OFFLINE
+    assert set(compare.OFFLINE) == {
+        name for name in METRICS if not name.startswith(("lpips", "fid", "fvd", "frechet", "perceptual"))
+    } and "cdc" in compare.OFFLINE
 
 
 def test_a_method_that_paints_its_own_reference_is_given_none(films):
@@ -121,11 +131,14 @@ def test_a_network_holds_its_weights_and_more(films):
 
 def test_a_table_is_aligned_and_says_what_is_missing():
     text = compare.text_table(("name", "a", "long head"), [("x", 1.23456, None), ("longer", 1234.5, 7)])
-    assert text.splitlines() == ["name        a  long head", "x       1.235          -", "longer   1234          7"]
+    assert text.splitlines() == [
+        "name        a  long head", "x       1.235          -", "longer   1234          7"
+    ]
 
 
-@pytest.mark.parametrize("value, shown", [(24.512, "24.51"), (0.8, "0.800"), (0.00048575, "0.000486"), (123.45, "123.5"),
-                                          (-3.0, "-3.000"), (54321.0, "54321"), (0.0, "0.00")])
+@pytest.mark.parametrize("value, shown", [(24.512, "24.51"), (0.8, "0.800"), (0.00048575, "0.000486"),
+                                          (123.45, "123.5"), (-3.0, "-3.000"), (54321.0, "54321"),
+                                          (0.0, "0.00")])
 def test_numbers_have_the_digits_that_count(value, shown):
     assert compare.number(value) == shown
 
@@ -148,7 +161,8 @@ def test_the_frame_in_which_methods_differ_most_is_found():
     calm = compare.Film("calm", film.frames)
     for result in results.values():
         result.films["calm"] = [result.films["film"][1]] * 4
-    assert compare.most_different(results, [calm, film]) == (film, 2)      # frame 0, as far apart, is the exemplar's
+    # frame 0, as far apart, is the exemplar's
+    assert compare.most_different(results, [calm, film]) == (film, 2)
     assert compare.most_different(results, [calm, film], skip=(0, 2)) == (film, 3)
     assert compare.disagreement(results, film)[1] == 0
 
@@ -156,8 +170,11 @@ def test_the_frame_in_which_methods_differ_most_is_found():
 def test_disagreement_is_in_units_of_ab():
     """Two methods on either side of grey, each 30 from it: their standard deviation is 30."""
     from colorlab.color import lab_to_rgb, rgb_to_frames
-    one, other = (rgb_to_frames(lab_to_rgb(torch.tensor([50.0, a, 0]).view(3, 1, 1).expand(3, 16, 16))) for a in (30.0, -30.0))
-    results = {name: compare.Result({"film": [frame]}, 0.0, None) for name, frame in (("a", one), ("b", other))}
+    one, other = (rgb_to_frames(lab_to_rgb(torch.tensor([50.0, a, 0]).view(3, 1, 1).expand(3, 16, 16)))
+                  for a in (30.0, -30.0))
+    results = {
+        name: compare.Result({"film": [frame]}, 0.0, None) for name, frame in (("a", one), ("b", other))
+    }
     assert compare.disagreement(results, compare.Film("film", [one])) == pytest.approx([30], abs=1)
 
 
@@ -178,8 +195,11 @@ def test_real_films_have_their_frames_and_one_flow_for_all():
 def test_a_method_may_see_less_than_the_film_has(films):
     model = colorlab.load("copy")
     small = compare.run(model, films[:1], memory=False, size=8).films[films[0].name]
-    assert small[1].shape == films[0].frames[1].shape and not np.array_equal(small[1], compare.run(model, films[:1], False).films[films[0].name][1])
+    assert small[1].shape == films[0].frames[1].shape and not np.array_equal(
+        small[1],
+        compare.run(model, films[:1], False).films[films[0].name][1])
 
 
 def test_memory_of_a_few_frames_is_less(films):
-    assert 0 < compare.run(colorlab.load("copy"), films[:1], memory=2).peak_memory_mb < compare.run(colorlab.load("copy"), films[:1]).peak_memory_mb
+    assert 0 < compare.run(colorlab.load("copy"), films[:1], memory=2).peak_memory_mb < compare.run(
+        colorlab.load("copy"), films[:1]).peak_memory_mb

@@ -1,4 +1,5 @@
-"""The leaderboard: honest submissions are ranked, and a slow, a crashing, a greedy and several cheating ones are named and left out."""
+"""The leaderboard: honest submissions are ranked, and a slow, a crashing, a greedy and several cheating ones
+are named and left out."""
 
 import json
 import os
@@ -96,22 +97,27 @@ def test_a_good_submission_scores_what_it_would_score_at_home(tmp_path, tasks):
 
 
 def test_a_slow_submission_is_stopped(tmp_path, tasks):
-    row = judge(submission(tmp_path, "import time\ntime.sleep(60)"), tasks, Limits(seconds=1, memory=3000, threads=1))
+    row = judge(submission(tmp_path, "import time\ntime.sleep(60)"), tasks,
+                Limits(seconds=1, memory=3000, threads=1))
     assert row.failure == "stopped: it took longer than 1 s"
 
 
 def test_a_crashing_submission_is_named_with_what_it_said(tmp_path, tasks):
-    assert judge(submission(tmp_path, "1 / 0"), tasks, QUICK).failure == "failed: ZeroDivisionError: division by zero"
+    assert judge(submission(tmp_path, "1 / 0"), tasks,
+                 QUICK).failure == "failed: ZeroDivisionError: division by zero"
 
 
 def test_a_submission_that_eats_memory_is_stopped(tmp_path, tasks):
     eats = "eaten = [bytearray(100_000_000) for _ in range(100)]"
-    assert judge(submission(tmp_path, eats), tasks, QUICK).failure == "stopped: it wanted more than 3000 MB of memory"
+    assert judge(submission(tmp_path, eats), tasks,
+                 QUICK).failure == "stopped: it wanted more than 3000 MB of memory"
 
 
 def test_memory_that_the_kernel_lets_pass_is_seen_from_outside(tmp_path):
-    ended = sandbox.supervise([sys.executable, "-c", "import time; eaten = bytearray(300_000_000); eaten[::4096] = b'x' * len(eaten[::4096]); time.sleep(30)"],
-                              tmp_path, 30, 200 << 20, os.environ, tmp_path / "log")
+    ended = sandbox.supervise([
+        sys.executable, "-c", "import time; eaten = bytearray(300_000_000); eaten[::4096] = b'x' * "
+        "len(eaten[::4096]); time.sleep(30)"
+    ], tmp_path, 30, 200 << 20, os.environ, tmp_path / "log")
     assert ended.reason == "memory" and ended.peak_memory > 200 << 20
 
 
@@ -132,11 +138,15 @@ def test_a_submission_that_reads_the_truths_file_is_disqualified(tmp_path, clips
 
 def test_catching_the_error_does_not_help(tmp_path, clips, tasks):
     trick = f"try:\n    open({str(clips / 'layers' / '00001.png')!r})\nexcept BaseException:\n    pass"
-    assert judge(submission(tmp_path / "class", trick), tasks, QUICK).failure.startswith("disqualified: it would read")
+    assert judge(submission(tmp_path / "class", trick), tasks,
+                 QUICK).failure.startswith("disqualified: it would read")
 
 
-@pytest.mark.parametrize("trick", ["import os\nos.listdir({folder!r})", "import os\nlist(os.walk({folder!r}))\nos.scandir({folder!r})",
-                                   "import subprocess\nsubprocess.run(['ls', {folder!r}])", "import socket\nsocket.create_connection(('127.0.0.1', 9))"])
+@pytest.mark.parametrize("trick", [
+    "import os\nos.listdir({folder!r})", "import os\nlist(os.walk({folder!r}))\nos.scandir({folder!r})",
+    "import subprocess\nsubprocess.run(['ls', {folder!r}])",
+    "import socket\nsocket.create_connection(('127.0.0.1', 9))"
+])
 def test_looking_around_starting_programs_and_the_network_are_forbidden(tmp_path, clips, tasks, trick):
     failure = judge(submission(tmp_path / "class", trick.format(folder=str(clips))), tasks, QUICK).failure
     assert failure.startswith("disqualified: it would")
@@ -158,7 +168,10 @@ def test_a_submission_that_writes_outside_its_folder_is_disqualified(tmp_path, t
 def test_without_a_sandbox_what_was_written_is_found_afterwards(tmp_path, tasks):
     submission(tmp_path / "class", name="other")
     target = tmp_path / "class" / "other" / "weights.safetensors"
-    cheat = submission(tmp_path / "class", f"open({str(target)!r}, 'r+b').write(b'x')\nimport os\nos.utime({str(target)!r}, (1, 1))", name="cheat")
+    cheat = submission(
+        tmp_path / "class",
+        f"open({str(target)!r}, 'r+b').write(b'x')\nimport os\nos.utime({str(target)!r}, (1, 1))",
+        name="cheat")
     row = judge(cheat, tasks, Limits(60, 3000, 1, confined=False), [tmp_path / "class"])
     assert row.failure == "disqualified: it changed files outside its folder"
 
@@ -191,21 +204,26 @@ def test_landlock_holds_machine_code_too(tmp_path):
     (tmp_path / "inside").mkdir()
     (tmp_path / "truth").write_text("red")
     log = tmp_path / "log"
-    ended = sandbox.supervise([sys.executable, "-c", CONFINED, str(tmp_path / "inside"), str(tmp_path / "truth")], tmp_path, 60, 2 << 30,
-                              os.environ, log)
+    ended = sandbox.supervise(
+        [sys.executable, "-c", CONFINED,
+         str(tmp_path / "inside"),
+         str(tmp_path / "truth")], tmp_path, 60, 2 << 30, os.environ, log)
     if "assert _landlock" in log.read_text():
         pytest.skip("this kernel has no Landlock")
     assert ended.code == 0 and log.read_text() == "-1 -1 True\n" and not (tmp_path / "truth2").exists()
 
 
 def test_children_are_killed_with_it_even_those_that_left_its_session(tmp_path):
-    starts = ("import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True); "
-              "open('pid', 'w').write(str(child.pid)); time.sleep(60)")
-    ended = sandbox.supervise([sys.executable, "-c", starts], tmp_path, 2, 2 << 30, os.environ, tmp_path / "log")
+    starts = ("import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', "
+              "'import time; time.sleep(60)'], start_new_session=True); open('pid', "
+              "'w').write(str(child.pid)); time.sleep(60)")
+    ended = sandbox.supervise([sys.executable, "-c", starts], tmp_path, 2, 2 << 30, os.environ,
+                              tmp_path / "log")
     child = int((tmp_path / "pid").read_text())
     assert ended.reason == "time"
     deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+    while time.monotonic() < deadline and psutil.pid_exists(child) and psutil.Process(
+            child).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.05)
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
@@ -219,7 +237,8 @@ def test_a_submission_never_gets_the_colours_it_is_scored_by(tasks):
 
 
 def test_ranks_go_by_the_mean_and_failures_come_last():
-    row = lambda name, value: Row(name, {task: {"a": value, "b": value + 2} for task in leaderboard.TASKS}, {task: 30.0 for task in leaderboard.TASKS})
+    row = lambda name, value: Row(name, {task: {"a": value, "b": value + 2} for task in leaderboard.TASKS},
+                                  {task: 30.0 for task in leaderboard.TASKS})
     rows = ranked([Row("broken", failure="failed: x"), row("low", 20.0), row("high", 25.0)])
     assert [each.name for each in rows] == ["high", "low", "broken"]
     interval = rows[0].score()
@@ -246,17 +265,26 @@ def test_the_command_writes_a_page_that_ranks(tmp_path, clips, capsys):
     submission(tmp_path / "class", name="ada")
     submission(tmp_path / "class", "1 / 0", name="<b>bob")
     out = tmp_path / "page.html"
-    assert leaderboard.main([str(tmp_path / "class"), "--clips", str(clips), "--out", str(out), "--frames", "4", "--size", "32", "--seconds", "60"]) == 0
+    assert leaderboard.main([
+        str(tmp_path / "class"), "--clips",
+        str(clips), "--out",
+        str(out), "--frames", "4", "--size", "32", "--seconds", "60"
+    ]) == 0
     text = out.read_text()
-    assert text.index("copy (of colorlab)") < text.index("&lt;b&gt;bob") and "<b>ada</b>" in text and "ZeroDivisionError" in text
+    assert text.index("copy (of colorlab)") < text.index(
+        "&lt;b&gt;bob") and "<b>ada</b>" in text and "ZeroDivisionError" in text
     assert "http" not in text and "ada" in capsys.readouterr().out
-    assert {row["name"] for row in json.loads(out.with_suffix(".json").read_text())} == {"ada", "<b>bob", "copy (of colorlab)"}
+    assert {row["name"] for row in json.loads(out.with_suffix(".json").read_text())
+            } == {"ada", "<b>bob", "copy (of colorlab)"}
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["nowhere"], "there is no folder nowhere"), (["empty"], "holds no submission"), (["half"], "a submission is one of each"),
-    (["full", "--clips", "nowhere"], "no folder nowhere"), (["full", "--frames", "1"], "at least 3 frames"),
-    (["full", "--out", "full"], "is a folder"), (["full", "--clips", "full", "--seed", "1"], "nothing to draw")])
+@pytest.mark.parametrize("arguments, said", [(["nowhere"], "there is no folder nowhere"),
+                                             (["empty"], "holds no submission"),
+                                             (["half"], "a submission is one of each"),
+                                             (["full", "--clips", "nowhere"], "no folder nowhere"),
+                                             (["full", "--frames", "1"], "at least 3 frames"),
+                                             (["full", "--out", "full"], "is a folder"),
+                                             (["full", "--clips", "full", "--seed", "1"], "nothing to draw")])
 def test_bad_input_is_one_line_and_code_2(tmp_path, capsys, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()

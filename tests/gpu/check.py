@@ -1,7 +1,8 @@
 """`make gpu`: everything that only a GPU can show, in a quarter of an hour or less.
 
     python tests/gpu/check.py --out runs/gpu                          # a GPU, eight minutes
-    python tests/gpu/check.py --device cpu --small --out runs/gpu  # the same script without one, some two minutes
+    python tests/gpu/check.py --device cpu --small --out runs/gpu  # the same script without one, some two
+    minutes
 
 It needs no network and no notebook packages (the part that has none is skipped and says so). It prints as it
 goes and leaves gpu.json and gpu.md in a folder. A part that fails says why and the next one goes on; what

@@ -1,4 +1,5 @@
-"""`make book`: every notebook is a page, equations and explorers are in it, and no page loads anything from a network."""
+"""`make book`: every notebook is a page, equations and explorers are in it, and no page loads anything from a
+network."""
 
 import re
 from pathlib import Path
@@ -32,11 +33,15 @@ def tools():
 def small_book(title: str = "01 · One") -> nbformat.NotebookNode:
     """A chapter with an equation, an explorer's output and an exercise."""
     html = Explorer(lambda at: View(np.zeros((16, 16, 3), np.uint8), note="here"), grid=(2, 2)).page()
-    output = nbformat.v4.new_output("execute_result", {"text/html": html, "text/plain": "Explorer"}, execution_count=1)
-    return nbformat.v4.new_notebook(cells=[
-        nbformat.v4.new_markdown_cell(f"# {title}\n\nSee `02_two`, where $a_i^2$ is\n\n$$ \\frac{{1}}{{2}} \\tag{{Eq. 7}} $$"),
-        nbformat.v4.new_code_cell("explorer", outputs=[output], execution_count=1), nbformat.v4.new_code_cell(EXERCISE)],
-        metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}})
+    output = nbformat.v4.new_output("execute_result", {"text/html": html, "text/plain": "Explorer"},
+                                    execution_count=1)
+    return nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_markdown_cell(
+                f"# {title}\n\nSee `02_two`, where $a_i^2$ is\n\n$$ \\frac{{1}}{{2}} \\tag{{Eq. 7}} $$"),
+            nbformat.v4.new_code_cell("explorer", outputs=[output], execution_count=1),
+            nbformat.v4.new_code_cell(EXERCISE)
+        ], metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}})
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +75,10 @@ def test_every_notebook_is_a_page_with_all_its_equations(whole, notebook):
 def test_every_explorer_of_the_notebooks_is_in_the_book(whole):
     for notebook in NOTEBOOKS:
         kept = sum('class="colorlab-page"' in "".join(output.get("data", {}).get("text/html", ""))
-                   for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code" for output in cell.outputs)
-        assert (whole / f"{notebook.stem}.html").read_text(encoding="utf-8").count('<div class="colorlab-page">') == kept, notebook.stem
+                   for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"
+                   for output in cell.outputs)
+        assert (whole / f"{notebook.stem}.html").read_text(
+            encoding="utf-8").count('<div class="colorlab-page">') == kept, notebook.stem
 
 
 def test_nothing_is_loaded_from_a_network_and_all_that_is_loaded_is_there(whole):
@@ -79,27 +86,32 @@ def test_nothing_is_loaded_from_a_network_and_all_that_is_loaded_is_there(whole)
     assert len(pages) >= len(NOTEBOOKS) + 2
     for page in pages:
         for address in resources(page):
-            assert address.startswith("data:") or (whole / re.split("[?#]", address)[0]).is_file(), f"{page.name}: {address}"
+            assert address.startswith("data:") or (
+                whole / re.split("[?#]", address)[0]).is_file(), f"{page.name}: {address}"
     styles = [style.read_text(encoding="utf-8") for style in whole.rglob("*.css")]
     assert not any(re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", style) for style in styles)
 
 
 def test_the_book_can_be_searched_and_read_on(whole):
-    assert "temperatur" in (whole / "searchindex.js").read_text(encoding="utf-8")  # words are kept by their stems
+    # words are kept by their stems
+    assert "temperatur" in (whole / "searchindex.js").read_text(encoding="utf-8")
     page = (whole / "02_correspondence_warping.html").read_text(encoding="utf-8")
     assert re.search(r'class="(left-prev|right-next)"[^>]*href="01_lab_color.html"', page.replace("\n", " "))
-    assert re.search(r'class="(left-prev|right-next)"[^>]*href="03_sca_cosine_features.html"', page.replace("\n", " "))
+    assert re.search(r'class="(left-prev|right-next)"[^>]*href="03_sca_cosine_features.html"',
+                     page.replace("\n", " "))
     assert "viewport" in page and "data-mode" in page  # for telephones; light and dark
 
 
 def test_an_explorer_comes_through_as_it_is(small):
     page = (small / "01_one.html").read_text(encoding="utf-8")
     html = small_book().cells[1].outputs[0].data["text/html"]
-    assert re.search(r'<script type="application/json">(.*?)</script>', html).group(0) in page and "function bring(root, data)" in page
+    assert re.search(r'<script type="application/json">(.*?)</script>',
+                     html).group(0) in page and "function bring(root, data)" in page
 
 
 def test_a_chapter_that_is_named_is_linked(small):
-    assert re.search(r'<a [^>]*href="02_two.html"[^>]*>(<span [^>]*>)?<code', (small / "01_one.html").read_text(encoding="utf-8"))
+    assert re.search(r'<a [^>]*href="02_two.html"[^>]*>(<span [^>]*>)?<code',
+                     (small / "01_one.html").read_text(encoding="utf-8"))
 
 
 def test_a_solution_stands_behind_a_click_below_what_a_student_starts_from():
@@ -117,7 +129,9 @@ def test_a_chapter_leaves_the_notebook_as_it_was():
 
 def test_an_equation_has_its_number_at_its_right(small):
     page = (small / "01_one.html").read_text(encoding="utf-8")
-    assert re.search(r'<div class="colorlab-equation"><math [^>]*display="block".*?</math><span>\(Eq. 7\)</span></div>', page)
+    assert re.search(
+        r'<div class="colorlab-equation"><math [^>]*display="block".*?</math><span>\(Eq. 7\)</span></div>',
+        page)
 
 
 def test_an_equation_that_cannot_be_converted_is_named():
@@ -131,7 +145,8 @@ def test_a_book_is_replaced_and_nothing_else_is(small, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     assert main([str(tmp_path / "03_three.ipynb"), "--out", str(tmp_path / "out")]) == 2
-    assert "holds something that is no book" in capsys.readouterr().err and (tmp_path / "out" / "thesis.txt").read_text() == "mine"
+    assert "holds something that is no book" in capsys.readouterr().err and (
+        tmp_path / "out" / "thesis.txt").read_text() == "mine"
     build([tmp_path / "03_three.ipynb"], tmp_path / "book")
     build([tmp_path / "03_three.ipynb"], tmp_path / "book")
     assert (tmp_path / "book" / "03_three.html").is_file()
@@ -149,5 +164,6 @@ def test_a_page_that_would_load_from_a_network_is_refused(tmp_path):
 
 def test_links_to_the_world_are_allowed(tmp_path):
     page = tmp_path / "page.html"
-    page.write_text('<link rel="canonical" href="https://a.org"><a href="https://b.org">b</a><script src="x.js"></script><img src="//c.org/p.png">')
+    page.write_text('<link rel="canonical" href="https://a.org"><a href="https://b.org">b</a><script '
+                    'src="x.js"></script><img src="//c.org/p.png">')
     assert list(resources(page)) == ["x.js", "//c.org/p.png"]

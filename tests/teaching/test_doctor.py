@@ -24,7 +24,8 @@ def test_every_check_answers_and_every_problem_has_a_fix():
 
 def test_a_torchvision_of_another_torch_is_named_with_its_fix(tmp_path, monkeypatch):
     (tmp_path / "torchvision").mkdir()
-    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    (tmp_path / "torchvision" /
+     "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -35,25 +36,31 @@ def test_a_torchvision_of_another_torch_is_named_with_its_fix(tmp_path, monkeypa
 
 def test_a_torch_that_cannot_be_imported_is_one_problem_not_many(tmp_path):
     (tmp_path / "torch").mkdir()
-    (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('libcublas.so.12: cannot open shared object file')")
-    done = subprocess.run([sys.executable, "-m", "colorlab", "doctor", "--json"], capture_output=True, text=True, cwd=tmp_path,
-                          env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(PACKAGE.parent)])})
+    (tmp_path / "torch" /
+     "__init__.py").write_text("raise ImportError('libcublas.so.12: cannot open shared object file')")
+    done = subprocess.run([sys.executable, "-m", "colorlab", "doctor", "--json"], capture_output=True,
+                          text=True, cwd=tmp_path, env=os.environ
+                          | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(PACKAGE.parent)])})
     problems = [finding for finding in json.loads(done.stdout) if finding["state"] == "problem"]
     assert done.returncode == 1 and [finding["subject"] for finding in problems] == ["torch"]
     assert "libcublas.so.12" in problems[0]["said"] and "reinstall" in problems[0]["fix"]
 
 
 def test_importing_colorlab_and_its_command_line_leaves_torch_alone():
-    done = subprocess.run([sys.executable, "-c", "import sys, colorlab, colorlab.cli, colorlab.experiments, colorlab.teaching.doctor\n"
-                           "sys.exit('torch' in sys.modules or 'papermill' in sys.modules)"],
-                          env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)})
+    done = subprocess.run([
+        sys.executable, "-c", "import sys, colorlab, colorlab.cli, colorlab.experiments, "
+        "colorlab.teaching.doctor\nsys.exit('torch' in sys.modules or 'papermill' in "
+        "sys.modules)"
+    ], env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)})
     assert done.returncode == 0
 
 
 def test_a_missing_and_an_old_package_are_named(monkeypatch):
-    monkeypatch.setattr("colorlab.experiments.provenance.requirements", lambda: ["av>=14", "numpy>=1.26", "tqdm>=4"])
+    monkeypatch.setattr("colorlab.experiments.provenance.requirements",
+                        lambda: ["av>=14", "numpy>=1.26", "tqdm>=4"])
     monkeypatch.setattr(doctor, "installed", {"av": None, "numpy": "1.20", "tqdm": "4.1"}.get)
-    assert [finding.said for finding in doctor.packages()] == ["av is not installed", "numpy 1.20 is too old, >=1.26 is needed"]
+    assert [finding.said for finding in doctor.packages()
+            ] == ["av is not installed", "numpy 1.20 is too old, >=1.26 is needed"]
 
 
 def test_a_cache_that_cannot_be_written_is_a_problem(tmp_path, monkeypatch):
@@ -68,7 +75,8 @@ def test_a_check_that_throws_is_a_finding(monkeypatch):
         raise OSError("libavcodec.so.61 is not there")
 
     monkeypatch.setattr(doctor, "CHECKS", (film,))
-    assert doctor.report() == (doctor.Finding("film", "problem", "could not be looked at: libavcodec.so.61 is not there",
+    assert doctor.report() == (doctor.Finding("film", "problem",
+                                              "could not be looked at: libavcodec.so.61 is not there",
                                               doctor.COMPLETE),)
 
 

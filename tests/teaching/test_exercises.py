@@ -42,7 +42,8 @@ def test_transposed_squares_are_noticed():
 
 
 def test_own_hints_come_first():
-    assert "Do you count from zero" in say(MATRIX + 1, hints={"Do you count from zero?": lambda given: given.min() == 1})
+    assert "Do you count from zero" in say(MATRIX + 1,
+                                           hints={"Do you count from zero?": lambda given: given.min() == 1})
 
 
 def test_errors_become_one_line():
@@ -59,7 +60,8 @@ def test_an_unwritten_body_reads_not_yet():
 
 
 def test_a_hint_may_be_the_wrong_result_that_it_is_said_to():
-    assert "in bits" in say(MATRIX / 3, hints={"That is in bits.": MATRIX / 3, "Never said.": lambda given: True})
+    assert "in bits" in say(MATRIX / 3,
+                            hints={"That is in bits.": MATRIX / 3, "Never said.": lambda given: True})
 
 
 def test_a_hint_that_fails_on_an_answer_is_passed_over():
@@ -88,7 +90,9 @@ def test_a_number_is_a_number_whoever_computed_it():
             assert check(lambda: one, expected=other).passed
 
 
-@pytest.mark.parametrize("answer, hint", [(6, "it is 2 times the answer"), (-3, "sign"), (0.3, "1/10 of the answer"), (7.7, "too large"), (2.9, "too small")])
+@pytest.mark.parametrize("answer, hint", [(6, "it is 2 times the answer"), (-3, "sign"),
+                                          (0.3, "1/10 of the answer"), (7.7, "too large"),
+                                          (2.9, "too small")])
 def test_a_wrong_number_is_not_told_the_right_one(answer, hint):
     line = say(answer, 3.0)
     assert hint in line and "3.0" not in line.replace(str(answer), "")
@@ -101,11 +105,13 @@ def test_rows_that_should_sum_to_one():
 
 def test_what_should_be_symmetric():
     square = torch.tensor([[1.0, 0.4, 0.1], [0.4, 2.0, 0.3], [0.1, 0.3, 3.0]])
-    assert "The answer is symmetric" in say(square + torch.tensor([[0.0, 0.5, 0.9], [0.1, 0, 0.2], [0.7, 0, 0]]), square)
+    assert "The answer is symmetric" in say(
+        square + torch.tensor([[0.0, 0.5, 0.9], [0.1, 0, 0.2], [0.7, 0, 0]]), square)
 
 
 def test_what_should_not_be_negative():
-    assert "nowhere negative; this goes down to -2" in say(torch.tensor([-2.0, 1, 5]), torch.tensor([0.0, 2, 3]))
+    assert "nowhere negative; this goes down to -2" in say(torch.tensor([-2.0, 1, 5]),
+                                                           torch.tensor([0.0, 2, 3]))
 
 
 def test_an_answer_cannot_spoil_what_it_is_given():
@@ -148,7 +154,8 @@ def test_a_cell_that_stops_at_an_unknown_name_says_which_cells_to_run():
     nbclient.NotebookClient(book, allow_errors=True, timeout=120).execute()
     error, hint = book.cells[0].outputs
     assert error["ename"] == "NameError"
-    assert hint["data"]["text/plain"].startswith("`features` is not known here: has the cell that makes it not been run")
+    assert hint["data"]["text/plain"].startswith(
+        "`features` is not known here: has the cell that makes it not been run")
 
 
 def test_what_is_right_is_known_by_the_functions_name():

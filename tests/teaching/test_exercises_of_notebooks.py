@@ -1,4 +1,5 @@
-"""Every exercise of the course: its solution passes, wrong answers get the hint that fits, and nothing ends in a traceback."""
+"""Every exercise of the course: its solution passes, wrong answers get the hint that fits, and nothing ends
+in a traceback."""
 
 import ast
 from functools import cache
@@ -22,7 +23,11 @@ def book(stem: str) -> nbformat.NotebookNode:
     return nbformat.read(NOTEBOOKS[stem], as_version=4)
 
 
-EXERCISES = {f"{stem}.{exercise.name}": (stem, exercise) for stem in NOTEBOOKS for exercise in exercises(book(stem), stem)}
+EXERCISES = {
+    f"{stem}.{exercise.name}": (stem, exercise)
+    for stem in NOTEBOOKS
+    for exercise in exercises(book(stem), stem)
+}
 each_exercise = pytest.mark.parametrize("name", EXERCISES)
 
 
@@ -33,7 +38,8 @@ def surroundings(name: str) -> dict:
     cells = [cell for cell in book(stem).cells[:exercise.index] if cell.cell_type == "code"]
     statements = [statement for cell in cells for statement in shortened(ast.parse(cell.source).body)]
     namespace = {"__name__": "notebook"}
-    run(slice_before(statements, names_of(*ast.parse(exercise.answer + "\n" + exercise.check).body)), namespace)
+    run(slice_before(statements, names_of(*ast.parse(exercise.answer + "\n" + exercise.check).body)),
+        namespace)
     return namespace
 
 
@@ -64,21 +70,25 @@ def test_the_stated_solution_passes(name):
     assert verdict(name) == (True, f"✓ {EXERCISES[name][1].name}")
 
 
-@pytest.mark.parametrize("name, body", [(name, body) for name, bodies in ALSO_RIGHT.items() for body in bodies])
+@pytest.mark.parametrize("name, body",
+                         [(name, body) for name, bodies in ALSO_RIGHT.items() for body in bodies])
 def test_another_way_to_write_it_passes_too(name, body):
     assert verdict(name, body).passed, verdict(name, body).line
 
 
 @pytest.mark.parametrize("name, body, hint", [
-    pytest.param(name, body, hint, id=f"{name}: {hint}") for name, answers in WRONG.items() if name in EXERCISES for body, hint in answers])
+    pytest.param(name, body, hint, id=f"{name}: {hint}")
+    for name, answers in WRONG.items() if name in EXERCISES for body, hint in answers
+])
 def test_a_wrong_answer_gets_the_hint_that_fits(name, body, hint, recwarn):
     passed, line = verdict(name, body)
     assert not passed and "not yet" in line and hint in line and "\n" not in line, line
 
 
-@pytest.mark.parametrize("body, hint", [
-    (STUB, "not yet written"), ("pass", "is there a `return`?"), ("return an_unknown_name", "`an_unknown_name` is not known here"),
-    ("return 1 / 0", "stops with ZeroDivisionError"), ("return 'grey'", "returns a str"), ("return {}", "returns a dict")])
+@pytest.mark.parametrize("body, hint", [(STUB, "not yet written"), ("pass", "is there a `return`?"),
+                                        ("return an_unknown_name", "`an_unknown_name` is not known here"),
+                                        ("return 1 / 0", "stops with ZeroDivisionError"),
+                                        ("return 'grey'", "returns a str"), ("return {}", "returns a dict")])
 @each_exercise
 def test_what_students_meet_first_gets_its_hint_in_every_exercise(name, body, hint):
     passed, line = verdict(name, body)
@@ -98,8 +108,10 @@ def test_a_notebook_has_at_least_two_exercises(stem):
 
 @pytest.mark.parametrize("stem", NOTEBOOKS)
 def test_every_check_of_a_notebook_belongs_to_an_exercise(stem):
-    checked = [index for index, cell in enumerate(book(stem).cells)
-               if cell.cell_type == "code" and any(line.startswith("check(") for line in cell.source.split("\n"))]
+    checked = [
+        index for index, cell in enumerate(book(stem).cells)
+        if cell.cell_type == "code" and any(line.startswith("check(") for line in cell.source.split("\n"))
+    ]
     assert checked == [exercise.index for owner, exercise in EXERCISES.values() if owner == stem]
 
 
@@ -107,8 +119,13 @@ def test_every_check_of_a_notebook_belongs_to_an_exercise(stem):
 def test_no_other_cell_needs_a_students_answer(stem):
     """So that the student edition runs to the end."""
     own = {exercise.index: exercise.name for owner, exercise in EXERCISES.values() if owner == stem}
-    others = [cell.source for index, cell in enumerate(book(stem).cells) if cell.cell_type == "code" and index not in own]
-    assert set(own.values()) & names_of(*(statement for source in others for statement in ast.parse(source).body)).used == set()
+    others = [
+        cell.source
+        for index, cell in enumerate(book(stem).cells)
+        if cell.cell_type == "code" and index not in own
+    ]
+    assert set(own.values()) & names_of(*(statement for source in others
+                                          for statement in ast.parse(source).body)).used == set()
 
 
 def test_wrong_answers_are_of_exercises_that_are_there():

@@ -110,11 +110,15 @@ def frames(name="parallax", count=3):
     return clips.embedded_clip(name, frames=count, height=32, width=48).frames
 
 
-@pytest.mark.parametrize("reference", [None, (1, frames()[1]), frames("rotation", 1)[0], [(0, frames()[0]), frames("rotation", 1)[0]]],
-                         ids=["none", "a frame", "a picture", "two"])
+@pytest.mark.parametrize(
+    "reference",
+    [None, (1, frames()[1]),
+     frames("rotation", 1)[0], [(0, frames()[0]), frames("rotation", 1)[0]]],
+    ids=["none", "a frame", "a picture", "two"])
 def test_frames_and_references_of_ones_own_are_explored(reference):
     explorer = explore.open(frames(), reference, method="copy", grid=None)
-    assert sum(explorer.view.shares.values()) == pytest.approx(1) and explorer.view.picture.shape == (3, 32, 48)
+    assert sum(
+        explorer.view.shares.values()) == pytest.approx(1) and explorer.view.picture.shape == (3, 32, 48)
 
 
 def test_files_of_ones_own_are_explored(tmp_path):
@@ -130,7 +134,8 @@ def test_files_of_ones_own_are_explored(tmp_path):
 
 def test_a_long_film_is_read_no_further_than_it_is_seen():
     read = []
-    explore.open((read.append(0) or frame for frame in frames(count=9)), frames()[0], "copy", frames=2, grid=None)
+    explore.open((read.append(0) or frame for frame in frames(count=9)),
+                 frames()[0], "copy", frames=2, grid=None)
     assert len(read) == 2
 
 
@@ -144,9 +149,12 @@ def test_a_grey_film_is_not_said_to_be_off():
     assert "off by" in explore.open(frames(), frames()[0], "copy", grid=None).view.note
 
 
-@pytest.mark.parametrize("wrong, complaint", [
-    ({"film": "no_such_film.mp4"}, "no_such_film"), ({"frames": 0}, "at least 1 frame"), ({"start": 7}, "no frame 7"), ({"size": 3}, "too small"),
-    ({"reference": (9, frames()[0])}, "outside the frames"), ({"reference": "nowhere.png"}, "nowhere.png"), ({"method": "magic"}, "magic")])
+@pytest.mark.parametrize("wrong, complaint", [({"film": "no_such_film.mp4"}, "no_such_film"),
+                                              ({"frames": 0}, "at least 1 frame"),
+                                              ({"start": 7}, "no frame 7"), ({"size": 3}, "too small"),
+                                              ({"reference": (9, frames()[0])}, "outside the frames"),
+                                              ({"reference": "nowhere.png"}, "nowhere.png"),
+                                              ({"method": "magic"}, "magic")])
 def test_what_cannot_be_explored_is_said_in_one_line(wrong, complaint):
     with pytest.raises(InputError, match=complaint) as error:
         explore.open(**{"film": frames(), "method": "copy", "grid": None} | wrong)

@@ -82,7 +82,8 @@ print("STOPPED", live.asked.is_set())
 
 
 def test_a_click_reaches_a_kernel_that_is_busy():
-    """As JupyterLab sends it: a widget's message to a subshell, while the main shell runs the training's cell."""
+    """As JupyterLab sends it: a widget's message to a subshell, while the main shell runs the training's
+    cell."""
     from jupyter_client.manager import start_new_kernel
 
     manager, client = start_new_kernel(kernel_name="python3", startup_timeout=120)
@@ -97,7 +98,9 @@ def test_a_click_reaches_a_kernel_that_is_busy():
             text = message["content"].get("text", "")
             assert message["msg_type"] != "error", message["content"]
             if text.startswith("BUTTON"):
-                click = client.session.msg("comm_msg", {"comm_id": text.split()[1], "data": {"method": "custom", "content": {"event": "click"}}})
+                click = client.session.msg(
+                    "comm_msg",
+                    {"comm_id": text.split()[1], "data": {"method": "custom", "content": {"event": "click"}}})
                 click["header"]["subshell_id"] = subshell
                 client.shell_channel.send(click)
             if "STOPPED" in text:

@@ -1,4 +1,5 @@
-"""The overview figures: their boxes are real modules, in the files they name, and show what a pass left there."""
+"""The overview figures: their boxes are real modules, in the files they name, and show what a pass left
+there."""
 
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def method(request):
 
 
 def test_every_box_names_the_file_that_holds_its_class(method):
-    """Of the course's network where it has a stage of its own; of the paper's network the file that the table names."""
+    """Of the course's network where it has a stage of its own; of the paper's network the file that the table
+    names."""
     name, model, _ = method
     paper = colorlab.load(name, "tiny")
     for network, at_home in ((model, False), (paper, True)):
@@ -64,19 +66,23 @@ def test_the_hooks_are_gone_afterwards(method):
 def test_the_papers_network_has_all_boxes_but_the_courses_own():
     for name, own in (("cavc", {"laying"}), ("colormnet", {"carry"}), ("lstvc", set()), ("tcavc", set())):
         model = colorlab.load(name, "tiny")
-        assert {box.module for box in OVERVIEWS[name]} - {box.module for box in present(OVERVIEWS[name], model)} <= own
+        assert {box.module
+                for box in OVERVIEWS[name]} - {box.module for box in present(OVERVIEWS[name], model)} <= own
 
 
 def test_a_module_of_another_name_is_an_error():
     model = colorlab.load("lstvc", "course")
-    boxes = tuple(box._replace(module="fusing") if box.module == "fusion" else box for box in OVERVIEWS["lstvc"])
+    boxes = tuple(
+        box._replace(module="fusing") if box.module == "fusion" else box for box in OVERVIEWS["lstvc"])
     with pytest.raises(ValueError, match="'Fusion' shows 'fusing', and CourseLSTVC has no such module"):
         present(boxes, model)
 
 
 def test_a_module_that_did_not_run_is_an_error():
     model = colorlab.load("lstvc", "course")
-    with pytest.raises(ValueError, match="no result of Linkage: query, Linkage: store: give a film of more than 2 frames"):
+    with pytest.raises(
+            ValueError,
+            match="no result of Linkage: query, Linkage: store: give a film of more than 2 frames"):
         catch(model, OVERVIEWS["lstvc"], FILM[:2], [(0, FILM[:1])])
 
 
@@ -96,7 +102,8 @@ def test_an_arrow_passes_a_box_that_this_network_lacks():
 def test_equal_features_get_equal_colours_and_others_others():
     features = torch.randn(12, 1, 2).repeat_interleave(4, 2)
     colors = overview._strongest(features)
-    assert torch.allclose(colors[..., 0], colors[..., 3]) and (colors[..., 0] - colors[..., 4]).abs().max() > 0.5
+    assert torch.allclose(colors[..., 0], colors[...,
+                                                 3]) and (colors[..., 0] - colors[..., 4]).abs().max() > 0.5
 
 
 def test_tokens_of_several_frames_show_the_last():

@@ -1,4 +1,5 @@
-"""The HTML with which an explorer answers where no kernel runs; what a browser makes of it is seen in tests/browser."""
+"""The HTML with which an explorer answers where no kernel runs; what a browser makes of it is seen in
+tests/browser."""
 
 import base64
 import io
@@ -22,7 +23,8 @@ def look(at, frame=0, warmth="cold"):
     near, far = np.zeros((H, W)), np.zeros((H, W))
     near[at], far[-1, -1] = 0.75, 0.25
     picture = np.full((H, W, 3), 20 * frame, np.uint8)
-    return View(picture, {"near": near, "far": far}, {"near": picture}, note=f"{warmth} frame {frame}, at <{at[0]}, {at[1]}>")
+    return View(picture, {"near": near, "far": far}, {"near": picture},
+                note=f"{warmth} frame {frame}, at <{at[0]}, {at[1]}>")
 
 
 def data_of(html: str) -> dict:
@@ -61,7 +63,8 @@ def test_a_map_that_comes_again_is_kept_once():
 def test_it_begins_where_the_explorer_is():
     explorer = Explorer(look, at=(60, 5), grid=(4, 7), stops=[0, 3], frame=(0, 5, 3))
     data = data_of(explorer.page())
-    assert (data["setting"], data["place"]) == (1, 21) and [setting["label"] for setting in data["settings"]] == ["frame 0", "frame 3"]
+    assert (data["setting"], data["place"]) == (1, 21) and [setting["label"] for setting in data["settings"]
+                                                            ] == ["frame 0", "frame 3"]
 
 
 @pytest.mark.parametrize("first, wanted", [(0, [0, 4, 9]), (1, [1, 4, 9]), (9, [0, 4, 9]), (4, [4, 9])])
@@ -96,7 +99,8 @@ def test_it_is_displayed_only_where_it_was_asked_for():
 
 
 def test_it_needs_no_network_and_ends_no_script_early():
-    html = Explorer(lambda at: View(np.zeros((H, W, 3), np.uint8), note="</script><b>bold</b>"), grid=(2, 2)).page()
+    html = Explorer(lambda at: View(np.zeros((H, W, 3), np.uint8), note="</script><b>bold</b>"),
+                    grid=(2, 2)).page()
     assert "http" not in html and "//" not in re.sub(r"//[^\n]*\n", "\n", re.sub(r"base64,[^\"]*", "", html))
     assert html.count("</script>") == 2 and data_of(html)["settings"][0]["notes"] == ["</script><b>bold</b>"]
 
@@ -104,7 +108,8 @@ def test_it_needs_no_network_and_ends_no_script_early():
 def test_without_scripts_a_still_with_words_stands_there():
     html = Explorer(look, at=(3, 4), grid=(2, 2)).page()
     shown = re.sub(r"<(script|style).*?</\1>", "", html, flags=re.DOTALL)
-    still, alt = re.search(r'<img class="colorlab-still" src="data:image/webp;base64,([^"]*)" alt="([^"]*)">', shown).groups()
+    still, alt = re.search(r'<img class="colorlab-still" src="data:image/webp;base64,([^"]*)" alt="([^"]*)">',
+                           shown).groups()
     assert Image.open(io.BytesIO(base64.b64decode(still))).size[0] > 400
     assert "near 75 %, far 25 %" in alt and "(3, 4)" in alt
 
@@ -119,7 +124,8 @@ def test_panels_that_do_not_change_are_kept_once():
 
 def test_maps_become_coarser_until_the_page_is_small_enough():
     noise = np.random.default_rng(0)
-    explorer = Explorer(lambda at: View(np.zeros((256, 448, 3), np.uint8), {"all": noise.random((256, 448))}), grid=(4, 7))
+    explorer = Explorer(lambda at: View(np.zeros((256, 448, 3), np.uint8), {"all": noise.random((256, 448))}),
+                        grid=(4, 7))
     large, small = explorer.page(budget=10**9), explorer.page(budget=80_000)
     assert data_of(large)["tile"][0] == 64 and data_of(small)["tile"][0] < 64 and len(small) <= 80_000
 

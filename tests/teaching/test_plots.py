@@ -1,4 +1,5 @@
-"""Pictures on a notebook's page: large, with whole labels, scales, and a line to drag that needs no network."""
+"""Pictures on a notebook's page: large, with whole labels, scales, and a line to drag that needs no
+network."""
 
 import base64
 import io
@@ -81,10 +82,10 @@ def test_the_line_moves_without_a_network_and_without_scripts_both_pictures_stan
     page = shown[0]["text/html"]
     pictures = re.findall(r'<img[^>]*src="data:image/webp;base64,([^"]+)"', page)
     first, second = (np.array(Image.open(io.BytesIO(base64.b64decode(picture)))) for picture in pictures)
-    assert np.ptp(first, axis=-1).max() < 12 < np.ptp(second, axis=-1).max()                # the first is grey
+    assert np.ptp(first, axis=-1).max() < 12 < np.ptp(second, axis=-1).max()  # the first is grey
     assert "http" not in page and "<script" not in page and " id=" not in page and "grey &amp; old" in page
     assert 'type="range"' in page and "oninput" in page
-    assert image(shown[0]).shape[0] >= 220                                                   # a still for GitHub
+    assert image(shown[0]).shape[0] >= 220                                    # a still for GitHub
 
 
 def test_before_and_after_are_of_one_size(film):
@@ -93,9 +94,11 @@ def test_before_and_after_are_of_one_size(film):
 
 
 def test_curves_keep_labels_that_are_longer_than_the_axis(shown):
-    plots.curves({f"a name that is rather long for a legend {n}": [1, 2, 3] for n in range(6)}, xlabel="frame")
+    plots.curves({f"a name that is rather long for a legend {n}": [1, 2, 3] for n in range(6)},
+                 xlabel="frame")
     picture = image(shown[0])
-    assert (picture[:, -2:] == 255).all() and picture.shape[1] > 8.2 * 96  # the legend is whole, beside the axis
+    # the legend is whole, beside the axis
+    assert (picture[:, -2:] == 255).all() and picture.shape[1] > 8.2 * 96
 
 
 def test_a_sheet_of_the_command_line_holds_a_name_that_is_wider_than_its_picture():

@@ -1,4 +1,5 @@
-"""The colour studio, as it is used without a browser: what is painted is a reference, and the colour propagates from it."""
+"""The colour studio, as it is used without a browser: what is painted is a reference, and the colour
+propagates from it."""
 
 import base64
 import io
@@ -39,7 +40,8 @@ def test_a_stroke_is_opaque_where_it_is_and_transparent_elsewhere(studio):
     studio.stroke([(10, 20), (10, 40)], "#ff0000", 3)
     (number, painting), = studio.references()
     assert number == 2 and painting.shape == (48, 80, 4)
-    assert painting[10, 30].tolist() == [255, 0, 0, 255] and painting[13, 30, 3] == 255 and painting[20, 30, 3] == 0
+    assert painting[10, 30].tolist() == [255, 0, 0, 255] and painting[13, 30, 3] == 255 and painting[20, 30,
+                                                                                                     3] == 0
     assert painting[10, 15, 3] == 0 and 120 < (painting[..., 3] > 0).sum() < 220
 
 
@@ -73,7 +75,8 @@ def test_a_picture_of_this_frame_is_its_painting_and_a_loose_one_is_loose(studio
     studio.frame = 3
     studio.drop(picture, of_this_frame=True)
     (number, painting), loose = studio.references()
-    assert number == 3 and painting.shape == (48, 80, 4) and (painting[..., 3] == 255).all() and loose is picture
+    assert number == 3 and painting.shape == (48, 80, 4) and (painting[..., 3]
+                                                              == 255).all() and loose is picture
     studio.erase()
     assert len(studio.references()) == 1
 
@@ -123,7 +126,11 @@ def test_a_start_beyond_the_film(film):
 
 def test_the_command_writes_a_notebook_that_runs(film, tmp_path, capsys):
     write_video(tmp_path / "film.mp4", film, rate=12)
-    code = main(["studio", str(tmp_path / "film.mp4"), "--method", "copy", "--frames", "3", "--notebook", str(tmp_path / "studio.ipynb")])
+    code = main([
+        "studio",
+        str(tmp_path / "film.mp4"), "--method", "copy", "--frames", "3", "--notebook",
+        str(tmp_path / "studio.ipynb")
+    ])
     assert code == 0 and capsys.readouterr().out.strip() == str(tmp_path / "studio.ipynb")
     cell, = (cell for cell in nbformat.read(tmp_path / "studio.ipynb", 4).cells if cell.cell_type == "code")
     namespace = {}
@@ -133,7 +140,10 @@ def test_the_command_writes_a_notebook_that_runs(film, tmp_path, capsys):
 
 def test_bad_input_is_one_line_and_code_2(film, tmp_path, capsys):
     write_video(tmp_path / "film.mp4", film, rate=12)
-    assert main(["studio", str(tmp_path / "film.mp4"), "--start", "50", "--notebook", str(tmp_path / "n.ipynb")]) == 2
+    assert main(
+        ["studio",
+         str(tmp_path / "film.mp4"), "--start", "50", "--notebook",
+         str(tmp_path / "n.ipynb")]) == 2
     assert "has the frames 0 to 3" in capsys.readouterr().err and not (tmp_path / "n.ipynb").exists()
 
 

@@ -1,4 +1,5 @@
-"""The official lists of clips. DAVIS 2017's val and test-dev are different sets of 30; papers call both "DAVIS test"."""
+"""The official lists of clips. DAVIS 2017's val and test-dev are different sets of 30; papers call both
+"DAVIS test"."""
 
 from __future__ import annotations
 

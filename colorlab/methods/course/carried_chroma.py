@@ -52,8 +52,8 @@ class CarriedChroma(nn.Module):
     """The gate between memory and neighbourhood, and the way from what was carried to chroma at full size."""
 
     def __init__(self, value: int, stride: int, register: int | None = None):
-        """register: steps of `registration.register`; None: colour is drawn from the lines alone, and no places
-        are carried."""
+        """register: steps of `registration.register`; None: colour is drawn from the lines alone, and no
+        places are carried."""
         super().__init__()
         self.stride, self.register = stride, register
         self.norm = ChannelNorm(4 * value)

@@ -71,7 +71,7 @@ def test_a_slope_that_runs_aslant_is_not_stepped_along_twice():
 def test_no_step_goes_farther_than_lightness_tells():
     x, y = pixel_grid(torch.empty(1, 2, 48, 64)).split(1, 1)
     steep = torch.cat((2 * x, x, y), dim=1)
-    place = register(steep[:, :1] + 12, steep, pointed(0, 0), steps=1).place                     # 6 pixels away
+    place = register(steep[:, :1] + 12, steep, pointed(0, 0), steps=1).place  # 6 pixels away
     moved = (4 * (place[:, 1:] / place[:, :1] - pixel_grid(place[:, 1:])))[..., 3:-5]
     assert moved.max() <= ROUNDS * LONGEST + 1e-3
 
@@ -138,4 +138,5 @@ def test_where_nothing_is_to_be_seen_nothing_moves():
 
 def test_a_picture_that_has_no_share_brings_nothing():
     registered = register(scene()[:, :1], scene(), 0 * pointed(0, 0), steps=2)
-    assert registered.trust.max() == 0 and registered.place.abs().max() == 0 and registered.ab.isfinite().all()
+    assert registered.trust.max() == 0 and registered.place.abs().max() == 0 and registered.ab.isfinite().all(
+    )

@@ -7,10 +7,9 @@
 
     read_study("data/ablations.csv")["lstvc 2"]["w/o linkage"]["psnr"]   # {seed: dB}: what was measured here before, `STUDY`
 
-A row is a change of the method's config, and that change builds another module: no network here asks in its
-forward pass which row it is. `quoted` are the papers' numbers, to stand beside one's own. They were made with
-other data, sizes, lengths of training and metrics, so they are never to be expected here; `remark` says what
-is known to be wrong or missing in them. The tables called "... features" are
+A row is a change of the method's config, and that change builds another module: no network here asks in its forward pass which row it
+is. `quoted` are the papers' numbers, to stand beside one's own. They were made with other data, sizes, lengths of training and metrics,
+so they are never to be expected here; `remark` says what is known to be wrong or missing in them. The tables called "... features" are
 ours: the full network on its frozen features, and on the same features with random weights.
 """
 
@@ -36,11 +35,10 @@ from colorlab.modules.resizing import resized
 class Row:
     """A line of a table."""
 
-    name: str                              # as the paper calls it
-    quoted: tuple[float | None, ...] = ()  # its numbers, in the order of the table's columns
-    # fields of the config; none: the full network
-    changes: Mapping[str, object] = field(default_factory=dict)
-    modules: tuple[str, ...] = ()          # the only parameters that differ have names beginning so
+    name: str                                                    # as the paper calls it
+    quoted: tuple[float | None, ...] = ()                        # its numbers, in the order of the table's columns
+    changes: Mapping[str, object] = field(default_factory=dict)  # fields of the config; none: the full network
+    modules: tuple[str, ...] = ()                                # the only parameters that differ have names beginning so
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,8 @@ class Table:
     columns: tuple[str, ...]  # of what is quoted
     rows: tuple[Row, ...]
     remark: str
-    # of `colorlab.metrics`: what stands in the paper's columns, by the definition that fits them best
-    measures: tuple[str, ...] = ()
-    # fields of the config that keep what is ours out of every row
-    without: Mapping[str, object] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()  # of `colorlab.metrics`: what stands in the paper's columns, by the definition that fits them best
+    without: Mapping[str, object] = field(default_factory=dict)  # fields of the config that keep what is ours out of every row
 
     @property
     def full(self) -> Row:
@@ -65,140 +61,114 @@ CAVC_COLUMNS = ("FID DAVIS", "CDC DAVIS")
 CAVC_MEASURES = ("fid", "cdc")
 LSTVC_COLUMNS = ("FID DAVIS", "LPIPS DAVIS", "PSNR DAVIS", "COLOR DAVIS", "WE DAVIS",
                  "FID Videvo", "LPIPS Videvo", "PSNR Videvo", "COLOR Videvo", "WE Videvo")
-# WE: times 1000, by its size
-LSTVC_MEASURES = ("fid", "lpips_lstvc_code", "psnr", "colorfulness_lstvc_code", "warp_error")
+LSTVC_MEASURES = ("fid", "lpips_lstvc_code", "psnr", "colorfulness_lstvc_code", "warp_error")  # WE: times 1000, by its size
 LSTVC_COLUMNS_WITH_TIME = (*LSTVC_COLUMNS[:5], "s/frame DAVIS", *LSTVC_COLUMNS[5:], "s/frame Videvo")
 TCAVC_MEASURES = ("fid_ntire_scorer", "cdc")  # its repository's FID code is the challenge's scorer
-CAVC_REMARK = ("Its FID is on a scale of its own, which its text bounds by 1; the published "
-               "script of its author rounds frames to 0 and 1 first. At course size all rows "
-               "begin with colours laid by likeness and place, so that less hangs on each part. ")
-RANDOM_REMARK = ("No paper has this row. At course size the frozen features are "
-                 "EfficientNet-Lite0's, with ImageNet's weights or with random ones, the same in "
-                 "every run; all else of the network is trained alike.")
+CAVC_REMARK = ("Its FID is on a scale of its own, which its text bounds by 1; the published script of its author rounds frames to 0 and 1 first. "
+               "At course size all rows begin with colours laid by likeness and place, so that less hangs on each part. ")
+RANDOM_REMARK = ("No paper has this row. At course size the frozen features are EfficientNet-Lite0's, with ImageNet's weights or with random ones, the "
+                 "same in every run; all else of the network is trained alike.")
 _TOKENS = ("extractor", "fusion.norm", "fusion.project")
 
 TABLES = {
     "cavc 3": Table(
-        "CAVC, Table 3: cosine similarity between a channel and its neighbour", "cavc", CAVC_COLUMNS,
-        (Row("with cosine", (4.35e-3, 5.42e-2)),
-         Row("without cosine", (6.56e-3, 5.73e-2), {"similarity": "none"}, ("sca.lift",))),
-        CAVC_REMARK + "The rows have lost their labels in the text; the first is taken for the one "
-        "with cosine, as the prose says it is better.", CAVC_MEASURES),
+        "CAVC, Table 3: cosine similarity between a channel and its neighbour", "cavc", CAVC_COLUMNS, (
+            Row("with cosine", (4.35e-3, 5.42e-2)),
+            Row("without cosine", (6.56e-3, 5.73e-2), {"similarity": "none"}, ("sca.lift",))),
+        CAVC_REMARK + "The rows have lost their labels in the text; the first is taken for the one with cosine, as the prose says it is better.",
+        CAVC_MEASURES),
     "cavc 4": Table(
-        "CAVC, Table 4: what looks at the reference", "cavc", CAVC_COLUMNS,
-        (Row("VGG", (7.5e-3, 5.35e-2), {"extractor": "vgg19"},
-             _TOKENS), Row("ViT",
-                           (5.69e-3, 4.75e-2), {"extractor": "vit"}, _TOKENS), Row("the preset's own")),
-        CAVC_REMARK + "Ten times worse than Table 5, although one row of each should be the same "
-        "network: taken at other stages of training.", CAVC_MEASURES),
-    "cavc 5": Table("CAVC, Table 5: a histogram of the reference in the decoder", "cavc", CAVC_COLUMNS,
-                    (Row("with histogram", (3.30e-4, 5.10e-3)),
-                     Row("without histogram", (4.73e-4, 5.31e-3), {"guide": "none"}, ("hist", "decoder"))),
-                    CAVC_REMARK + "Its full row is neither Table 1's nor Table 3's.", CAVC_MEASURES),
+        "CAVC, Table 4: what looks at the reference", "cavc", CAVC_COLUMNS, (
+            Row("VGG", (7.5e-3, 5.35e-2), {"extractor": "vgg19"}, _TOKENS),
+            Row("ViT", (5.69e-3, 4.75e-2), {"extractor": "vit"}, _TOKENS),
+            Row("the preset's own")),
+        CAVC_REMARK + "Ten times worse than Table 5, although one row of each should be the same network: taken at other stages of training.",
+        CAVC_MEASURES),
+    "cavc 5": Table(
+        "CAVC, Table 5: a histogram of the reference in the decoder", "cavc", CAVC_COLUMNS, (
+            Row("with histogram", (3.30e-4, 5.10e-3)),
+            Row("without histogram", (4.73e-4, 5.31e-3), {"guide": "none"}, ("hist", "decoder"))),
+        CAVC_REMARK + "Its full row is neither Table 1's nor Table 3's.", CAVC_MEASURES),
     "lstvc 2": Table(
-        "LSTVC, Table 2: without individual components", "lstvc", LSTVC_COLUMNS,
-        (Row("w/o transformer, linkage",
-             (54.10, 0.0632, 31.39, 14.18, 2.684, 60.90, 0.0795, 30.18, 11.41, 1.815), {"transformer": False},
-             ("encoder", "colorization.middle", "linkage")),
-         Row("w/o double head",
-             (56.12, 0.0651, 31.38, 14.24, 2.495, 60.73, 0.0798, 30.16, 11.33, 1.504), {"second_head": False},
-             ("heads", "colorization.down")),
-         Row("w/o linkage",
-             (54.55, 0.0620, 31.77, 14.46, 2.537, 59.79, 0.0771, 30.50, 11.74, 1.618), {"linkage": False},
-             ("linkage",)),
-         Row("full architecture", (54.52, 0.0621, 31.77, 14.37, 2.486, 59.77, 0.0770, 30.50, 11.65, 1.599))),
-        "How each row was trained is not said. WE has no unit; its size fits Lai et "
-        "al.'s error times 1000. The lowest WE of the paper's Table 1 belongs to its "
-        "most faded method. COLOR of the full row on Videvo is 11.65 here and 11.66 there.", LSTVC_MEASURES,
-        {"rolling": False, "register": None, "block_size": 3}),
+        "LSTVC, Table 2: without individual components", "lstvc", LSTVC_COLUMNS, (
+            Row("w/o transformer, linkage", (54.10, 0.0632, 31.39, 14.18, 2.684, 60.90, 0.0795, 30.18, 11.41, 1.815), {"transformer": False},
+                ("encoder", "colorization.middle", "linkage")),
+            Row("w/o double head", (56.12, 0.0651, 31.38, 14.24, 2.495, 60.73, 0.0798, 30.16, 11.33, 1.504), {"second_head": False},
+                ("heads", "colorization.down")),
+            Row("w/o linkage", (54.55, 0.0620, 31.77, 14.46, 2.537, 59.79, 0.0771, 30.50, 11.74, 1.618), {"linkage": False}, ("linkage",)),
+            Row("full architecture", (54.52, 0.0621, 31.77, 14.37, 2.486, 59.77, 0.0770, 30.50, 11.65, 1.599))),
+        "How each row was trained is not said. WE has no unit; its size fits Lai et al.'s error times 1000. The lowest WE of the paper's "
+        "Table 1 belongs to its most faded method. COLOR of the full row on Videvo is 11.65 here and 11.66 there.",
+        LSTVC_MEASURES, {"rolling": False, "register": None, "block_size": 3}),
     "lstvc 3": Table(
-        "LSTVC, Table 3: frames in a block", "lstvc", (*LSTVC_COLUMNS_WITH_TIME, "GFLOP, counted"),
-        (Row("N = 1",
-             (54.64, 0.0621, 31.77, 14.35, 2.485, 0.1001, 59.71, 0.0769, 30.51, 11.66, 1.6, 0.0993, 1009.0),
-             {"block_size": 1}),
-         Row("N = 2",
-             (54.54, 0.0621, 31.77, 14.37, 2.485, 0.0743, 59.79, 0.0770, 30.51, 11.66, 1.6, 0.0704, 861.0),
-             {"block_size": 2}),
-         Row("N = 3",
-             (54.52, 0.0621, 31.77, 14.37, 2.486, 0.0706, 59.77, 0.0770, 30.50, 11.65, 1.599, 0.0630, 827.0)),
-         Row("N = 4",
-             (54.65, 0.0621, 31.77, 14.38, 2.487, 0.0730, 59.74, 0.0770, 30.50, 11.66, 1.6, 0.0630, 822.0),
-             {"block_size": 4}),
-         Row("N = 5",
-             (54.63, 0.0621, 31.77, 14.38, 2.492, 0.0774, 59.77, 0.0770, 30.50, 11.67, 1.6, 0.0575, 828.0),
-             {"block_size": 5}),
-         Row("N = 6",
-             (54.61, 0.0621, 31.77, 14.38, 2.492, 0.0840, 59.67, 0.0771, 30.49, 11.67, 1.598, 0.0631, 840.0),
-             {"block_size": 6})),
-        "One network, trained with N = 2. Its seconds are an RTX 3090's. The last column "
-        "is no quotation: what our network of the paper's size has to compute a frame at "
-        "216 x 384, counted by tests/bench/bench_lstvc.py --work.", LSTVC_MEASURES,
+        "LSTVC, Table 3: frames in a block", "lstvc", (*LSTVC_COLUMNS_WITH_TIME, "GFLOP, counted"), (
+            Row("N = 1", (54.64, 0.0621, 31.77, 14.35, 2.485, 0.1001, 59.71, 0.0769, 30.51, 11.66, 1.6, 0.0993, 1009.0), {"block_size": 1}),
+            Row("N = 2", (54.54, 0.0621, 31.77, 14.37, 2.485, 0.0743, 59.79, 0.0770, 30.51, 11.66, 1.6, 0.0704, 861.0), {"block_size": 2}),
+            Row("N = 3", (54.52, 0.0621, 31.77, 14.37, 2.486, 0.0706, 59.77, 0.0770, 30.50, 11.65, 1.599, 0.0630, 827.0)),
+            Row("N = 4", (54.65, 0.0621, 31.77, 14.38, 2.487, 0.0730, 59.74, 0.0770, 30.50, 11.66, 1.6, 0.0630, 822.0), {"block_size": 4}),
+            Row("N = 5", (54.63, 0.0621, 31.77, 14.38, 2.492, 0.0774, 59.77, 0.0770, 30.50, 11.67, 1.6, 0.0575, 828.0), {"block_size": 5}),
+            Row("N = 6", (54.61, 0.0621, 31.77, 14.38, 2.492, 0.0840, 59.67, 0.0771, 30.49, 11.67, 1.598, 0.0631, 840.0), {"block_size": 6})),
+        "One network, trained with N = 2. Its seconds are an RTX 3090's. The last column is no quotation: what our network of the "
+        "paper's size has to compute a frame at 216 x 384, counted by tests/bench/bench_lstvc.py --work.", LSTVC_MEASURES,
         {"rolling": False, "register": None, "block_size": 3}),
     "colormnet 2": Table(
-        "ColorMNet, Table 2: features, propagation, locality", "colormnet", ("PSNR DAVIS", "SSIM DAVIS"),
-        (Row("w/ ResNet50", (35.01, 0.962), {"features": "resnet50"},
-             ("features",)), Row("w/ DINOv2", (35.38, 0.963), {"features": "dinov2"}, ("features",)),
-         Row("w/ concatenation", (35.26, 0.965), {"features": "concatenation"},
-             ("features",)), Row("w/ stacking", (33.94, 0.961), {"propagation": "stacking"},
-                                 ("propagation",)),
-         Row("w/ recurrent", (35.26, 0.966), {"propagation": "recurrent"},
-             ("propagation",)), Row("w/o LA", (35.44, 0.967), {"local_attention": False},
-                                    ("local_attention",)), Row("ours: PVGFE, MFP, LA", (35.77, 0.970))),
-        "Each row was trained for 160,000 iterations. The published scorer subtracts "
-        "frames as uint8, which wraps around and lifts low PSNRs. At course size a small "
-        "network of our own stands in ResNet50's place, and EfficientNet-Lite0 of "
-        "ImageNet, frozen, in DINOv2's.", ("psnr", "ssim"), {"register": None}),
+        "ColorMNet, Table 2: features, propagation, locality", "colormnet", ("PSNR DAVIS", "SSIM DAVIS"), (
+            Row("w/ ResNet50", (35.01, 0.962), {"features": "resnet50"}, ("features",)),
+            Row("w/ DINOv2", (35.38, 0.963), {"features": "dinov2"}, ("features",)),
+            Row("w/ concatenation", (35.26, 0.965), {"features": "concatenation"}, ("features",)),
+            Row("w/ stacking", (33.94, 0.961), {"propagation": "stacking"}, ("propagation",)),
+            Row("w/ recurrent", (35.26, 0.966), {"propagation": "recurrent"}, ("propagation",)),
+            Row("w/o LA", (35.44, 0.967), {"local_attention": False}, ("local_attention",)),
+            Row("ours: PVGFE, MFP, LA", (35.77, 0.970))),
+        "Each row was trained for 160,000 iterations. The published scorer subtracts frames as uint8, which wraps around and lifts low "
+        "PSNRs. At course size a small network of our own stands in ResNet50's place, and EfficientNet-Lite0 of ImageNet, frozen, in DINOv2's.",
+        ("psnr", "ssim"), {"register": None}),
     "colormnet 3": Table(
-        "ColorMNet, Table 3: stacking and memory, time and memory", "colormnet",
-        ("memory, % of stacking", "times as fast"), (Row("w/ stacking",
-                                                         (100.0, 1.0), {"propagation": "stacking"},
-                                                         ("propagation",)), Row("ours: MFP", (7.8, 14.0))),
-        "Maximum GPU memory and average running time; the text gives the ratios alone, "
-        "\"nearly 14\" times, for NVCC2023's validation set. Size and length are §4.2's: "
-        "300 frames of 960 x 536 on an RTX A6000. The authors' script runs in float16, "
+        "ColorMNet, Table 3: stacking and memory, time and memory", "colormnet", ("memory, % of stacking", "times as fast"), (
+            Row("w/ stacking", (100.0, 1.0), {"propagation": "stacking"}, ("propagation",)),
+            Row("ours: MFP", (7.8, 14.0))),
+        "Maximum GPU memory and average running time; the text gives the ratios alone, \"nearly 14\" times, for NVCC2023's validation "
+        "set. Size and length are §4.2's: 300 frames of 960 x 536 on an RTX A6000. The authors' script runs in float16, "
         "our networks in float32 unless their `precision` says otherwise.", without={"register": None}),
     "tcavc 2": Table(
-        "TCAVC, Table 2: semantic correspondence", "tcavc",
-        ("FID DAVIS", "CDC DAVIS", "s/frame", "M parameters"),
-        (Row("image colorization alone", (41.12, 0.005045, 0.4648, 32.80), {"semantic_correspondence": False},
-             ("propagation",)), Row("with correspondence", (46.28, 0.003836, 0.4718, 181.03))),
-        "Two further rows with DVP, a network trained on each film by itself, are left "
-        "out: FID 58.85 and 59.92, CDC 0.004189 and 0.003708. Parameters of both stages "
-        "are added here.", TCAVC_MEASURES, {"vividness": 1.0}),
+        "TCAVC, Table 2: semantic correspondence", "tcavc", ("FID DAVIS", "CDC DAVIS", "s/frame", "M parameters"), (
+            Row("image colorization alone", (41.12, 0.005045, 0.4648, 32.80), {"semantic_correspondence": False}, ("propagation",)),
+            Row("with correspondence", (46.28, 0.003836, 0.4718, 181.03))),
+        "Two further rows with DVP, a network trained on each film by itself, are left out: FID 58.85 and 59.92, CDC 0.004189 and "
+        "0.003708. Parameters of both stages are added here.", TCAVC_MEASURES, {"vividness": 1.0}),
     "tcavc 3": Table(
-        "TCAVC, Table 3: where the reference comes from", "tcavc",
-        ("FID DAVIS", "CDC DAVIS", "FID Videvo", "CDC Videvo"),
-        (Row("retrieval", (53.38, 0.003939, 48.24, 0.001793)), Row(
-            "GCP", (50.19, 0.003843, 48.51, 0.001710)), Row("ours-r", (46.17, 0.004179, 45.35, 0.001684))),
-        "The second stage was trained anew for this table, mostly on retrieved "
-        "references, so its last row is not Table 2's. GCP is a generative network with "
-        "weights of its own, which is not part of this package.", TCAVC_MEASURES, {"vividness": 1.0}),
-    "cavc features": Table("Ours: CAVC on features that were never trained", "cavc", (),
-                           (Row("random features",
-                                (), {"extractor": "random"}, _TOKENS), Row("ImageNet features")),
-                           RANDOM_REMARK),
-    "lstvc features": Table("Ours: LSTVC on features that were never trained", "lstvc", (),
-                            (Row("random features", (), {"backbone": "random"},
-                                 ("backbone", "fusion", "project")), Row("ImageNet features")), RANDOM_REMARK,
-                            without={"rolling": False, "register": None, "block_size": 3}),
-    "colormnet features": Table("Ours: ColorMNet on features that were never trained", "colormnet", (),
-                                (Row("random features", (), {"backbones": "random"},
-                                     ("features", "value_encoder")), Row("ImageNet features")), RANDOM_REMARK,
-                                without={"register": None}),
+        "TCAVC, Table 3: where the reference comes from", "tcavc", ("FID DAVIS", "CDC DAVIS", "FID Videvo", "CDC Videvo"), (
+            Row("retrieval", (53.38, 0.003939, 48.24, 0.001793)),
+            Row("GCP", (50.19, 0.003843, 48.51, 0.001710)),
+            Row("ours-r", (46.17, 0.004179, 45.35, 0.001684))),
+        "The second stage was trained anew for this table, mostly on retrieved references, so its last row is not Table 2's. GCP is a "
+        "generative network with weights of its own, which is not part of this package.",
+        TCAVC_MEASURES, {"vividness": 1.0}),
+    "cavc features": Table(
+        "Ours: CAVC on features that were never trained", "cavc", (), (
+            Row("random features", (), {"extractor": "random"}, _TOKENS),
+            Row("ImageNet features")),
+        RANDOM_REMARK),
+    "lstvc features": Table(
+        "Ours: LSTVC on features that were never trained", "lstvc", (), (
+            Row("random features", (), {"backbone": "random"}, ("backbone", "fusion", "project")),
+            Row("ImageNet features")),
+        RANDOM_REMARK, without={"rolling": False, "register": None, "block_size": 3}),
+    "colormnet features": Table(
+        "Ours: ColorMNet on features that were never trained", "colormnet", (), (
+            Row("random features", (), {"backbones": "random"}, ("features", "value_encoder")),
+            Row("ImageNet features")),
+        RANDOM_REMARK, without={"register": None}),
 }
 
 
-def build(table: Table, row: Row, preset: str = "course", weights: str = "none", seed: int = 0,
-          start: nn.Module | None = None) -> nn.Module:
-    """The network of a row, in eval mode. start: one whose numbers it takes wherever names and shapes agree
-    (`weights` are then not read).
+def build(table: Table, row: Row, preset: str = "course", weights: str = "none", seed: int = 0, start: nn.Module | None = None) -> nn.Module:
+    """The network of a row, in eval mode. start: one whose numbers it takes wherever names and shapes agree (`weights` are then not read).
 
     What differs from `start` begins as the seed says.
     """
-    # what the course adds, and the paper's network has not
-    without = table.without if preset == "course" else {}
-    model = load(table.method, preset, "none" if start is not None else weights, seed,
-                 **(without | row.changes))
+    without = table.without if preset == "course" else {}  # what the course adds, and the paper's network has not
+    model = load(table.method, preset, "none" if start is not None else weights, seed, **(without | row.changes))
     if start is not None:
         take_over(model, start)
     return model
@@ -212,9 +182,7 @@ def take_over(model: nn.Module, start: nn.Module) -> None:
 
 def different(model: nn.Module, other: nn.Module) -> set[str]:
     """Names of what only one of the two has, or what has another shape in each."""
-    one, two = ({name: tuple(value.shape)
-                 for name, value in network.state_dict().items()}
-                for network in (model, other))
+    one, two = ({name: tuple(value.shape) for name, value in network.state_dict().items()} for network in (model, other))
     return {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}
 
 
@@ -224,11 +192,9 @@ def millions(model: nn.Module) -> float:
 
 
 class Retrieval:
-    """A painter for TCAVC's Table 3: the picture of a collection whose grey thumbnail is most like the
-    frame's.
+    """A painter for TCAVC's Table 3: the picture of a collection whose grey thumbnail is most like the frame's.
 
-    The paper's retrieval compares PCA embeddings over ImageNet; this one compares centred thumbnails of 8 x
-    12 and wants no training.
+    The paper's retrieval compares PCA embeddings over ImageNet; this one compares centred thumbnails of 8 x 12 and wants no training.
     """
 
     def __init__(self, pictures: Sequence[Tensor]):
@@ -248,16 +214,15 @@ def thumbnail(l: Tensor) -> Tensor:
     return F.normalize(small - small.mean(1, keepdim=True), dim=1)
 
 
-# of the course networks, several seeds; data/README.md has its command
-STUDY = PACKAGE.parent / "data" / "ablations.csv"
-Study = dict[str, dict[str, dict[str, dict[int, float]]]]  # table -> row -> metric -> seed -> value
+STUDY = PACKAGE.parent / "data" / "ablations.csv"  # of the course networks, several seeds; data/README.md has its command
+Study = dict[str, dict[str, dict[str, dict[int, float]]]]         # table -> row -> metric -> seed -> value
 
 
 def read_study(path: str | Path = STUDY) -> Study:
     """A study's numbers: {table: {row: {metric: {seed: value}}}}.
 
-    path: a CSV with the columns table, row, seed and one for each metric, as `study_of_sweep` writes it.
-    Raises InputError for a file that is none.
+    path: a CSV with the columns table, row, seed and one for each metric, as `study_of_sweep` writes it. Raises InputError for a file
+    that is none.
     """
     found: Study = {}
     try:
@@ -266,18 +231,15 @@ def read_study(path: str | Path = STUDY) -> Study:
             for metric, value in line.items():
                 found.setdefault(table, {}).setdefault(row, {}).setdefault(metric, {})[seed] = float(value)
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{path} is no table of a study (columns table, row, seed, and metrics): {error}") from error
+        raise InputError(f"{path} is no table of a study (columns table, row, seed, and metrics): {error}") from error
     return found
 
 
 def study_of_sweep(text: str) -> str:
-    """The table.csv of `colorlab sweep notebooks/10_ablations.ipynb -p trained all -g seed=...` as a study: a
-    line for each row and seed.
+    """The table.csv of `colorlab sweep notebooks/10_ablations.ipynb -p trained all -g seed=...` as a study: a line for each row and seed.
 
-    A sweep has a line for each run and a column for each number, called TABLE.ROW.METRIC. Numbers keep six
-    digits. What tells of the machine (seconds, memory) is left out. Raises InputError where a run did not
-    finish.
+    A sweep has a line for each run and a column for each number, called TABLE.ROW.METRIC. Numbers keep six digits. What tells of the
+    machine (seconds, memory) is left out. Raises InputError where a run did not finish.
     """
     lines = list(csv.DictReader(text.splitlines()))
     if not lines or any(line.get("state") != "finished" for line in lines):
@@ -296,16 +258,12 @@ def study_of_sweep(text: str) -> str:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(("table", "row", "seed", *metrics))
-    for (table, row,
-         seed), values in sorted(rows.items(), key=lambda item:
-                                 (order[item[0][0]], place(*item[0][:2]), item[0][2])):
+    for (table, row, seed), values in sorted(rows.items(), key=lambda item: (order[item[0][0]], place(*item[0][:2]), item[0][2])):
         writer.writerow((table, row, seed, *(values[metric] for metric in metrics)))
     return written.getvalue()
 
 
-# python -m colorlab.experiments.ablations runs/sweep-10_ablations/table.csv data/ablations.csv
-if __name__ == "__main__":
+if __name__ == "__main__":  # python -m colorlab.experiments.ablations runs/sweep-10_ablations/table.csv data/ablations.csv
     import sys
 
-    Path(sys.argv[2]).write_text(study_of_sweep(Path(sys.argv[1]).read_text(encoding="utf-8")),
-                                 encoding="utf-8")
+    Path(sys.argv[2]).write_text(study_of_sweep(Path(sys.argv[1]).read_text(encoding="utf-8")), encoding="utf-8")

@@ -173,8 +173,9 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: 
         return torch.cuda.max_memory_allocated(device)
     weights = sum(tensor.untyped_storage().nbytes() for tensor in (*model.parameters(), *model.buffers()))
     with TensorMemory():
-        # what PyTorch imports when it first meets such a mode is excluded from the timing
-        torch.zeros(1).neg()
+        # what is imported and kept when a network first meets such a mode is none of the film's
+        for _ in _colored(model, film, film.frames[:2], precision=precision, size=size):
+            pass
     tracemalloc.start()
     try:
         with TensorMemory() as tensors:

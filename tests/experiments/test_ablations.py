@@ -36,6 +36,8 @@ def bare(method, preset, changes):
 @pytest.mark.parametrize("preset", ("paper", "course"))
 @each_change
 def test_a_row_differs_in_the_module_that_it_exchanges_alone(name, row, preset):
+    if preset == "paper" and name.endswith("features"):
+        pytest.skip("only the course's network stands on these features")
     table = TABLES[name]
     names = different(on_paper(table, row, preset), on_paper(table, table.full, preset))
     assert [parameter for parameter in names if not parameter.startswith(row.modules or ("nothing",))] == []
@@ -87,7 +89,7 @@ SMALL = [(name, row)
 @pytest.mark.parametrize("name, row", SMALL, ids=[f"{name}: {row.name}" for name, row in SMALL])
 def test_a_row_colours_a_film(name, row):
     table = TABLES[name]
-    model = build(table, row, "tiny")
+    model = build(table, row, "course" if name.endswith("features") else "tiny")
     reference = None if table.method == "tcavc" else torch.rand(1, 3, 32, 32) * 50
     state = model.start(reference)
     for _ in range(2):

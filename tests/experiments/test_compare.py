@@ -192,9 +192,9 @@ def test_real_films_have_their_frames_and_one_flow_for_all():
     assert film.flow(0, None, None).forward.shape == (1, 2, 32, 56)
 
 
-def test_a_method_may_see_less_than_the_film_has(films):
-    model = colorlab.load("copy")
-    small = compare.run(model, films[:1], memory=False, size=8).films[films[0].name]
+def test_a_method_may_see_less_than_the_film_has():
+    model, films = colorlab.load("copy"), compare.embedded_films(2, 32, 48, names=("layers",))
+    small = compare.run(model, films[:1], memory=False, size=16).films[films[0].name]
     assert small[1].shape == films[0].frames[1].shape and not np.array_equal(
         small[1],
         compare.run(model, films[:1], False).films[films[0].name][1])

@@ -36,6 +36,11 @@ from colorlab.teaching import plots
 Frames = Sequence[np.ndarray]  # uint8 (H, W, 3) each
 
 
+class _View(widgets.VBox):
+    def __repr__(self) -> str:
+        return "<picture>"  # as the still's text, so that a run compares with the committed page
+
+
 class Live:
     """What a training run shows: see the module's text.
 
@@ -60,7 +65,7 @@ class Live:
         self.button.on_click(lambda _: self.stop())
         self.curve, self.frames = (widgets.Image(format="jpeg", layout=widgets.Layout(max_width="100%"))
                                    for _ in range(2))
-        self.view = widgets.VBox([self.button, self.curve, self.frames])
+        self.view = _View([self.button, self.curve, self.frames])
 
     @property
     def settings(self) -> dict:

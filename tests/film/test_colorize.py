@@ -17,7 +17,7 @@ from torch import nn
 
 import colorlab
 import colorlab.cli.colorize as command
-from colorlab.cli import main
+from colorlab.cli import main, models
 from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.files.errors import InputError
 from colorlab.files.video import read_video
@@ -217,7 +217,7 @@ def film(tmp_path):
 @pytest.fixture
 def painter(monkeypatch):
     model = Painter()
-    monkeypatch.setattr(command, "load", lambda *_, **__: model)
+    monkeypatch.setattr(models, "load", lambda *_, **__: model)
     return model
 
 
@@ -327,7 +327,7 @@ def test_a_stopped_run_leaves_nothing_behind(film, monkeypatch, capsys, number):
             return super().step(l, state)
 
     monkeypatch.chdir(film.parent)
-    monkeypatch.setattr(command, "load", lambda *_, **__: Slow())
+    monkeypatch.setattr(models, "load", lambda *_, **__: Slow())
     threading.Timer(0.7, os.kill, (os.getpid(), number)).start()
     assert main(arguments(film)) == 130
     assert "stopped" in capsys.readouterr().err

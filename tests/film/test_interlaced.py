@@ -8,7 +8,7 @@ from av.video.reformatter import VideoReformatter
 from films import Stopped, flagged, planar, planes_of, save_film
 from PIL import Image
 
-from colorlab.cli import colorize as command
+from colorlab.cli import models
 from colorlab.cli import main
 from colorlab.files.video import read_video
 from colorlab.files.video.fields import field_order
@@ -152,7 +152,7 @@ def test_the_network_sees_each_field_as_a_picture_in_the_order_of_time(tmp_path,
             seen.append(float(l[0, 0, 32].argmax()))                              # where the bar begins
             return super().step(l, state)
 
-    monkeypatch.setattr(command, "load", lambda *_, **__: Watching())
+    monkeypatch.setattr(models, "load", lambda *_, **__: Watching())
     assert colorize(film(tmp_path, order, colored=False), out="out.mp4") == 0
     assert len(seen) == 8 and np.abs(np.diff(seen) - 8).max() <= 2  # always onwards, by half a frame's way
 
@@ -166,7 +166,7 @@ def test_a_reference_of_a_frame_is_that_frames_in_fields_too(tmp_path, monkeypat
             given.append(reference)
             return super().start(reference)
 
-    monkeypatch.setattr(command, "load", lambda *_, **__: Asking())
+    monkeypatch.setattr(models, "load", lambda *_, **__: Asking())
     source = film(tmp_path, "tff", colored=False)
     Image.new("RGB", SIZE[::-1], (160, 90, 90)).save(tmp_path / "own.png")
     assert main([

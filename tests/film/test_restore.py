@@ -17,8 +17,7 @@ from films import Stopped, packets, save_film, with_tone
 from PIL import Image
 
 import colorlab
-import colorlab.cli.colorize as colorize_command
-from colorlab.cli import main
+from colorlab.cli import main, models
 from colorlab.files.errors import InputError
 from colorlab.files.video import read_video
 from colorlab.film.confidence import offers_confidence, sure_step
@@ -410,7 +409,7 @@ def test_a_stopped_command_says_what_it_keeps(film, tmp_path, monkeypatch, capsy
             return super().step(l, state)
 
     model = Interrupting()
-    monkeypatch.setattr(colorize_command, "load", lambda *_, **__: model)
+    monkeypatch.setattr(models, "load", lambda *_, **__: model)
     assert main(command(film, "--segment", 2)) == 130
     said = capsys.readouterr().err
     assert "of 25 frames are kept in" in said and "the same command goes on from there" in said

@@ -74,8 +74,8 @@ def test_with_two_heads_lstvcs_measure_is_their_mean():
     reference, l = lab(), lab(seed=1)[:, :1]
     model = colorlab.load("lstvc", "tiny")
     both = []
-    compared = model.compared
-    model.compared = lambda *given: both.append(compared(*given)) or both[-1]
+    compared = model.heads.queries_and_keys
+    model.heads.queries_and_keys = lambda *given: both.append(compared(*given)) or both[-1]
     with torch.no_grad():
         model.look(l[:, None], model.start(reference))
         (query, key), found = both[0], of_lstvc(model)(l, reference)
@@ -102,7 +102,8 @@ def test_cavcs_measure_is_its_layings_where_places_do_not_count():
         reference, l = lab(), lab(seed=1)[:, :1]
         found = (of_cavc(model)(l, reference) / 0.03).softmax(-1)[2 * 12 + 5].view(8, 12)
         scaled = torch.cat((reference[:, :1] / 50 - 1, reference[:, 1:] / 50), dim=1)
-        assert_close(found, laying.weights(l / 50 - 1, laying.encode(scaled), (9, 22)))
+        query, _ = laying.query(l / 50 - 1)
+        assert_close(found, laying.weights(query, laying.encode(scaled), (9, 22), (32, 48)))
 
 
 def test_measures_of_lightness_do_not_see_the_references_colours():
@@ -135,8 +136,7 @@ def test_a_clip_that_ends_too_soon_is_named(footage, capsys):
 
 
 def test_weights_that_are_not_there_are_named_before_anything_is_measured(footage, capsys):
-    assert main(
-        ["--data",
-         str(footage), "--clips", "layers", "--method", "copy", "cavc", "--weights", "nothing"]) == 2
+    command = ["--data", str(footage), "--clips", "layers", "--method", "copy", "cavc", "--weights", "nothing"]
+    assert main(command) == 2
     out, error = capsys.readouterr()
     assert out == "" and "no checkpoint at nothing" in error

@@ -1,6 +1,7 @@
 # make run     set up and execute every notebook; look at runs/index.html afterwards
 # make test    set up and pass the tests and every notebook's committed outputs
-# make lab     set up and open JupyterLab
+# make lab     set up and open the course in JupyterLab: labs/self-study, with exercises to fill in
+# make solved  set up and open the notebooks as they are committed: with solutions and outputs
 # make refresh execute the notebooks and write their outputs into them, clean enough to commit
 # make labs    make a course's labs from the notebooks: labs/student, labs/instructor, labs/nbgrader, and labs/submissions for the leaderboard
 # make book    make the notebooks into a book for any web server, without network: book/index.html
@@ -28,7 +29,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --progress-bar o
 # One thread for each of the processes side by side: results do not hang on how many there are, and none waits for the others.
 ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: run test lab refresh labs book browser gpu setup constraints clean
+.PHONY: run test lab solved refresh labs book browser gpu setup constraints clean
 .DEFAULT_GOAL := run
 
 run: $(STAMP)
@@ -38,8 +39,13 @@ test: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python -m pytest -q tests $(NOTEBOOKS) -n $(JOBS) --dist loadfile \
 		--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 300
 
+# What a learner has written in labs/self-study stays, whatever becomes of the notebooks.
 lab: $(STAMP)
-	$(BIN)/python -m jupyterlab notebooks
+	$(BIN)/python -m colorlab.teaching.labs $(NOTEBOOKS) --self-study labs/self-study
+	$(BIN)/python -m jupyterlab labs/self-study
+
+solved: $(STAMP)
+	$(BIN)/python -m jupyterlab $(NOTEBOOKS)
 
 refresh: $(STAMP)
 	$(ONE_THREAD) $(BIN)/python -m colorlab run $(NOTEBOOKS) --in-place --jobs $(JOBS)

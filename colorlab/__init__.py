@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 
-import colorlab.files.former_names  # noqa: F401 what was elsewhere stays importable
+import colorlab.files.former_names  # noqa: F401 old import paths keep working
 
 __version__ = "0.1.0"
 __all__ = ["METHODS", "colorize", "load", "read_video", "write_video"]

@@ -6,10 +6,9 @@ degree observer, the numbers of `skimage.color`.
 
 **Half precision.** bfloat16 has 8 significant bits: near L = 100 its steps are 0.5, coarser than an 8-bit
 picture, and a cube root computed in it is off by whole units. So bfloat16 and float16 are converted to
-float32 on entry, all is computed in
-float32, and the result *stays* float32: what comes in was already rounded, nothing more is lost, and the
-dtype shows it. Only elementwise float32 operations are used, so neither autocast nor TF32 can lower the
-precision in here.
+float32 on entry, everything is computed in float32, and the result *stays* float32: the input was already
+rounded, nothing more is lost, and the dtype shows it. Only elementwise float32 operations are used, so
+neither autocast nor TF32 can lower the precision in here.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _LAB_TO_LINEAR = [[weight * white for weight, white in zip(row, D65)] for row in
 # 6/29.
 GAMMA_KNEE, LINEAR_KNEE = 0.04045, 0.0031308
 CUBE_KNEE, ROOT_KNEE = 0.008856, 0.2068966
-# of linear light, by which a colour may leave the gamut: far below one 8-bit level except at black
+# tolerance in linear light for leaving the gamut: far below one 8-bit level except at black
 SLACK = 1e-4
 
 SLAB = 1 << 17  # pixels converted at a time, so that intermediates stay in the processor's cache
@@ -55,15 +54,15 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
     lab: (..., 3, H, W), L in [0, 100]. Returns (..., 3, H, W) in [0, 1], gamma-encoded; half precision comes
         back as float32.
-    Lab reaches further than sRGB: what falls outside is **clipped** per channel, which changes lightness and
-    hue a little. `fit_gamut` first, where lightness must stay what it was.
+    Lab covers more than sRGB: values outside are **clipped** per channel, which changes lightness and hue a
+    little. Call `fit_gamut` first if lightness must not change.
     """
     return _in_slabs(_lab_to_rgb,
                      _checked(lab, "lab_to_rgb", "Lab", "join_lab(l, ab) makes that from L and ab"))
 
 
 def fit_gamut(lab: Tensor, steps: int = 12) -> Tensor:
-    """The most colourful sRGB colours of the same lightness and hue: ab is shortened where it leaves the
+    """The most colourful sRGB colours of the same lightness and hue: ab is scaled down where it leaves the
     gamut.
 
     lab: (..., 3, H, W). Returns the same shape: ab multiplied per pixel by the largest factor in [0, 1] that
@@ -172,16 +171,16 @@ def _fit_gamut(lab: Tensor, steps: int) -> Tensor:
     planes = lab.detach().unbind(-3)
     if lab.device.type == "cpu":
         factor = torch.ones_like(planes[0])
-        # only the pixels that need it
+        # only the pixels outside the gamut
         factor[outside] = _largest_factor(*(plane[outside] for plane in planes), steps)
-    else:  # how many need it is a number that the host would wait for; a GPU has done them all by then
+    else:  # counting them would make the host wait for the GPU; processing all pixels is faster
         factor = torch.where(outside, _largest_factor(*planes, steps), 1.0)
     return join_lab(lab[..., :1, :, :], lab[..., 1:, :, :] * factor.unsqueeze(-3))
 
 
 def _largest_factor(l: Tensor, a: Tensor, b: Tensor, steps: int) -> Tensor:
-    """By how much a and b, all (K,) or (..., H, W), may be multiplied: `_lab_to_linear` at each step, with
-    what depends on l alone taken out of the loop."""
+    """The largest factor for a and b, all (K,) or (..., H, W): `_lab_to_linear` at each step, with everything
+    that depends on l alone hoisted out of the loop."""
     y, a, b = (l + 16) / 116, a / 500, b / -200
     light = _cubed(y)
     from_y = [light * row[1] for row in _LAB_TO_LINEAR]
@@ -212,11 +211,14 @@ def _checked(image: Tensor, name: str, what: str, mend: str) -> Tensor:
 
 
 def _in_slabs(convert: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """`convert` in slabs of rows that fit the processor's cache; whole where gradients or a GPU want it
-    whole."""
+    """`convert` in slabs of rows that fit the processor's cache; all at once if gradients are needed or on a
+    GPU."""
     rows = max(1, SLAB // max(1, image.shape[:-3].numel() * image.shape[-1]))
-    if image.device.type != "cpu" or (image.requires_grad
-                                      and torch.is_grad_enabled()) or rows >= image.shape[-2]:
+    if (
+        image.device.type != "cpu"
+        or (image.requires_grad and torch.is_grad_enabled())
+        or rows >= image.shape[-2]
+    ):
         return convert(image)
     out = torch.empty_like(image, memory_format=torch.contiguous_format)
     for top in range(0, image.shape[-2], rows):

@@ -124,8 +124,9 @@ def with_tone(output: av.container.OutputContainer, seconds: float = 0.5,
     def finish() -> None:
         wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(rate * seconds)) / rate)
         for start in range(0, len(wave) - 1023, 1024):
-            frame = av.AudioFrame.from_ndarray(wave[None, start:start + 1024].astype(np.float32),
-                                               format="fltp", layout="mono")
+            frame = av.AudioFrame.from_ndarray(
+                wave[None, start : start + 1024].astype(np.float32), format="fltp", layout="mono"
+            )
             frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

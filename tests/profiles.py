@@ -21,8 +21,9 @@ def curve(values: list[float] | float) -> bytes:
     """A table of light, or a power."""
     if isinstance(values, float):
         return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(values * 256))
-    return b"curv\0\0\0\0" + struct.pack(f">I{len(values)}H", len(values), *(round(v * 65535)
-                                                                             for v in values))
+    return b"curv\0\0\0\0" + struct.pack(
+        f">I{len(values)}H", len(values), *(round(v * 65535) for v in values)
+    )
 
 
 def profile(space: bytes, pcs: bytes, kind: bytes, tags: dict[bytes, bytes]) -> bytes:

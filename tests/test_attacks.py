@@ -38,8 +38,13 @@ from colorlab.files.video.damage import damage_of
 from colorlab.modules.flow import read_flo
 from colorlab.modules.vgg import trained_vgg
 
-GREY = np.random.default_rng(0).integers(0, 256, (6, 8),
-                                         dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
+GREY = (
+    np.random.default_rng(0)
+    .integers(0, 256, (6, 8), dtype=np.uint8)
+    .repeat(8, 0)
+    .repeat(8, 1)[..., None]
+    .repeat(3, -1)
+)
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(colorlab.__file__).parents[1])}
 
 
@@ -240,8 +245,12 @@ def chunk(kind, data):
 
 
 def png(width, height, *chunks):
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0,
-                                                             0)) + b"".join(chunks) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        + b"".join(chunks)
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("raw", [
@@ -298,8 +307,10 @@ def test_damage_is_counted_and_placed(film, scratched):
 def test_a_damaged_film_is_coloured_with_one_warning_or_refused(scratched, tmp_path, capsys):
     given = ("colorize", str(scratched), "--reference", f"{tmp_path / 'ref.png'}@0", "--method", "copy", "-o",
              str(tmp_path / "out.mkv"))
-    assert "1 error in its pictures" in refused(capsys, *given,
-                                                "--strict") and not (tmp_path / "out.mkv").exists()
+    assert (
+        "1 error in its pictures" in refused(capsys, *given, "--strict")
+        and not (tmp_path / "out.mkv").exists()
+    )
     assert main(list(given)) == 0
     assert capsys.readouterr().err.count("warning: ") == 1 and read_video(tmp_path / "out.mkv").count() == 8
     assert "is damaged" in refused(capsys, "evaluate", scratched, scratched, "--metrics", "psnr", "--strict")
@@ -391,8 +402,9 @@ def test_training_on_films_goes_on_without_a_cache(film, tmp_path, monkeypatch):
 
 
 def test_a_clip_larger_than_memory_is_refused(tmp_path, capsys):
-    assert "more than a clip" in refused(capsys, "data", "make", "zoom", "--size", "1000000x1000000", "--out",
-                                         tmp_path / "made")
+    assert "more than a clip" in refused(
+        capsys, "data", "make", "zoom", "--size", "1000000x1000000", "--out", tmp_path / "made"
+    )
     assert not (tmp_path / "made").exists()
 
 

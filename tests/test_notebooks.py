@@ -55,9 +55,9 @@ def test_a_notebook_says_what_it_is_for_and_ends_with_questions_reading_and_a_wa
 
 @each_notebook
 def test_every_cell_was_executed_in_order(notebook):
-    assert [cell["execution_count"]
-            for cell in code_cells(notebook)] == list(range(1,
-                                                            len(code_cells(notebook)) + 1))
+    assert [cell["execution_count"] for cell in code_cells(notebook)] == list(
+        range(1, len(code_cells(notebook)) + 1)
+    )
 
 
 @each_notebook

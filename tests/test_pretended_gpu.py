@@ -69,10 +69,15 @@ def test_a_network_runs_on_one_device_and_its_steps_neither_copy_nor_wait(method
                     with Traffic() as traffic:
                         ab, state = model.step(torch.zeros(1, T, 1, *SIZE, device=GPU), state)
                     assert ab.device == GPU
-                    assert block * T < 2 or not (traffic.copies or traffic.waits), (traffic.copies,
-                                                                                    traffic.waits)
-                maps = model.attention(torch.zeros(1, 1, *SIZE, device=GPU), state,
-                                       at=(5, 7)) if dtype is None else {}
+                    assert block * T < 2 or not (traffic.copies or traffic.waits), (
+                        traffic.copies,
+                        traffic.waits,
+                    )
+                maps = (
+                    model.attention(torch.zeros(1, 1, *SIZE, device=GPU), state, at=(5, 7))
+                    if dtype is None
+                    else {}
+                )
                 assert all(found.device == GPU for found in maps.values())
             assert whole.made[torch.float32] and (dtype is None or whole.made[dtype])
 

@@ -26,11 +26,12 @@ FILE_NAMED_LIKE_AN_OPTION = re.compile(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse and run one command; the exit code."""
     open_standard_streams()
-    parser = argparse.ArgumentParser(prog="colorlab",
-                                     description="Colour grey film, measure it, and run the workbook.")
+    parser = argparse.ArgumentParser(
+        prog="colorlab", description="Colour grey film, measure it, and run the workbook."
+    )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # one command needs the imports of no other
+    # import only the chosen command's dependencies
     asked = given[:1] if given[:1] and given[0] in COMMANDS else COMMANDS
     for name in asked:
         importlib.import_module(f"colorlab.cli.{name}").add_parser(subparsers)
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("stopped; nothing half-written was left behind", 130)
     except BrokenPipeError:
-        # what is still to be said at the end goes nowhere, without a complaint
+        # discard remaining output without a further error
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _fail("standard output was closed before all was said", 1)
     except OSError as error:  # a full disk, a folder that may not be written
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _warn(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
-    """One line for what the user should know; Python's own way for the rest."""
+    """InputWarnings as one line; Python's default for all other warnings."""
     if issubclass(category, InputWarning):
         sys.stderr.write(f"colorlab: {message}\n")
     else:

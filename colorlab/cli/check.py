@@ -1,4 +1,4 @@
-"""What `colorlab colorize` says of a film without colouring it: `--check` and `--suggest`."""
+"""`colorlab colorize` without colouring: the reports of `--check` and `--suggest`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def suggest_frames(args: argparse.Namespace) -> int:
         doubt = lambda: doubts(film, guidance, model, seen.frames, args.size or 128, device)  # noqa: E731
     found = suggest(seen, guidance, count, args.suggest, doubt)
     if not found:
-        sys.stdout.write("no further picture would help: those that there are explain the film\n")
+        sys.stdout.write("no further picture would help: the existing ones explain the film\n")
         return 0
     wanted = {one.frame for one in found}
     write_folder(args.output, (frame for number, frame in enumerate(film) if number in wanted),

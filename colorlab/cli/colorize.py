@@ -10,31 +10,39 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from colorlab.cli.models import Models, weights_of
 from colorlab.cli.outputs import check_outputs
-from colorlab.cli.references import (Named, check_frames, check_reference_use, parse_cuts, parse_point,
-                                     parse_reference, read_references, references_identity)
+from colorlab.cli.references import (
+    Named,
+    check_frames,
+    check_reference_use,
+    parse_cuts,
+    parse_point,
+    parse_reference,
+    read_references,
+    references_identity,
+)
 from colorlab.cli.terminal import leave_bar, progress, tell_of_damage
 from colorlab.files.errors import InputError
 from colorlab.files.whole import read_json, write_json
 from colorlab.film.precision import PRECISIONS
 from colorlab.methods import METHODS, PRESETS
 
-if TYPE_CHECKING:  # --help waits for no library
+if TYPE_CHECKING:  # so that --help loads no library
 
     from colorlab.files.video import Film, Folder
     from colorlab.film.references import Guidance
     from colorlab.film.restore import Job
 
 SHEETS = (".png", ".jpg", ".jpeg")
-# in a batch's output folder while the batch is unfinished: which films are whole
+# in a batch's output folder until the batch is finished: which films are complete
 DONE = ".colorlab-done.json"
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "colorize", help="colour a film, a folder of frames, or a folder of films",
-        description="Colour a grey film after reference pictures. Its lightness, time stamps, sound "
-                    "and subtitles stay as they are. The output appears under its name when it is "
-                    "whole; a run that was interrupted goes on when the same command is given again. "
+        description="Colour a grey film from reference pictures. Its lightness, time stamps, sound "
+                    "and subtitles are kept. The output appears under its name when it is "
+                    "complete; to resume an interrupted run, give the same command again. "
                     "A folder that holds pictures is a film; a folder of films, or of such folders, "
                     "is coloured film by film.")
     parser.add_argument("input", metavar="IN", type=Path,
@@ -55,19 +63,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="none, course, released, imagenet or a file (default: course for preset course, "
         "released for paper)")
     parser.add_argument("--size", metavar="N", type=int,
-                        help="short side in pixels at which the network sees the film (default: full size)")
+                        help="short side in pixels at which the network runs (default: full size)")
     parser.add_argument("--device", metavar="D", default="auto",
                         help="auto (default), cpu, cuda, cuda:1, mps ...")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32",
-                        help="in what the network computes: float32 (default), or, quicker on a GPU, tf32, "
+                        help="precision of the network: float32 (default), or, faster on a GPU, tf32, "
                              "bf16 or fp16")
     parser.add_argument("--rate", metavar="N", type=float, default=24.0,
-                        help="frames per second, where IN is a folder and OUT a film (default: 24)")
+                        help="frames per second, if IN is a folder and OUT a film (default: 24)")
     parser.add_argument("--cuts", metavar="CUTS", default="auto",
                         help="where scenes begin: auto (default) finds them, none, or frames such as 12,57. "
-                             "Colour does not reach over a cut")
+                             "Colour is not carried across a cut")
     parser.add_argument("--confidence", metavar="PATH", type=Path,
-                        help="also write how sure each pixel's match is, white for sure: a film or a folder")
+                        help="also write a map of confidence, white = certain: a film or a folder")
     parser.add_argument("--preview", metavar="N", type=int, nargs="?", const=0,
                         help="first colour every N-th frame (alone: 24 frames in all) and write a contact "
                              "sheet, OUT.preview.jpg; where OUT is a .png or .jpg, only that")
@@ -76,28 +84,28 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="instead of a film, write a picture of where the colour of this pixel comes "
         "from: OUT.FRAME-Y-X.png, or OUT where that is a .png or .jpg")
     parser.add_argument("--saturation", metavar="N", type=float, default=1.0,
-                        help="multiply the colour: 0 for none, 1.2 for a little more (default: 1)")
+                        help="saturation factor: 0 for none, 1.2 for a little more (default: 1)")
     parser.add_argument("--deinterlace", action="store_true",
-                        help="make one progressive picture of each frame's two fields (bwdif). Without it an "
+                        help="deinterlace each frame into one progressive picture (bwdif). Without it an "
                              "interlaced film is coloured field by field, and stays interlaced")
     parser.add_argument("--lossless", action="store_true",
-                        help="write FFV1, which loses nothing, into an .mkv")
+                        help="write lossless FFV1 into an .mkv")
     parser.add_argument("--frames", metavar="A-B",
-                        help="colour frames A to B of the finished film OUT anew, with these references, and "
-                             "leave the rest of it as it is")
+                        help="recolour frames A to B of the finished film OUT with these references, and "
+                             "leave the rest unchanged")
     parser.add_argument("--segment", metavar="N", type=int, default=96,
-                        help="frames after which an interrupted run can go on (default: 96)")
+                        help="frames after which an interrupted run can resume (default: 96)")
     parser.add_argument("--strict", action="store_true",
-                        help="refuse a film that is damaged anywhere; else one line says how much is")
+                        help="refuse a film that is damaged anywhere (default: only warn)")
     parser.add_argument(
         "--check", action="store_true",
-        help="colour nothing: say in ten lines what IN is, what is kept and left out (of OUT, "
-        "where it is given), what to do first, and how long each method takes here")
+        help="colour nothing: report in ten lines what IN is, what is kept and left out (in OUT, "
+        "if given), what to do first, and how long each method takes here")
     parser.add_argument(
         "--suggest", metavar="N", type=int,
         help="colour nothing: write the N frames that most deserve a painted picture into the "
-        "folder OUT, and say what each would improve. --reference says what there is "
-        "already, --method whose doubts count")
+        "folder OUT, and say what each would improve. --reference says what exists "
+        "already, --method whose uncertainty is used")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path,
                         help=".mp4, .m4v, .mov, .mkv or .webm; a name without a dot becomes a folder of "
                              "frames, or of films for a folder of films")
@@ -115,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked before the work, then do it. InputError is one line on the
     terminal, exit code 2."""
     from colorlab.files.video import films_in
-    from colorlab.film.colorize import SMALLEST, check_saturation  # here, as --help needs no torch
+    from colorlab.film.colorize import SMALLEST, check_saturation  # here: --help needs no torch
 
     if args.check or args.suggest is not None:
         from colorlab.cli.check import check, suggest_frames
@@ -141,8 +149,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def color_films(args: argparse.Namespace, films: list[Path]) -> int:
-    """A folder of films. One that fails does not stop the others; those that an interrupted run has finished
-    are not done again."""
+    """A folder of films. A failure does not stop the others; films finished by an interrupted run are not
+    repeated."""
     if args.explain:
         raise InputError("--explain looks at one film; give that film as IN")
     tasks = [
@@ -178,7 +186,7 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
 
 
 def check_batch(args: argparse.Namespace, films: list[Path]) -> None:
-    """Raise InputError where two films of a folder would get one output, one contact sheet or, by {name}, one
+    """Raise InputError if two films of a folder would share an output, a contact sheet or, by {name}, a
     reference."""
     from colorlab.files.video.names import check_names
 
@@ -194,8 +202,8 @@ def check_batch(args: argparse.Namespace, films: list[Path]) -> None:
 
 def color_film(args: argparse.Namespace, task: Task, models: Models | None,
                done: dict[str, str] | None = None) -> int:
-    """One film, with its sheets; the exit code. done: the films of a batch that are whole, and what made
-    them; this one is added."""
+    """Colour one film, with its sheets; returns the exit code. done: the completed films of a batch and the
+    jobs that made them; this one is added."""
     from colorlab.files.video import check_output, check_writable, read_video, same_file
     from colorlab.film.output import made_by
 
@@ -266,7 +274,7 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None,
 
 
 def say_beforehand(args: argparse.Namespace, task: Task, film: Film | Folder) -> None:
-    """One line for what the output will lack, and one for fields that want a decision."""
+    """One line for what the output will lack, and one for interlaced fields that need a decision."""
     from colorlab.files.video import is_folder_name
 
     if task.input.is_dir():
@@ -300,14 +308,14 @@ def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[
         settings["palette"] = str(read_palette(args.palette).tolist())
     job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate,
               task.confidence, args.segment, args.saturation, args.lossless, args.precision)
-    assert job.description  # looked at now: what the film is at the end is compared with what it was
+    assert job.description  # recorded now, to be compared with the film at the end
     return job
 
 
 def find_guidance(film: Film | Folder, references: list | None, cuts: str | tuple[int, ...], job: Job,
                   count: int) -> Guidance:
-    """Where the film cuts, shown, and what colours each scene. Cuts that an interrupted run found are not
-    looked for again."""
+    """Find the cuts, print them, and assign references to scenes. Cuts found by an interrupted run are
+    reused."""
     from tqdm import tqdm
 
     from colorlab.film.references import guide
@@ -324,12 +332,12 @@ def find_guidance(film: Film | Folder, references: list | None, cuts: str | tupl
     for start in (0, *guidance.cuts) if guidance.cuts and references else ():
         if not guidance.own(start):
             sys.stderr.write(f"the scene from frame {start} on has no coloured frame of its own: it starts "
-                             "from the picture most like it\n")
+                             "from the most similar picture\n")
     return guidance
 
 
 def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
-    """A line for each two references that give one thing two colours."""
+    """Print a line for each two references that colour the same things differently."""
     from colorlab.film.contradictions import contradictions
 
     for pair in contradictions(guidance):
@@ -383,8 +391,8 @@ def write_preview(job: Job, guidance: Guidance, every: int, path: Path) -> None:
 
 
 def _in_folder(folder: Path, film: Path) -> Path:
-    """A film's output in a folder of films: under its own name, as .mp4 where its own format is not written;
-    a folder stays one."""
+    """A film's output in a folder of films: the same name, as .mp4 if its own format cannot be written; a
+    folder stays a folder."""
     from colorlab.files.video.encode import FORMATS
 
     return folder / (film.name if film.is_dir() or film.suffix.lower() in FORMATS else f"{film.stem}.mp4")

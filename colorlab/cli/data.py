@@ -1,5 +1,4 @@
-"""`colorlab data`: which data sets there are, whether they are whole, the embedded clips as files, archives
-unpacked safely."""
+"""`colorlab data`: list and check data sets, write the embedded clips as files, unpack archives safely."""
 
 from __future__ import annotations
 
@@ -11,15 +10,15 @@ from pathlib import Path
 from colorlab.cli.terminal import leave_bar
 from colorlab.files.errors import InputError
 
-MOST_PIXELS = 1 << 30  # of a made clip: it is held in memory, with its motion some 20 bytes a pixel
+MOST_PIXELS = 1 << 30  # of an embedded clip: it is held in memory, with its motion some 20 bytes per pixel
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("data", help="list, check, make and unpack data sets")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list",
-                                 help="the known data sets, what of them is here, and where they come from")
-    checking = actions.add_parser("check", help="are they whole? exit code 1 where one is not")
+                                 help="the known data sets, which are present, and where they come from")
+    checking = actions.add_parser("check", help="check that they are complete; exit code 1 if one is not")
     checking.add_argument("names", nargs="*", metavar="NAME",
                           help="data sets, or NAME/SPLIT (default: all that are here)")
     checking.add_argument("--decode", action="store_true", help="read every frame, too")
@@ -33,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     making.add_argument("--frames", type=int, default=24)
     making.add_argument("--size", default="224x128", metavar="WxH")
     making.add_argument("--seed", type=int, default=0)
-    unpacking = actions.add_parser("unpack", help="unpack an archive into its place, whole or not at all")
+    unpacking = actions.add_parser("unpack", help="unpack an archive into a new folder, all or nothing")
     unpacking.add_argument("archive", type=Path, metavar="ARCHIVE")
     unpacking.add_argument("folder", type=Path, metavar="FOLDER",
                            help="a new folder, for instance data/davis2017/trainval")
@@ -118,7 +117,7 @@ def make_clips(args: argparse.Namespace) -> int:
 
 
 def write_clip(clip: object, target: Path) -> None:
-    """frames/00000.png ..., forward/00000.flo ..., backward/00000.flo ... in a folder that appears whole."""
+    """Write frames/00000.png ..., forward/00000.flo ..., backward/00000.flo ... into a folder, atomically."""
     import torch
 
     from colorlab.files.video import whole, write_image

@@ -1,5 +1,5 @@
-"""`colorlab doctor`: what works on this machine, what does not, and a fix for each. Exit code 1 when
-something will fail."""
+"""`colorlab doctor`: what works on this machine, what does not, and how to fix it. Exit code 1 when something
+will fail."""
 
 from __future__ import annotations
 

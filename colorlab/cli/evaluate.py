@@ -1,5 +1,5 @@
-"""`colorlab evaluate PREDICTED TRUTH`: how good the colours of a film, or of many, are; a table, JSON, and a
-row per frame."""
+"""`colorlab evaluate PREDICTED TRUTH`: score the colours of one or more films; prints a table, and writes
+JSON and a row per frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from colorlab.cli.outputs import check_outputs
 from colorlab.cli.terminal import leave_bar, tell_of_damage
 from colorlab.files.errors import InputError
 
-if TYPE_CHECKING:  # --help waits for no library
+if TYPE_CHECKING:  # so that --help loads no library
     from colorlab.files.video import Film, Folder
     from colorlab.metrics.warping import FlowOf
 
@@ -48,7 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                         help="where networks run (default: a GPU if there is one)")
     parser.add_argument("--download", action="store_true", help="fetch the networks that metrics need, once")
     parser.add_argument("--strict", action="store_true",
-                        help="refuse films that are damaged anywhere; else one line says how much is")
+                        help="refuse films that are damaged anywhere (default: only warn)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers and their definitions")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row per frame")
 
@@ -80,13 +80,12 @@ def run(args: argparse.Namespace) -> int:
     estimate = args.flow if args.flow in ("auto", "raft", "classical") else None
     tools = Tools(device, args.download, estimated_flow(estimate or "auto", device))
     flows = [
-        None if estimate else flow_from_folder(Path(args.flow), name,
-                                               len(clips) > 1) for name, _, _ in clips
+        None if estimate else flow_from_folder(Path(args.flow), name, len(clips) > 1) for name, _, _ in clips
     ]
     with contextlib.ExitStack() as outputs:
         write_json = outputs.enter_context(json_output(args.json))
         write_row = outputs.enter_context(csv_output(args.csv, names))
-        # the bar ends before an error is said
+        # end the bar before an error is printed
         scored = outputs.enter_context(contextlib.closing(with_progress(clips, flows)))
         report = evaluate_clips(scored, names, skip=skip, tools=tools, on_row=write_row)
         note_compression(report, clips)
@@ -97,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 def find_clips(predicted: Path, truth: Path,
                by_order: bool = False) -> list[tuple[str, Film | Folder, Film | Folder]]:
-    """(name, predicted, truth) of every clip; InputError where the two sides do not match, and which frames
-    or clips those are."""
+    """(name, predicted, truth) of every clip; InputError if the two sides do not match, naming the frames or
+    clips."""
     from colorlab.files.video import read_video
 
     sides = [clips_in(path) for path in (predicted, truth)]
@@ -158,7 +157,7 @@ def check_match(predicted: Film | Folder, truth: Film | Folder, by_order: bool) 
 
 
 def check_exemplars(skip: Sequence[int], clips: Sequence[tuple]) -> None:
-    """Refuse an exemplar that is no frame of any clip: nothing would be left out."""
+    """Refuse an exemplar that is not a frame of any clip: nothing would be left out."""
     for frame in filter(None, skip):
         most = max(truth.frames or truth.count() for _, _, truth in clips)
         if not 0 < frame < most:
@@ -199,7 +198,7 @@ def flow_from_folder(folder: Path, clip: str, many: bool) -> FlowOf:
 
 
 def note_compression(report: dict, clips: Sequence[tuple]) -> None:
-    """CDC compares histograms, which a film's compression changes: say so where a side was one."""
+    """CDC compares histograms, which compression changes: note it if a side was a compressed film."""
     films = [
         side for side, index in (("prediction", 1), ("truth", 2))
         if any(clip[index].path.is_file() for clip in clips)
@@ -214,7 +213,7 @@ def pick_device(name: str) -> str:
 
     if name != "auto":
         try:
-            torch.zeros(1, device=name).item()  # "meta" and their like hold no numbers
+            torch.zeros(1, device=name).item()  # "meta" and similar devices hold no data
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise InputError(
                 f"no device {name!r} here ({str(error).splitlines()[0]}); --device cpu always works"
@@ -283,8 +282,11 @@ def as_table(report: dict, names: Sequence[str]) -> str:
         lines.append(f"{name:{width}}  {number(report[name]):>12}  {own:>12}  {kind.better}")
     clips = f" in {len(report['clips'])} clips" if "clips" in report else ""
     notes = [f"{name}: {report['definitions'][name]}" for name in rows if name in report["definitions"]]
-    hint = ["", "--download fetches missing networks, once"] if any("and put it at" in note
-                                                                    for note in notes) else []
+    hint = (
+        ["", "--download fetches missing networks, once"]
+        if any("and put it at" in note for note in notes)
+        else []
+    )
     return "\n".join([f"{report['frames']} frames{clips}", "", *lines, "", *notes, *hint]) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The network that a command asks for."""
+"""The network that a command uses."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from colorlab.cli.terminal import pick_device
 from colorlab.methods import load, record
 
-if TYPE_CHECKING:  # --help waits for no library
+if TYPE_CHECKING:  # so that --help loads no library
     from torch import nn
 
 DEFAULT_WEIGHTS = {"paper": "released", "course": "course", "tiny": "none"}
 
 
 class Models:
-    """The network of the command, loaded when the first film needs it."""
+    """The command's network, loaded when the first film needs it."""
 
     def __init__(self, args: argparse.Namespace):
         self.args, self.device, self.model = args, pick_device(args.device), None
@@ -27,7 +27,7 @@ class Models:
 
 
 def weights_of(args: argparse.Namespace) -> str:
-    """The weights asked for, or those that belong to the preset."""
+    """The requested weights, or the preset's default."""
     if args.weights:
         return args.weights
     return DEFAULT_WEIGHTS[args.preset] if record(args.method).course_weights else "none"

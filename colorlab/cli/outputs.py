@@ -1,4 +1,4 @@
-"""What a command may write: nothing that it reads, and nothing twice under one name."""
+"""Checks of a command's outputs: none may be an input, and no two may have one name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from colorlab.files.video.folder import FILMS, PICTURES
 
 
 def check_outputs(outputs: Mapping[str, Path | None], *inputs: Path | None) -> None:
-    """Raise InputError, before any work, where an output is an input, lies in a folder that is one, or is
-    another output too.
+    """Raise InputError, before any work, if an output is an input, lies inside an input folder, or equals
+    another output.
 
-    outputs: by the option that names each. Names are compared as the disk compares them: through links, and A
-    as a where it does so.
+    outputs: by the option that names each. Names are compared as the file system compares them: after
+    resolving links, and case-insensitively if it is.
     """
     given = {option: path for option, path in outputs.items() if path is not None}
     read = [path for path in inputs if path is not None and path.exists()]

@@ -1,4 +1,4 @@
-"""What `--reference` means: pictures, the frames they belong to, and which methods want any."""
+"""Parsing `--reference`: pictures, the frames they belong to, and which methods need any."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parse_reference(text: str, film: Path) -> Named:
     """IMAGE or IMAGE@FRAME -> the picture's path and its frame. {name} stands for the film's name without its
     suffix.
 
-    A picture whose own name holds an @ is recognised.
+    A picture whose own name contains an @ is recognised.
     """
     text = text.replace("{name}", film.stem)
     if Path(text).is_file():
@@ -41,7 +41,7 @@ def parse_reference(text: str, film: Path) -> Named:
 
 
 def check_reference_use(method: str, given: int) -> None:
-    """Raise InputError when a method gets no reference but needs one, or the other way round."""
+    """Raise InputError when a method needs a reference and gets none, or vice versa."""
     if not record(method).needs_reference and given:
         raise InputError(f"{method} paints its own reference; leave --reference out, or take another method")
     if record(method).needs_reference and not given:
@@ -50,7 +50,7 @@ def check_reference_use(method: str, given: int) -> None:
 
 
 def check_frames(named: list[Named], count: int) -> None:
-    """Raise InputError for a reference to a frame that the film does not have, or two to one."""
+    """Raise InputError for a reference to a frame that the film does not have, or two for one frame."""
     frames = [frame for _, frame in named if frame is not None]
     for path, frame in named:
         if frame is not None and frame >= count:
@@ -68,7 +68,7 @@ def read_references(named: list[Named]) -> list[np.ndarray | tuple[int, np.ndarr
 
 
 def references_identity(named: list[Named]) -> str:
-    """The files' contents and frames, in short."""
+    """Hashes of the files' contents, with their frames."""
     return json.dumps([(hashlib.sha256(path.read_bytes()).hexdigest(), frame) for path, frame in named])
 
 

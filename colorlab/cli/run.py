@@ -15,8 +15,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "run", help="execute notebooks, with parameters, into a folder with a page",
         description="Execute notebooks with papermill, several at a time. Each leaves OUT/NAME/ with "
                     "the executed notebook, run.json and metrics.json; OUT/index.html shows them "
-                    "all. A run that is there already, made by the same notebook, parameters and "
-                    "code, is not made again. Exit code 1 when a cell fails, or a repetition has "
+                    "all. An existing run, made by the same notebook, parameters and "
+                    "code, is not repeated. Exit code 1 when a cell fails, or a repetition has "
                     "other numbers.")
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK",
                         help="an .ipynb file, or a folder of them")
@@ -25,9 +25,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the results go (default: runs)")
     parser.add_argument("--jobs", type=positive, metavar="N",
                         help="notebooks at a time (default: one for every two cores)")
-    parser.add_argument("--fresh", action="store_true", help="run again what is there already")
+    parser.add_argument("--fresh", action="store_true", help="repeat existing runs")
     parser.add_argument("--repeat", type=Path, metavar="RUN.JSON",
-                        help="do the run of this record once more (default --out: repeats, beside the run's "
+                        help="repeat the run of this record (default --out: repeats, beside the run's "
                              "folder), and say what has changed since and whether the numbers are the same")
     parser.add_argument("--show-parameters", action="store_true",
                         help="list the notebooks' parameters and stop")
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.in_place:
         if args.parameters:
-            raise InputError("--in-place runs notebooks with their defaults; leave -p away, or --in-place")
+            raise InputError("--in-place runs notebooks with their defaults; omit -p or --in-place")
         done = experiments.refresh(args.notebooks, args.jobs)
         sys.stdout.write(f"{len(done)} notebooks written\n")
         return 0
@@ -78,7 +78,7 @@ def named_once(parameters: list[list[str]]) -> dict[str, str]:
 
 
 def repeat(record: Path, out: Path | None) -> int:
-    """Say what has changed, run again, say whether the numbers have; the exit code."""
+    """Report what has changed, run again, report whether the numbers differ; returns the exit code."""
     with experiments.repetition(record, out) as again:
         for difference in again.differences or (
                 "nothing: notebook, parameters, code, versions and machine are the same",):
@@ -107,6 +107,6 @@ def described(notebook: Path) -> str:
 
 
 def shown_path(path: Path) -> str:
-    """Relative to here where it lies below, to be copied or clicked."""
+    """Relative to the working directory if it is below it, for copying or clicking."""
     path, here = path.absolute(), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,4 +1,4 @@
-"""`colorlab colorize --frames A-B`: a stretch of a finished film anew."""
+"""`colorlab colorize --frames A-B`: recolour a stretch of a finished film."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def color_stretch(args: argparse.Namespace) -> int:
         raise InputError(f"the output {args.output} is also the input; give the finished film as OUT")
     check_outputs({"-o": args.output}, args.input, *(path for path, _ in named))
     film = read_video(args.input, args.deinterlace)
-    if args.strict:  # what else is damaged was said when the film was coloured whole
+    if args.strict:  # damage elsewhere was reported when the whole film was coloured
         tell_of_damage(film, strict=True)
     first, last = parse_stretch(args.frames, film.count())
     check_frames(named, film.count())

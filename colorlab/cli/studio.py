@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--method", action="append", dest="methods", choices=METHODS, metavar="NAME",
                         help="a method, or two to see side by side (default: lstvc and flow)")
     parser.add_argument("--size", type=int, default=128, metavar="N",
-                        help="the short side at which the methods see the film (default: 128)")
+                        help="the short side at which the methods run (default: 128)")
     parser.add_argument("--frames", type=int, default=48, metavar="N",
                         help="how many frames to hold (default: 48)")
     parser.add_argument("--start", type=int, default=0, metavar="N", help="the first of them (default: 0)")
@@ -60,7 +60,8 @@ def write_notebook(path: Path, film: Path, methods: list[str], size: int, frames
     code = nbformat.v4.new_code_cell(
         f"from colorlab.teaching.studio import Studio\n\nstudio = Studio({str(film)!r}, "
         f"methods={methods!r}, size={size}, frames={frames}, start={start})\nstudio")
-    book = nbformat.v4.new_notebook(cells=[text, code],
-                                    metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    book = nbformat.v4.new_notebook(
+        cells=[text, code], metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(book, path)

@@ -1,4 +1,4 @@
-"""What commands that take long have in common: a device, a bar, and an end that cleans up."""
+"""Shared by long-running commands: a device, a progress bar, and clean-up at the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pick_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.zeros(1, device=name).item()  # "meta" and their like hold no numbers
+        torch.zeros(1, device=name).item()  # "meta" and similar devices hold no data
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"--device {name} cannot be used here ({str(error).splitlines()[0][:100]}); leave "
                          "it out, or say cpu") from error
@@ -32,14 +32,14 @@ def pick_device(name: str) -> str:
 
 
 def leave_bar() -> bool:
-    """Whether a bar stays when it is done: in a log, where what is said next would else be glued to it; not
-    on a terminal."""
+    """Whether a finished bar stays: in a log, where the next message would otherwise follow on the same line;
+    not on a terminal."""
     return not sys.stderr.isatty()
 
 
 def open_standard_streams() -> None:
-    """Give a program that was started with closed standard streams (`>&-`) ones that lead nowhere, before
-    files take their numbers."""
+    """Open standard streams that were closed at start (`>&-`) on the null device, before other files take
+    their descriptors."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))
@@ -47,7 +47,7 @@ def open_standard_streams() -> None:
 
 @contextmanager
 def progress(count: int, what: str, before: int = 0) -> Iterator:
-    """A bar with the time left, on stderr, that is told of frames by `update(count)`."""
+    """A progress bar with the time left, on stderr, advanced by `update(count)`."""
     from tqdm import tqdm
 
     with tqdm(total=count, initial=before, desc=what, unit="frame", file=sys.stderr,
@@ -57,8 +57,7 @@ def progress(count: int, what: str, before: int = 0) -> Iterator:
 
 @contextmanager
 def stopped_like_ctrl_c() -> Iterator[None]:
-    """Within, a polite kill (SIGTERM) cleans up as Ctrl-C does. Only a program's main thread is asked to stop
-    that way."""
+    """Context in which SIGTERM cleans up as Ctrl-C does. Only effective in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -74,8 +73,8 @@ def stopped_like_ctrl_c() -> Iterator[None]:
 
 
 def tell_of_damage(film: Film | Folder, strict: bool) -> None:
-    """Say in one line how much of a film file is damaged, before hours of work on it; where that is `strict`,
-    as InputError."""
+    """Report in one line how much of a film file is damaged, before hours of work on it; as InputError if
+    `strict`."""
     from tqdm import tqdm
 
     if not film.path.is_file():
@@ -88,5 +87,5 @@ def tell_of_damage(film: Film | Folder, strict: bool) -> None:
     if damage and strict:
         raise InputError(f"{damage.said(film)}; copy it again, or leave --strict out to take it as it is")
     if damage:
-        sys.stderr.write(f"warning: {damage.said(film)}; FFmpeg's guesses stand in their place (--strict "
+        sys.stderr.write(f"warning: {damage.said(film)}; FFmpeg's guesses replace them (--strict "
                          "refuses such a film)\n")

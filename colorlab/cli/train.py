@@ -1,5 +1,5 @@
-"""`colorlab train`: train a method on folders of clips and photographs; give the same command again to go
-on."""
+"""`colorlab train`: train a method on folders of clips and photographs; give the same command again to
+resume."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "train", help="train a method on folders of clips; resumable",
         description="Train a network. OUT receives METHOD.safetensors (for --weights), "
                     "checkpoint.pt, metrics.jsonl, losses.png, pictures of validation clips and "
-                    "run.json. The same command goes on where it stopped, however it was stopped. "
+                    "run.json. The same command resumes where it stopped, however it was stopped. "
                     "For several GPUs: accelerate launch -m colorlab train ...")
     parser.add_argument("--method", choices=LEARNED, required=True)
     parser.add_argument(
@@ -50,30 +50,30 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--weights", default="none",
                         help="what to start from: none, imagenet (backbones), course, released, or a path")
     parser.add_argument("--initial", type=Path, action="append", default=[], metavar="FILE",
-                        help="another network's file that the paper begins with, beside --weights (lstvc, "
+                        help="another network's file that the paper starts from, beside --weights (lstvc, "
                              "tcavc: VisTR, Deep Exemplar)")
     parser.add_argument("--embedded", action="store_true",
                         help="train on the embedded films, which need no download")
     parser.add_argument("--steps", type=positive, metavar="N",
                         help="updates of the weights (default: the recipe's)")
-    parser.add_argument("--batch", type=positive, metavar="N", help="windows at a time and process")
-    parser.add_argument("--seed", type=from_zero, help="of the weights to start from and of the data")
+    parser.add_argument("--batch", type=positive, metavar="N", help="windows per step and process")
+    parser.add_argument("--seed", type=from_zero, help="seed of the initial weights and of the data")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
                         help="change a number of the recipe, e.g. --set weights.l1=1 --set size=96,160; "
                              "--show lists them")
     parser.add_argument("--change", action="append", default=[], metavar="NAME=VALUE", dest="changes",
                         help="change a field of the network's config, e.g. --change block_size=2")
     parser.add_argument("--validation", metavar="NAME,NAME",
-                        help="clips never to train on (default: a fixed list, or every tenth)")
+                        help="clips to hold out from training (default: a fixed list, or every tenth)")
     parser.add_argument("--validate-every", type=positive, default=500, metavar="STEPS")
     parser.add_argument("--save-every", type=positive, default=200, metavar="STEPS")
     parser.add_argument("--workers", type=from_zero, metavar="N",
                         help="processes that read data (default: all cores but one, at most 16)")
     parser.add_argument("--minutes", type=float, metavar="M",
-                        help="stop with a checkpoint when so many minutes are over")
+                        help="stop with a checkpoint after this many minutes")
     parser.add_argument("--vgg", type=Path, metavar="FILE",
                         help="VGG-19's weights, for a perceptual loss (torchvision's or Caffe's)")
-    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
     parser.add_argument("--show", action="store_true", help="print the recipe and stop")
 
 
@@ -144,7 +144,7 @@ def chosen_recipe(args: argparse.Namespace) -> Recipe:
 
 
 def data(args: argparse.Namespace, recipe: Recipe) -> tuple[Dataset, Sequence[Path], dict]:
-    """What to train on, the validation clips, and both in words for run.json."""
+    """The training data, the validation clips, and a description of both for run.json."""
     from colorlab.clips import survey
     from colorlab.train import ClipWindows, EmbeddedWindows, PhasedWindows, clip_name, split
     from colorlab.train.phases import check_phases
@@ -152,7 +152,7 @@ def data(args: argparse.Namespace, recipe: Recipe) -> tuple[Dataset, Sequence[Pa
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if args.embedded == bool(args.data) or (args.embedded and args.then):
         raise InputError("say what to train on: --data FOLDER ... for clips and photographs, or "
-                         "--embedded for the films that come along")
+                         "--embedded for the built-in films")
     if args.embedded:
         length = recipe.steps * recipe.accumulate * recipe.batch * processes
         return EmbeddedWindows(recipe, length=length), (), {"training": "embedded films"}
@@ -180,7 +180,7 @@ def data(args: argparse.Namespace, recipe: Recipe) -> tuple[Dataset, Sequence[Pa
 
 
 def write_about(args: argparse.Namespace, recipe: Recipe, config: object, about: dict) -> None:
-    """run.json: all that one needs to know to do it again."""
+    """run.json: everything needed to repeat the run."""
     import torch
 
     from colorlab import __version__
@@ -195,7 +195,7 @@ def write_about(args: argparse.Namespace, recipe: Recipe, config: object, about:
 
 
 def fingerprint(about: dict) -> str:
-    """The data in a word: with a clip more or less, all windows would be others."""
+    """A short fingerprint of the data: with one clip more or less, all windows would differ."""
     text = json.dumps(about, sort_keys=True)
     return f"{len(about.get('validation', ()))} clips held out, {zlib.crc32(text.encode()):08x}"
 

@@ -1,5 +1,4 @@
-"""`colorlab weights`: which weights there are, how they are fetched and checked, and what a network is made
-of."""
+"""`colorlab weights`: list, fetch and check weights, and show a network's parameter counts."""
 
 from __future__ import annotations
 
@@ -19,9 +18,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                                    help="list and fetch weights, show a network's parameters by part")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list",
-                       help="course and released weights: what is here, what is not and where it comes from")
+                       help="course and released weights: which are here, and where to get the rest")
     fetching = actions.add_parser(
-        "fetch", help="fetch a checkpoint; goes on where it broke off, and says what it could not verify")
+        "fetch", help="fetch a checkpoint; resumes a broken download, and says what it could not verify")
     fetching.add_argument("name", metavar="NAME",
                           help=f"{', '.join(checkpoints.ADDRESSES)}, or an address with --out")
     fetching.add_argument("--out", type=Path, metavar="FILE",
@@ -41,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fetch(args: argparse.Namespace) -> str:
-    """Fetch, check, and say in lines what is known of the file and what is not."""
+    """Fetch and check a file, and print what was verified and what was not."""
     from tqdm import tqdm
 
     from colorlab.files.fetch import fetch

@@ -1,8 +1,8 @@
-"""The films that everything here learns from and is tried on.
+"""The films used here for training and testing.
 
-`film` gives a real take or an embedded clip by name. `embedded_clip` makes short films with exact optical
-flow out of photographs that are always at hand; `aged` makes an old film of either; `ClipDataset` reads
-windows of frames out of folders, films and photographs for training.
+`film` returns a real take or an embedded clip by name. `embedded_clip` makes short films with exact optical
+flow from photographs that are always available; `aged` makes an old film from either; `ClipDataset` reads
+windows of frames from folders, films and photographs for training.
 """
 
 from colorlab.clips.aged import ORTHOCHROMATIC, PANCHROMATIC, Aged, Wear, aged

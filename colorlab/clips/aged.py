@@ -1,13 +1,13 @@
-"""Old film made of new: a colour film as a worn grey print, scanned, with the truth beside it.
+"""Synthetic old film: a colour film turned into a scanned, worn grey print, with ground truth.
 
     old = aged(film("street", 24), Wear(splice=12), seed=0)
     old.frames, old.truth       # the worn film in grey, and the colour that each of its pixels should have
 
-The wear comes in the order in which it came to prints, and acts on light, not on stored values. The stock
-turns colours into grey. The camera's gate lets the picture weave. The exposure flickers, the print fades, the
-emulsion has grain, and the projector scratches the film and leaves dust. At a splice some frames are lost and
-the picture jumps. Each kind of wear draws its own random numbers: turn one off, and the others stay as they
-are.
+Wear is applied in the order in which it happened to real prints, and on linear light, not on stored values.
+The film stock turns colours into grey. The camera gate causes gate weave. The exposure flickers, the print
+fades, the emulsion has grain, and the projector scratches the film and leaves dust. At a splice some frames
+are lost and the picture jumps. Each kind of wear has its own random numbers, so that turning one off does not
+change the others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Wear:
     with it."""
 
     stock: tuple[float, float, float] = PANCHROMATIC  # shares of red, green and blue light in the grey; sum 1
-    weave: float = 1.0         # pixels: standard deviation of the frame's place in each direction
+    weave: float = 1.0         # pixels: standard deviation of the frame's position in each direction
     flicker: float = 0.12      # standard deviation of the exposure's natural logarithm
     grain: float = 0.025       # standard deviation of the grain in stored values from 0 to 1, at middle grey
     fade: float = 0.15         # share of the range of light that is lost: black turns grey
@@ -45,7 +45,7 @@ class Wear:
 
 
 class Aged(NamedTuple):
-    """A worn film of T frames, and what is true of it."""
+    """A worn film of T frames, with ground truth."""
 
     frames: np.ndarray    # (T, H, W, 3) uint8, three equal channels: the scan
     truth: np.ndarray  # (T, H, W, 3) uint8: the film in colour, unworn, in the places where `frames` shows it
@@ -56,7 +56,7 @@ class Aged(NamedTuple):
 
 
 def aged(frames: np.ndarray, wear: Wear = Wear(), seed: int = 0) -> Aged:
-    """Wear a film out.
+    """Apply wear to a film.
 
     frames: uint8 (T, H, W, 3) in colour. A seed gives the same film every time. With a splice, `wear.lost`
     frames are missing from the result. Raises InputError for frames of another kind, and for a splice outside
@@ -94,8 +94,8 @@ def _kept(count: int, wear: Wear) -> np.ndarray:
 
 
 def _slow_and_quick(count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count,) numbers of mean 0 and standard deviation 1: half of the variance wanders, half is new in each
-    frame."""
+    """(count,) numbers of mean 0 and standard deviation 1: half of the variance drifts slowly, half is
+    independent in each frame."""
     quick, steps = rng.normal(size=(2, count))
     slow = np.empty(count)
     value = steps[0]
@@ -106,7 +106,7 @@ def _slow_and_quick(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _offsets(count: int, wear: Wear, rng: np.random.Generator) -> np.ndarray:
-    """(T, 2) pixels at a height of 128: the weave, and behind a splice a jump that dies away in a few
+    """(T, 2) pixels at a height of 128: the weave, and after a splice a jump that decays within a few
     frames."""
     offset = wear.weave * np.stack([_slow_and_quick(count, rng) for _ in range(2)], axis=1)
     if wear.splice is not None:
@@ -116,7 +116,7 @@ def _offsets(count: int, wear: Wear, rng: np.random.Generator) -> np.ndarray:
 
 
 def _moved(light: Tensor, offset: np.ndarray) -> Tensor:
-    """(T, C, H, W), each frame moved by its (dy, dx); beyond the rim the rim's own light goes on."""
+    """(T, C, H, W), each frame moved by its (dy, dx), with border padding."""
     H, W = light.shape[-2:]
     y, x = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) for side in (H, W)), indexing="ij")
     place = torch.from_numpy(offset)[:, :, None, None]                                  # (T, 2, 1, 1)
@@ -139,7 +139,7 @@ def _grain(stored: Tensor, unit: float, rng: np.random.Generator) -> Tensor:
 
 def _damage(shape: tuple[int, int, int], wear: Wear, unit: float,
             draw: dict[str, np.random.Generator]) -> tuple[Tensor, Tensor]:
-    """What lies on the film: its tone (T, H, W) in stored values, and where it lies, (T, H, W) bool."""
+    """Dirt and scratches: their tone (T, H, W) in stored values, and their mask, (T, H, W) bool."""
     T, H, W = shape
     tone, there = np.zeros(shape, np.float32), np.zeros(shape, bool)
     y, x = np.mgrid[:H, :W]

@@ -1,4 +1,4 @@
-"""Where things that can be made again are kept, and how they appear there whole or not at all."""
+"""A cache for data that can be regenerated, written atomically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["cache_folder", "recall", "store"]
 
 
 def store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Keep arrays in a compressed .npz. Where the folder cannot be written they are simply not kept."""
+    """Store arrays in a compressed .npz. If the folder cannot be written, they are not stored."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as temporary:
@@ -27,7 +27,7 @@ def store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def recall(path: Path) -> dict[str, np.ndarray] | None:
-    """What was stored, or None where nothing is or where it is damaged."""
+    """What was stored, or None if nothing is or it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}

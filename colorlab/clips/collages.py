@@ -1,7 +1,7 @@
 """The scenes of the embedded clips: which photographs, and how camera and things move.
 
-All lengths are fractions of the frame's height, all times are frames; nothing depends on how many frames are
-asked for. Periods are not multiples of one another, so that long films do not repeat themselves soon.
+All lengths are fractions of the frame's height, all times are frames; nothing depends on the number of frames
+requested. Periods are not multiples of one another, so that long films do not repeat soon.
 """
 
 from __future__ import annotations
@@ -35,12 +35,17 @@ def parallax(frames: int, height: int, width: int, seed: int) -> tuple[Rendering
 
 
 def layers(frames: int, height: int, width: int, seed: int) -> tuple[Rendering, Tensor]:
-    """Things move each its own way before a moving background, and hide it and one another."""
+    """Several objects move independently before a moving background, and occlude it and one another."""
     phase = _phases("layers", seed, 8)
-    photo, things = _chosen(seed, (("rocket", ("globe", "shuttle", "astronaut")),
-                                   ("coffee", ("badge", "shuttle", "astronaut")),
-                                   ("chelsea", ("shuttle", "badge", "cup")), ("garage",
-                                                                              ("globe", "cup", "astronaut"))))
+    photo, things = _chosen(
+        seed,
+        (
+            ("rocket", ("globe", "shuttle", "astronaut")),
+            ("coffee", ("badge", "shuttle", "astronaut")),
+            ("chelsea", ("shuttle", "badge", "cup")),
+            ("garage", ("globe", "cup", "astronaut")),
+        ),
+    )
     turns = _sign(phase[7])
     background = scenery(photo, frames, height, width, zoom=1.25, across=0.8 * wave(frames, 53, phase[0]),
                          down=0.6 * wave(frames, 41, phase[1]))
@@ -68,7 +73,7 @@ def zoom(frames: int, height: int, width: int, seed: int) -> tuple[Rendering, Te
 
 
 def rotation(frames: int, height: int, width: int, seed: int) -> tuple[Rendering, Tensor]:
-    """The camera rolls: the motion grows from nothing at the middle to several pixels at the rim."""
+    """The camera rolls: the motion grows from zero at the centre to several pixels at the border."""
     phase = _phases("rotation", seed, 3)
     photo = _chosen(seed, ("coffee", "tissue", "astronaut", "chelsea", "garage"))
     layer = scenery(photo, frames, height, width, zoom=1.55, across=0.25 * wave(frames, 67, phase[1]),
@@ -87,8 +92,7 @@ def exposure(frames: int, height: int, width: int, seed: int) -> tuple[Rendering
 
 
 def occlusion(frames: int, height: int, width: int, seed: int) -> tuple[Rendering, Tensor]:
-    """Something passes in front and hides what was to be seen for some frames; then it comes back. Memory
-    helps."""
+    """An object passes in front and hides the scene for some frames, which then reappears. Memory helps."""
     phase = _phases("occlusion", seed, 4)
     photo, behind, front = _chosen(
         seed, (("chelsea", ("shuttle", "badge"), "cup"), ("rocket", ("globe", "badge"), "astronaut"),
@@ -124,7 +128,7 @@ def camera(frames: int, photo: tuple[int, int], frame: tuple[int, int], zoom: fl
     """Poses (T, 3, 3) of a photograph (h, w) before a camera with a picture of (H, W).
 
     zoom 1 shows as much of the photograph as fits the frame; across and down, in [-1, 1], move the camera as
-    far as the photograph goes, less a rim (rows, columns) that it must not show; angle in radians.
+    far as the photograph goes, minus a margin (rows, columns) that it must not show; angle in radians.
     """
     (h, w), (H, W) = photo, frame
     zoom = torch.as_tensor(zoom, dtype=torch.float64).expand(frames)

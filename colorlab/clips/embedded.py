@@ -1,8 +1,7 @@
 """Short films that need no download, with their optical flow and occlusion known exactly.
 
-They are made from scikit-image's photographs the moment they are asked for and kept in the cache. Six scenes,
-one difficulty each; every seed makes another film of the scene, and a longer film begins with the shorter
-one.
+They are generated on demand from scikit-image's photographs and cached. Six scenes, one difficulty each;
+every seed makes a different film of the scene, and a longer film begins with the shorter one.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ CLIPS = tuple(collages.SCENES)
 
 
 class Clip(NamedTuple):
-    """T frames of a film and the truth about how they move.
+    """T frames of a film and their exact motion.
 
     A flow is (dx, dy) in pixels: pixel (x, y) of frame t is at (x + dx, y + dy) in frame t+1 (forward), so
     that `colorlab.modules.flow.warp(frame t+1, forward[t])` brings frame t+1 onto the grid of frame t. Flows
-    are given in steps of 1/1024 pixel. They are facts of the scene, not estimates: where `reliable_forward`
+    are given in steps of 1/1024 pixel. They are exact, not estimated: where `reliable_forward`
     is true the two frames show the same points, and differ by resampling only (and by `gain`).
     """
 
@@ -78,7 +77,7 @@ def embedded_clip(name: str, frames: int = 24, height: int = 128, width: int = 2
 
 
 def _pack(rendering: Rendering, gain: Tensor) -> dict[str, np.ndarray]:
-    """The arrays that are kept: small, and enough to give the clip back bit for bit."""
+    """The arrays to cache: small, and enough to restore the clip bit for bit."""
     forward, backward = rendering.forward.numpy(), rendering.backward.numpy()
     greatest = max((float(np.abs(flow).max(initial=0)) for flow in (forward, backward)))
     # pixels; 1/1024 up to 32 pixels
@@ -120,8 +119,8 @@ def _inside(flow: np.ndarray) -> np.ndarray:
 
 def _reliable(flow: np.ndarray, seen: np.ndarray, mixed_here: np.ndarray, mixed_there: np.ndarray,
               opposite: np.ndarray) -> np.ndarray:
-    """Seen, no mixed pixel here or among the four that a bilinear look-up reads there, and the way back leads
-    back."""
+    """Visible, no mixed pixel here or among the four that a bilinear look-up reads there, and
+    forward-backward consistent."""
     x, y = np.moveaxis(np.floor(_targets(flow)).astype(int), 1, 0)
     height, width = flow.shape[2:]
     t = np.arange(len(flow))[:, None, None]
@@ -137,8 +136,7 @@ def _reliable(flow: np.ndarray, seen: np.ndarray, mixed_here: np.ndarray, mixed_
 
 
 def _recipe() -> int:
-    """A number that changes when the code that makes the clips does, so that no clip of an older recipe is
-    read."""
+    """A hash of the code that makes the clips, so that no cached clip of older code is read."""
     folder = Path(__file__).parent
     sources = ("embedded.py", "layers.py", "parallax.py", "photographs.py", "collages.py")
     return zlib.crc32(b"".join((folder / source).read_bytes() for source in sources))

@@ -2,7 +2,7 @@
 
 A layer is a photograph, or a thing cut out of one, that moves as a whole: at frame t a matrix takes its
 pixels to the frame's. The frontmost layer is what a pixel shows, so its motion to the next frame is one
-matrix product, and whether it is still to be seen there is a look at the layers in front.
+matrix product, and its visibility there only depends on the layers in front.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def pixel_grid(height: int, width: int, subsamples: int = 1) -> Tensor:
 
 
 def spread(values: Tensor) -> Tensor:
-    """(T, 3H, 3W) -> (T, H, W): the greatest less the smallest of each pixel's rays."""
+    """(T, 3H, 3W) -> (T, H, W): maximum minus minimum over each pixel's rays."""
     return F.max_pool2d(values, SUBSAMPLES) + F.max_pool2d(-values, SUBSAMPLES)
 
 
@@ -87,15 +87,16 @@ def move(pose: Tensor, points: Tensor) -> Tensor:
 
 
 def _shrunk(layer: Layer) -> Layer:
-    """The layer with a picture no finer than the rays, so that none of its detail falls between them."""
+    """The layer with its picture shrunk to the resolution of the rays, to avoid aliasing."""
     # rays per photo pixel
     finest = float(torch.linalg.det(layer.pose[:, :2, :2]).abs().sqrt().min()) * SUBSAMPLES
     _, h, w = layer.rgb.shape
     if finest >= 1:
         return layer
     size = max(8, math.ceil(h * finest)), max(8, math.ceil(w * finest))
-    small = lambda image: F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=
-                                        False)[0]
+    small = lambda image: F.interpolate(
+        image[None], size, mode="bilinear", antialias=True, align_corners=False
+    )[0]
     # Pixel centres are whole numbers: (x + 0.5) * w / w' - 0.5 takes a place in the small picture back to the
     # large.
     back = layer.pose.new_tensor([[w / size[1], 0, w / size[1] / 2 - 0.5],

@@ -1,8 +1,8 @@
-"""Photographs set in motion, for training: breadth that films alone do not give.
+"""Photographs animated for training, for more variety than films alone give.
 
-A camera wanders over the photograph, near parts of an invented depth move more than far ones, and now and
-then a piece of another photograph passes in front. Made anew for every window, quickly and at the size that
-is wanted.
+A camera moves over the photograph, near parts of a synthetic depth map move more than far ones, and
+occasionally a piece of another photograph passes in front. Generated quickly for every window, at the
+required size.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def moving_photograph(photo: Tensor, frames: int, size: tuple[int, int], rng: np
     """A window of T frames of a photograph in motion.
 
     photo: (3, h, w) in [0, 1], passer: another, of which a piece passes in front. speed: the usual motion
-    from frame to frame, in frame heights. Returns (T, 3, H, W) in [0, 1]. Where the camera looks past the
-    rim, it sees a mirror.
+    from frame to frame, in frame heights. Returns (T, 3, H, W) in [0, 1]. Beyond the border the photograph is
+    mirrored.
     """
     clip = F.grid_sample(_fitted(photo, size).expand(frames, -1, -1, -1), _path(frames, size, rng, speed),
                          mode="bilinear", padding_mode="reflection", align_corners=False)

@@ -2,8 +2,8 @@
 
 A camera a fraction s of the way from the left to the right photograph sees a point of disparity d (1/depth)
 at x = x_left - s (d - CONVERGENCE). The scene is the left photograph with its measured depth, and, where a
-moved camera looks behind things, the right photograph. Each view is drawn by a depth buffer; the frame is a
-window that wanders over the view.
+moved camera looks behind things, the right photograph. Each view is rendered with a depth buffer; the frame
+is a window that moves over the view.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def look(scene: Scene, position: Tensor) -> View:
 def pieces(disparity: Tensor) -> Pieces:
     """The surface behind a disparity map (h, w), cut where one thing ends and another begins.
 
-    Neighbours on one slope are joined by a straight piece; at the edge of a thing its last pixel ends flat,
-    half a pixel further.
+    Neighbours on one slope are joined by a straight piece; at the edge of an object its last pixel extends
+    flat by half a pixel.
     """
     h, w = disparity.shape
     x = torch.arange(w, dtype=disparity.dtype).expand(h, w)
@@ -132,7 +132,7 @@ def splat(surface: Pieces, shift: float, density: int = DENSITY) -> Tensor:
 def fill_gaps(disparity: Tensor, picture: Tensor) -> Tensor:
     """A disparity map (h, w) with its NaN filled along each row from one of the two neighbours of the gap.
 
-    picture (3, h, w): the one whose colour is much more alike; where neither is, the farther one, because
+    picture (3, h, w): the neighbour with a much more similar colour; if neither is, the farther one, because
     gaps are mostly background that the other camera did not see.
     """
     before, after = _nearest_known(disparity)
@@ -143,7 +143,7 @@ def fill_gaps(disparity: Tensor, picture: Tensor) -> Tensor:
     doubt = torch.where(nearer_first,
                         unlike(before) / (unlike(after) + 1e-4),
                         unlike(after) / (unlike(before) + 1e-4))
-    take_first = nearer_first == (doubt < 0.25)  # the nearer surface must be twice as alike to be taken
+    take_first = nearer_first == (doubt < 0.25)  # the nearer surface must be twice as similar to be chosen
     return torch.where(disparity.isnan(), torch.where(take_first, first, second), disparity)
 
 
@@ -161,8 +161,9 @@ def _nearest_known(disparity: Tensor) -> tuple[Tensor, Tensor]:
     column = torch.arange(w).expand_as(disparity)
     before = torch.where(known, column, -1).cummax(1).values
     after = torch.where(known, column, w).flip(1).cummin(1).values.flip(1)
-    return torch.where(before < 0, after, before).clamp(max=w - 1), torch.where(after == w, before,
-                                                                                after).clamp(min=0)
+    return torch.where(before < 0, after, before).clamp(max=w - 1), torch.where(
+        after == w, before, after
+    ).clamp(min=0)
 
 
 def _lookup(view: View, points: Tensor) -> tuple[Tensor, Tensor]:

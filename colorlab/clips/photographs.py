@@ -1,7 +1,7 @@
 """The photographs that every installation has: scikit-image ships them inside its wheel.
 
 Nothing is downloaded. Each is a real colour photograph (NASA, Hubble, a garage with a measured depth, a cat),
-and some things in them are outlined by hand here, so that they can be cut out and moved.
+and some objects in them are outlined by hand here, so that they can be cut out and moved.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _OUTLINES: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {
     "shuttle": ("astronaut", ((396, 22), (402, 6), (411, -8), (426, -8), (435, 8), (438, 40), (444, 39),
                               (451, 56), (454, 120), (455, 200), (456, 240), (458, 262), (445, 269),
                               (425, 262), (400, 268), (388, 262), (370, 266), (369, 252), (379, 232),
-                              (357, 219), (356, 206), (374, 190), (379, 160), (381, 110), (382, 56), (388,
-                                                                                                      40))),
+                              (357, 219), (356, 206), (374, 190), (379, 160), (381, 110), (382, 56),
+                              (388, 40))),
     "badge": ("astronaut",
               tuple((round(171 + 37.5 * np.cos(a)), round(386 + 37.5 * np.sin(a)))
                     for a in np.arange(24) * np.pi / 12)),

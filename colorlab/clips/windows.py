@@ -1,4 +1,4 @@
-"""Windows of frames for training, out of folders of frames, films and photographs."""
+"""Windows of frames for training, from folders of frames, films and photographs."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from colorlab.files.video.folder import FILMS, FORMATS, ONE_FRAME, PICTURES, nat
 from colorlab.files.video.names import check_names
 from colorlab.files.video.profiles import to_srgb
 
-STRANGERS = 8  # one loose reference in so many shows something else altogether
+STRANGERS = 8  # one loose reference in this many is unrelated
 FRAMINGS = ("crop", "cover", "squash")
 FILM_SIDE = 480  # short side at which frames of films are kept
 
 
 class Window(NamedTuple):
-    """T frames that follow one another."""
+    """T consecutive frames."""
 
     frames: Tensor  # (T, 3, H, W) Lab or RGB in [0, 1]
     source: str     # the clip's folder, the film or the photograph
@@ -41,7 +41,7 @@ class Window(NamedTuple):
 
 
 class LooseWindow(NamedTuple):
-    """A window with a picture that has colours for it, though it is none of its frames."""
+    """A window with a reference picture that is not one of its frames."""
 
     frames: Tensor     # as in `Window`
     source: str
@@ -57,9 +57,9 @@ class Found(NamedTuple):
 class ClipDataset(Dataset[Window]):
     """Random windows of T frames, each a pure function of (seed, index).
 
-    Which worker reads a window, in which order and how often, changes nothing: window i is window i, so that
-    training can stop at any i and go on from there. Each clip comes once before any comes twice. There are no
-    epochs: `length` is how many windows there are.
+    Window i does not depend on which worker reads it, in which order or how often, so that training can stop
+    at any i and resume there. Each clip comes once before any comes twice. There are no epochs: `length` is
+    the number of windows.
 
     clips: folders of frames, and films; a film's frames are kept in the cache (480 lines, JPEG) when it is
         first read.
@@ -68,10 +68,10 @@ class ClipDataset(Dataset[Window]):
     frames, size: T and (H, W). strides: steps between frames to choose from, in frames; those too long for a
     clip are left out, and one that is too short even for a step of 1 is played back and forth.
     framing: "crop", a random box of the window's shape, whose sides are at least `zoom` of the picture's;
-    "cover", the largest such box, in the middle; "squash", the whole picture, out of shape. flip: mirror half
+    "cover", the largest such box, centred; "squash", the whole picture, distorted. flip: mirror half
     of the windows; reverse: play half of those of clips backwards.
-    keep: which photographs serve, asked of each when its turn comes; where one does not, the next in turn
-        that does takes its place.
+    keep: a filter on photographs, called for each when its turn comes; the next one that passes replaces one
+        that does not.
     space: "lab", as the networks take it, or "rgb" in [0, 1]. Raises InputError for missing, empty or damaged
     files.
     """
@@ -105,8 +105,8 @@ class ClipDataset(Dataset[Window]):
 
     def with_reference(self, index: int) -> LooseWindow:
         """The same window with a loose reference: another moment of its clip or another view of its
-        photograph, cropped anew, often mirrored, often in another light; one time in STRANGERS a picture that
-        has nothing to do with it."""
+        photograph, cropped differently, often mirrored, often with another exposure; one time in STRANGERS an
+        unrelated picture."""
         rgb, source, first = self._window(index)
         rng = np.random.default_rng((self.seed, index, 1))
         if rng.random() < 1 / STRANGERS:
@@ -162,7 +162,7 @@ class ClipDataset(Dataset[Window]):
         return moving_photograph(photo, self.frames, self.size, rng, passer=other), path, 0
 
     def _kept(self, turn: int) -> Path:
-        """The photograph whose turn it is, or the next of its round that serves."""
+        """The photograph whose turn it is, or the next of its round that passes the filter."""
         count = len(self.photographs)
         for later in range(count):
             path = self._in_turn(self.photographs, turn - turn % count + (turn + later) % count)
@@ -172,7 +172,7 @@ class ClipDataset(Dataset[Window]):
             f"{self.keep.__name__} keeps none of the {count} photographs that there are to train on")
 
     def _in_turn(self, paths: tuple[Path, ...], turn: int) -> Path:
-        """All paths in an order of their own for every round."""
+        """All paths, in a different order for every round."""
         order = np.random.default_rng((self.seed, turn // len(paths), len(paths))).permutation(len(paths))
         return paths[order[turn % len(paths)]]
 
@@ -197,7 +197,7 @@ def relit(rgb: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def survey(*folders: str | Path) -> Found:
-    """What there is to train on in folders and below: clips and loose photographs.
+    """Find the training data in folders and below: clips and loose photographs.
 
     A folder whose picture files are numbered in even steps (00000.jpg, 00001.jpg; f001.png; 00000, 00005,
     ...) is a clip, other pictures are photographs. Names that begin with a dot are passed over.
@@ -249,7 +249,7 @@ def _unpacked(film: Path) -> Path:
 
     facts = film.stat()
     key = zlib.crc32(f"{film.resolve()} {facts.st_size} {facts.st_mtime_ns} {FILM_SIDE}".encode())
-    # without a cache training costs a little more, no more
+    # without a cache, training is only a little slower
     kept = cache_folder() if can_write(cache_folder()) else private_folder("cache")
     home = kept / "films" / f"{film.stem}-{key:08x}"
     if home.is_dir():
@@ -263,7 +263,7 @@ def _unpacked(film: Path) -> Path:
                 image.thumbnail(_at_most(image.size), Image.Resampling.BICUBIC)
                 image.save(folder / f"{number:06d}.jpg", quality=95, subsampling=0)
     except (OSError, InputError) as error:
-        if not home.is_dir():  # else another worker was quicker
+        if not home.is_dir():  # otherwise another worker was faster
             raise InputError(f"cannot keep the frames of {film} in {home.parent}: {error}") from error
     return home
 
@@ -282,7 +282,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 def read_crop(path: Path, box: tuple[float, float, float, float], size: tuple[int, int]) -> np.ndarray:
     """A box (left, top, right, bottom) of a picture file, resized: uint8 (H, W, 3).
 
-    A JPEG is decoded no finer than is needed, which makes large ones several times quicker.
+    A JPEG is decoded at no more than the needed resolution, which makes large ones several times faster.
     """
     H, W = size
     with _opened(path) as image:
@@ -299,7 +299,7 @@ def read_crop(path: Path, box: tuple[float, float, float, float], size: tuple[in
             ratio = picture.width / full[0], picture.height / full[1]
             scaled = tuple(min(edge * ratio[i % 2], picture.size[i % 2]) for i, edge in enumerate(box))
             return np.array(picture.resize((W, H), Image.Resampling.BICUBIC, box=scaled, reducing_gap=3.0))
-        except Exception as error:  # of damaged bytes Pillow's readers make what they make
+        except Exception as error:  # Pillow raises various exceptions for damaged data
             raise InputError(
                 f"{path} is damaged or cut short ({error}); copy it again or take it out") from error
 
@@ -317,7 +317,7 @@ def _opened(path: Path) -> Image.Image:
     except FileNotFoundError as error:
         raise InputError(
             f"{path} has disappeared since training began; put it back or start again without it") from error
-    except Exception as error:  # of a damaged header Pillow's readers make what they make
+    except Exception as error:  # Pillow raises various exceptions for a damaged header
         raise InputError(
             f"{path} is not a picture that can be read ({error}); copy it again or take it out") from error
 

@@ -9,25 +9,25 @@ their own processes through papermill, several at a time, and leaves one folder 
     runs/02_warping/metrics.json           what the notebook handed to `record`
 
 `sweep` runs one notebook with every combination of some values, here or on a cluster, into one table.
-`repetition` does a run once more from its run.json.
+`repetition` repeats a run from its run.json.
 
-| file             | what stands in it                                                          |
+| file             | contents                                                                   |
 |------------------|----------------------------------------------------------------------------|
 | `parameters.py`  | what a notebook may be given, and whether a value fits                     |
 | `provenance.py`  | what a result depends on: sources, code, weights, versions                 |
 | `record.py`      | what a notebook says about itself while it runs                            |
-| `schema.py`      | what a record must hold before anything is made of it                      |
+| `schema.py`      | what a record must contain before it is used                               |
 | `usage.py`       | peak memory and device, noted from inside the kernel                       |
-| `kernels.py`     | kernels that do not hear one another; a failed start tried again           |
+| `kernels.py`     | isolated kernels; a failed start is retried                                |
 | `worker.py`      | the process in which one notebook runs                                     |
-| `jobs.py`        | which runs are asked for                                                   |
+| `jobs.py`        | planning the requested runs                                                |
 | `runner.py`      | one run: its process, its folder, its run.json                             |
-| `batch.py`       | many runs side by side, with progress; what is done is not done again      |
+| `batch.py`       | many runs in parallel, with progress; finished runs are not repeated       |
 | `page.py`        | `index.html`                                                               |
 | `sweep.py`       | every combination of some parameters' values                               |
 | `table.py`       | a sweep as one table, to read and to compute with                          |
 | `cluster.py`     | the same runs on a Dask cluster; Slurm                                     |
-| `repeat.py`      | a run once more, and what has changed since                                |
+| `repeat.py`      | repeating a run, and what has changed since                                |
 | `reference.py`   | notebooks executed in place, clean enough to commit                        |
 
 Importing this is cheap: notebooks do it for `record`, and papermill is imported only in the process that runs

@@ -3,13 +3,14 @@
     table = TABLES["colormnet 2"]
     full = build(table, table.full, "course")
     row = table.rows[0]                                # "w/ ResNet50"
-    model = build(table, row, "course", start=full)    # what the two share starts with the same numbers
+    model = build(table, row, "course", start=full)    # what the two share starts with the same weights
 
     read_study("data/ablations.csv")["lstvc 2"]["w/o linkage"]["psnr"]   # {seed: dB}: what was measured here before, `STUDY`
 
 A row is a change of the method's config, and that change builds another module: no network here asks in its forward pass which row it
-is. `quoted` are the papers' numbers, to stand beside one's own. They were made with other data, sizes, lengths of training and metrics,
-so they are never to be expected here; `remark` says what is known to be wrong or missing in them. The tables called "... features" are
+is. `quoted` are the papers' numbers, for comparison. They were obtained with other data, sizes, training
+lengths and metrics, so they are not expected here; `remark` says what is known to be wrong or missing in
+them. The tables called "... features" are
 ours: the full network on its frozen features, and on the same features with random weights.
 """
 
@@ -38,22 +39,22 @@ class Row:
     name: str                                                    # as the paper calls it
     quoted: tuple[float | None, ...] = ()                        # its numbers, in the order of the table's columns
     changes: Mapping[str, object] = field(default_factory=dict)  # fields of the config; none: the full network
-    modules: tuple[str, ...] = ()                                # the only parameters that differ have names beginning so
+    modules: tuple[str, ...] = ()                                # prefix of the only parameters that differ
 
 
 @dataclass(frozen=True)
 class Table:
     title: str
     method: str
-    columns: tuple[str, ...]  # of what is quoted
+    columns: tuple[str, ...]  # of the quoted numbers
     rows: tuple[Row, ...]
     remark: str
-    measures: tuple[str, ...] = ()  # of `colorlab.metrics`: what stands in the paper's columns, by the definition that fits them best
-    without: Mapping[str, object] = field(default_factory=dict)  # fields of the config that keep what is ours out of every row
+    measures: tuple[str, ...] = ()  # of `colorlab.metrics`, closest to the columns
+    without: Mapping[str, object] = field(default_factory=dict)  # changes that switch our additions off
 
     @property
     def full(self) -> Row:
-        """The network with all of its parts."""
+        """The row of the full network."""
         return next(row for row in self.rows if not row.modules and not row.changes)
 
 
@@ -165,9 +166,9 @@ TABLES = {
 def build(table: Table, row: Row, preset: str = "course", weights: str = "none", seed: int = 0, start: nn.Module | None = None) -> nn.Module:
     """The network of a row, in eval mode. start: one whose numbers it takes wherever names and shapes agree (`weights` are then not read).
 
-    What differs from `start` begins as the seed says.
+    What differs from `start` is initialised from the seed.
     """
-    without = table.without if preset == "course" else {}  # what the course adds, and the paper's network has not
+    without = table.without if preset == "course" else {}  # additions of the course only
     model = load(table.method, preset, "none" if start is not None else weights, seed, **(without | row.changes))
     if start is not None:
         take_over(model, start)
@@ -175,13 +176,13 @@ def build(table: Table, row: Row, preset: str = "course", weights: str = "none",
 
 
 def take_over(model: nn.Module, start: nn.Module) -> None:
-    """Give a model the numbers of another wherever names and shapes agree."""
+    """Copy another model's parameters wherever names and shapes agree."""
     own, shared = model.state_dict(), start.state_dict()
     model.load_state_dict(own | {name: shared[name] for name in set(own) - different(model, start)})
 
 
 def different(model: nn.Module, other: nn.Module) -> set[str]:
-    """Names of what only one of the two has, or what has another shape in each."""
+    """Names of parameters that only one of the two has, or whose shapes differ."""
     one, two = ({name: tuple(value.shape) for name, value in network.state_dict().items()} for network in (model, other))
     return {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}
 
@@ -194,7 +195,8 @@ def millions(model: nn.Module) -> float:
 class Retrieval:
     """A painter for TCAVC's Table 3: the picture of a collection whose grey thumbnail is most like the frame's.
 
-    The paper's retrieval compares PCA embeddings over ImageNet; this one compares centred thumbnails of 8 x 12 and wants no training.
+    The paper's retrieval compares PCA embeddings over ImageNet; this one compares centred thumbnails of 8 x
+    12 and needs no training.
     """
 
     def __init__(self, pictures: Sequence[Tensor]):
@@ -238,8 +240,9 @@ def read_study(path: str | Path = STUDY) -> Study:
 def study_of_sweep(text: str) -> str:
     """The table.csv of `colorlab sweep notebooks/10_ablations.ipynb -p trained all -g seed=...` as a study: a line for each row and seed.
 
-    A sweep has a line for each run and a column for each number, called TABLE.ROW.METRIC. Numbers keep six digits. What tells of the
-    machine (seconds, memory) is left out. Raises InputError where a run did not finish.
+    A sweep has a line for each run and a column for each number, called TABLE.ROW.METRIC. Numbers keep six
+    digits. Machine-dependent values (seconds, memory) are left out. Raises InputError if a run did not
+    finish.
     """
     lines = list(csv.DictReader(text.splitlines()))
     if not lines or any(line.get("state") != "finished" for line in lines):

@@ -1,4 +1,4 @@
-"""Many runs side by side: a bar, a line for each, a page that is up to date, and nothing done twice."""
+"""Many runs in parallel: a progress bar, a line for each, an up-to-date page, and no repeated work."""
 
 import subprocess
 import sys
@@ -23,8 +23,7 @@ def run(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = Non
     """Run notebooks with the given parameters into folders under `out`, in the order given; `out/index.html`
     shows them.
 
-    jobs: how many at a time (None: one for every two cores, at most four). fresh: do again what is there
-        already.
+    jobs: how many at a time (None: one for every two cores, at most four). fresh: repeat existing runs.
     as_text: the parameters' values come from a command line. progress: a bar and a line for each run on
         standard error.
     A failed cell ends its notebook, not the others: look at `Run.finished` and `Run.error`.
@@ -39,7 +38,7 @@ def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool
     at_once = at_once or min(len(jobs), max(1, provenance.cores() // 2), 4)
     threads = max(1, provenance.cores() // at_once)
     batch = Batch(jobs, out, fresh, progress, show)
-    # threads that wait: the work is done in the runs' own processes
+    # threads only wait: the work is done in the runs' own processes
     with ThreadPoolExecutor(at_once) as pool, batch:
         batch.futures = [pool.submit(batch.do, job, threads) for job in batch.due]
         for future in as_completed(batch.futures):
@@ -48,7 +47,7 @@ def run_jobs(jobs: list[Job], out: Path, at_once: int | None = None, fresh: bool
 
 
 class Batch:
-    """What the runs under way share. As a context it closes the bar and, when it is left early, ends every
+    """Shared state of the current runs. As a context it closes the bar and, when left early, ends every
     process.
 
     show: called whenever a run begins or ends, to bring a page up to date; None: `out/index.html`.

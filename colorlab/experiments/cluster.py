@@ -1,4 +1,4 @@
-"""A sweep on a Dask cluster: every run a task, done by whichever worker is free, done elsewhere when a worker
+"""A sweep on a Dask cluster: every run is a task, done by any free worker, and redone elsewhere when a worker
 dies.
 
 A cluster is a scheduler and workers, started by hand or by a queue. All of its machines need this environment
@@ -11,8 +11,8 @@ folders under the same paths: the notebook, the files that parameters name, and 
     colorlab sweep NOTEBOOK -g seed=0,1,2 --cluster shared/dask.json
 
 `--nthreads` is how many notebooks a worker runs at a time; each gets its share of the worker's cores, or
-OMP_NUM_THREADS where the worker was started with that. (Dask itself sets it to 1 in workers that it watches
-over; set the number of cores before `dask worker` to have more.)
+OMP_NUM_THREADS where the worker was started with that. (Dask itself sets it to 1 in workers started under a
+nanny; set it to the number of cores before `dask worker` to have more.)
 
 **Slurm**, and PBS, LSF, SGE likewise, through Dask's own job queue (`pip install dask-jobqueue`): a script
 that runs for as long as the sweep, on the login node or in a small job of its own, asks the queue for
@@ -28,8 +28,8 @@ workers.
     workers.adapt(maximum_jobs=10)  # as many jobs as there are runs left, at most 10
     experiments.sweep("notebooks/10_ablations.ipynb", {"seed": [0, 1, 2]}, cluster=workers.scheduler_address)
 
-A job that the queue ends in the middle of a run costs that run's time and no more. A sweep that was itself
-ended goes on from the runs that are whole.
+A job that the queue ends in the middle of a run costs only that run's time. A sweep that was itself ended
+resumes from the completed runs.
 """
 
 import logging
@@ -62,7 +62,7 @@ def run_on_cluster(jobs: list[Job], out: Path, address: str, fresh: bool = False
     this machine; ConnectionError when the scheduler goes away. What had finished stays.
     """
     client = connect(address)
-    with client:  # leaving it gives up the runs that are still to come, and the workers end those under way
+    with client:  # leaving it cancels the pending runs, and the workers end the current ones
         batch = Batch(jobs, out, fresh, progress, show)
         with batch:
             if batch.due and not client.scheduler_info()["workers"]:
@@ -79,7 +79,7 @@ def connect(address: str) -> Any:
     except ImportError:
         raise InputError(
             "--cluster needs Dask, which is not installed here; pip install 'colorlab[cluster]'") from None
-    # what goes wrong there is raised here, and told once
+    # errors there are raised here, and reported once
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     if Path(address).is_file():
         told = read_json(Path(address))
@@ -122,19 +122,18 @@ def gather(client: Any, batch: Batch) -> None:
         run = result(future, jobs[future.key])
         with one_at_a_time:
             batch.ended(run)
-        future.release()  # or it would be computed again when the worker that holds it dies
+        future.release()  # otherwise it would be recomputed when the worker that holds it dies
 
 
 def before(job: Job) -> str | None:
-    """When the run that lies there now was started: what tells a run made since from one that is to be
+    """When the run that is there now was started, to distinguish a newer run from one that is to be
     replaced."""
     record = done_before(job)
     return record["started"] if record else None
 
 
 def result(future: Any, job: Job) -> Run:
-    """The run that a task left, once its folder can be seen from here; a failed run where workers died of
-    it."""
+    """The run of a task, once its folder is visible from here; a failed run if it killed its workers."""
     try:
         record = future.result()
     except InputError:
@@ -143,7 +142,7 @@ def result(future: Any, job: Job) -> Run:
         raise ConnectionError(
             "the Dask scheduler has gone away; what had finished stays, and the same command "
             "goes on from there") from None
-    except Exception as error:  # whatever may go wrong in a worker of which we know nothing
+    except Exception as error:  # any error in an unknown worker
         message = f"no worker could run it: {one_line(error)}"
         return Run(
             job, {"status": "failed", "error": {"cell": "", "line": "", "message": message}, "seconds": 0.0})
@@ -158,8 +157,8 @@ def result(future: Any, job: Job) -> Run:
 
 
 def run_here(job: Job, stale: str | None, here: dict[str, Any], topic: str) -> dict[str, Any]:
-    """In a worker: run the job and return its run.json; the one that is there, where a worker that died had
-    just made it.
+    """In a worker: run the job and return its run.json, or the existing one if a worker that died had just
+    finished it.
 
     stale: `before(job)` on the machine that asks; here: its versions and code; topic: where news of the run
     is sent.
@@ -191,7 +190,7 @@ def run_here(job: Job, stale: str | None, here: dict[str, Any], topic: str) -> d
 
 
 def check_same(job: Job, here: dict[str, Any], where: str) -> None:
-    """Raise InputError where this worker would not compute what the machine that asks would."""
+    """Raise InputError if this worker would not compute the same as the requesting machine."""
     missing = next((path for path in (job.file, job.folder.parent) if not path.exists()), None)
     if missing:
         raise InputError(f"the worker on {where} does not see {missing}; the machines of a cluster need "
@@ -202,7 +201,8 @@ def check_same(job: Job, here: dict[str, Any], where: str) -> None:
     if differs:
         raise InputError(f"the worker on {where} would compute something else: {'; '.join(differs)}; start "
                          "the workers in this machine's environment, and change no code while a sweep runs")
-    if job.fingerprint != provenance.fingerprint(load_notebook(job.file), job.parameters, job.notebook.parent,
-                                                 here["code"]):
+    if job.fingerprint != provenance.fingerprint(
+        load_notebook(job.file), job.parameters, job.notebook.parent, here["code"]
+    ):
         raise InputError(f"{job.notebook.name}, or a file among its parameters, is another on {where} or "
                          "has just been changed")

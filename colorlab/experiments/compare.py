@@ -1,5 +1,5 @@
-"""Methods side by side: the same clips for all, every metric, time and memory, and how far the means can be
-trusted.
+"""Methods side by side: the same clips for all, every metric, time and memory, with confidence intervals of
+the means.
 
     films = embedded_films(frames=8, height=48, width=80)
     results = {method: run(colorlab.load(method, "course"), films) for method in colorlab.METHODS}
@@ -7,7 +7,7 @@ trusted.
     comparison.interval("flow", "psnr")          # Interval(mean=..., low=..., high=...)
 
 A mean over clips says little without its spread. The intervals here are bootstrap intervals over **clips**:
-the frames of a clip are near copies of one another, so they are no independent witnesses.
+the frames of a clip are nearly identical, so they are not independent samples.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from colorlab.modules.flow.estimate import classical_flow
 from colorlab.train.measure import paints_its_own, read_clip
 from colorlab.train.split import clip_name
 
-# those that look through no network
+# those that use no network
 OFFLINE = tuple(name for name, metric in METRICS.items() if not metric.needs)
 MEBIBYTE = 2**20
 
@@ -50,10 +50,10 @@ class Film(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What one method made of the films, and what that took."""
+    """One method's results on the films, with time and memory."""
 
     films: dict[str, list[np.ndarray]]  # by the film's name: uint8 (H, W, 3) each
-    seconds_per_frame: float  # all films, start to end; loading the network and a first try left out
+    seconds_per_frame: float  # all films, start to end; without loading the network and a warm-up
     peak_memory_mb: float | None        # see `peak_memory`
 
 
@@ -93,8 +93,8 @@ def estimated(frames: Sequence[np.ndarray], short_side: int = 64) -> FlowOf:
     """The motion of a film from each frame to the next and back, estimated without a network at a short side
     and enlarged.
 
-    frames: uint8 (H, W, 3) each. A flow from half the pixels costs a quarter; what it lacks at edges,
-    `reliable_ruder` mostly leaves out.
+    frames: uint8 (H, W, 3) each. Flow at half the resolution costs a quarter; its errors at edges are mostly
+    masked by `reliable_ruder`.
     """
     l = split_lab(rgb_to_lab(frames_to_rgb(np.stack(frames))))[0] / 100  # (T, 1, H, W)
     # (T-1, 2, H, W)
@@ -107,7 +107,7 @@ def most_different(results: Mapping[str, Result], films: Sequence[Film],
     """The film and its frame in which the methods differ most: where their colours, as ab, spread farthest
     around their mean over methods.
 
-    skip: frames that are not asked, by default the exemplar's, which most methods give back as it came.
+    skip: frames to ignore, by default the exemplar's, which most methods return unchanged.
     """
     found = [(spread, film, frame)
              for film in films
@@ -141,8 +141,8 @@ def run(model: nn.Module, films: Sequence[Film], memory: bool | int = True, prec
     none.
 
     The model stays where it is. memory: also measure that, on the first film, which is coloured once more for
-    it, or on its first `memory` frames. precision: of `precision.PRECISIONS`, in what the network computes.
-    size: the short side at which the method sees the films, as for `colorize`; None for their own.
+    it, or on its first `memory` frames. precision: of `precision.PRECISIONS`, the network's precision.
+    size: the short side at which the method runs, as for `colorize`; None for the films' own.
     """
     device = device_of(model)
     # what is imported at a first use is excluded from the timing
@@ -160,10 +160,10 @@ def run(model: nn.Module, films: Sequence[Film], memory: bool | int = True, prec
 
 
 def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: int | None = None) -> float:
-    """Bytes that a model and the colouring of a film hold at most, the network's weights among them.
+    """Peak memory in bytes of a model colouring a film, including the network's weights.
 
-    On a GPU the allocator says so. On a CPU these are the tensors alive at one time plus the most that NumPy
-    and Python held: the same number on every run, without what an operation uses inside itself.
+    On a GPU the allocator reports it. On a CPU it is the peak of live tensors plus the peak of NumPy and
+    Python: reproducible, but without the temporary memory inside operations.
     """
     device = device_of(model)
     if device.type == "cuda":
@@ -173,7 +173,7 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: 
         return torch.cuda.max_memory_allocated(device)
     weights = sum(tensor.untyped_storage().nbytes() for tensor in (*model.parameters(), *model.buffers()))
     with TensorMemory():
-        # what is imported and kept when a network first meets such a mode is none of the film's
+        # imports and caches at the first use of such a mode do not belong to the film
         for _ in _colored(model, film, film.frames[:2], precision=precision, size=size):
             pass
     tracemalloc.start()
@@ -187,8 +187,8 @@ def peak_memory(model: nn.Module, film: Film, precision: str = "float32", size: 
 
 
 class TensorMemory(TorchDispatchMode):
-    """Within it, `now` and `peak` are the bytes of the tensors that operations have made: those alive, and
-    the most at one time."""
+    """Context in which `now` and `peak` are the current and the maximum bytes of tensors created by
+    operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -225,7 +225,7 @@ class TensorMemory(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every method on every clip by every metric; None where a number could not be had."""
+    """Every method on every clip by every metric; None where a value could not be computed."""
 
     clips: Mapping[str, Mapping[str, Mapping[str, float | None]]]  # method -> clip -> metric
     whole: Mapping[str, Mapping[str, float | None]]  # method -> metric, pooled as its definition says
@@ -239,8 +239,8 @@ class Comparison:
         return [] if any(value is None for value in values) else values
 
     def distances(self, method: str, metric: str) -> list[float]:
-        """As `column`, made so that lower is better: for a metric that should be like the truth's, |log(value
-        / truth's)| of each clip."""
+        """As `column`, transformed so that lower is better: for a metric that should match the truth's,
+        |log(value / truth's)| of each clip."""
         values, better = self.column(method, metric), METRICS[metric].better
         if better != "like the truth":
             return [-value for value in values] if better == "higher" else values
@@ -253,8 +253,7 @@ class Comparison:
         return bootstrap(values, seed) if values else None
 
     def gain(self, method: str, over: str, metric: str, seed: int = 0) -> Interval | None:
-        """By how much a method's value is above another's, clip by clip: the interval of the mean
-        difference."""
+        """The mean per-clip difference between two methods' values, with its interval."""
         pairs = self.column(method, metric), self.column(over, metric)
         return bootstrap(np.subtract(*pairs), seed) if all(pairs) else None
 
@@ -291,9 +290,8 @@ def bootstrap(values: Sequence[float], seed: int = 0, level: float = 0.95, sampl
     """The mean of some values with the interval in which `level` of the means of resampled values lie
     (percentile bootstrap).
 
-    As many values as there are, drawn with replacement, `samples` times. The same seed draws the same. With
-    few values the
-    interval is too narrow: no sample shows what a clip that was never seen would do.
+    Draws as many values as there are, with replacement, `samples` times; deterministic for a seed. With few
+    values the interval is too narrow: resampling cannot represent clips that were never seen.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or not len(values):
@@ -316,7 +314,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count, four from 1 on: 24.51, 0.872, 0.000486, 1234."""
+    """Three significant digits, four from 1 on: 24.51, 0.872, 0.000486, 1234."""
     if abs(value) >= 1000:
         return f"{value:.0f}"
     return f"{value:#.4g}" if abs(value) >= 1 else f"{value:#.3g}"

@@ -1,10 +1,8 @@
-"""What a film costs a method, frame after frame: time, what it holds of the past, and on a GPU the most
-memory there was.
+"""The cost of a film per frame: time, size of the method's state, and on a GPU peak memory.
 
 ColorMNet's Tables 1 and 3 print the maximum GPU memory and the average running time of 300 frames of 960 x
-536. On a GPU that is what `film_cost` measures. A CPU has no such memory: there `peak` is None, and `held` is
-what the method's state keeps, without the network and without what a frame's computation takes and gives
-back.
+536. On a GPU `film_cost` measures the same. On a CPU `peak` is None, and `held` is the size of the method's
+state, without the network and without temporary memory of a frame's computation.
 """
 
 from __future__ import annotations
@@ -23,18 +21,18 @@ PAPERS_SIZE, PAPERS_FRAMES = (536, 960), 300  # (H, W), ColorMNet §4.2
 
 
 class FilmCost(NamedTuple):
-    seconds: list[float]  # that each frame took, until its colours were there
+    seconds: list[float]  # per frame, until its colours were available
     held: list[float]     # MB of the state after each frame
-    peak: float | None    # MB: the most that was allocated on the GPU, weights and all; None on a CPU
+    peak: float | None    # MB: peak allocation on the GPU, including weights; None on a CPU
     state: object = None  # after the last frame
 
     @property
     def average(self) -> float:
-        """Seconds a frame, without the first, whose colours are given."""
+        """Seconds per frame, without the first, whose colours are given."""
         return float(np.mean(self.seconds[1:]))
 
     def at_the_end(self, frames: int = 8) -> float:
-        """Seconds a frame: the median of the last frames."""
+        """Seconds per frame: the median of the last frames."""
         return float(np.median(self.seconds[-frames:]))
 
 
@@ -42,9 +40,9 @@ class FilmCost(NamedTuple):
 def film_cost(model: nn.Module, frames: Tensor, count: int) -> FilmCost:
     """Colour `count` frames one at a time, the first of them given in colour.
 
-    model: its state says `nbytes`; frames: Lab (F, 3, H, W), shown there and back again where more are
-    wanted. They go to the model's device one at a time, so that the film itself takes none of its memory. Two
-    frames are coloured beforehand: what is set up at a first use counts for nobody.
+    model: its state has `nbytes`; frames: Lab (F, 3, H, W), played forwards and backwards if more are needed.
+    They go to the model's device one at a time, so that the film itself takes none of its memory. Two frames
+    are coloured beforehand, so that set-up at first use is excluded from the timing.
     """
     device = device_of(model)
     _colored(model, frames, min(2, count), device)
@@ -64,7 +62,7 @@ def _colored(model: nn.Module, frames: Tensor, count: int,
         l = frames[turning[number % len(turning)], None, :1].to(device)
         began = time.perf_counter()
         ab, state = model.step(l, state)
-        ab.cpu()  # on a GPU this waits until they are there
+        ab.cpu()  # on a GPU this waits for the result
         seconds.append(time.perf_counter() - began)
         held.append(state.nbytes / MEBIBYTE)
     return seconds, held, state

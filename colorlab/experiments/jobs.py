@@ -1,4 +1,4 @@
-"""Which runs are asked for: notebooks with their parameters, all checked before the first of them starts."""
+"""The requested runs: notebooks with their parameters, all checked before the first one starts."""
 
 import re
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ class Job:
     """One notebook with one set of parameters, checked and ready to run anywhere that shares these paths."""
 
     notebook: Path
-    folder: Path                                              # where the run will stand
-    fingerprint: str                                          # of all that decides the result
-    cells: int                                                # code cells, to tell how far a run has come
+    folder: Path                                              # the run's folder
+    fingerprint: str                                          # hash of everything that determines the result
+    cells: int                                                # number of code cells, to show progress
     parameters: dict[str, Any] = field(default_factory=dict)  # those that were given
-    # a file with other cells to run in the notebook's place, in its working directory
+    # a file with other cells to run instead of the notebook, in its working directory
     source: Path | None = None
     # those of provenance.VARIABLES that the run shall see; None: as they are here
     variables: dict[str, str] | None = None
@@ -31,13 +31,13 @@ class Job:
 
     @property
     def file(self) -> Path:
-        """Where the cells that are run stand."""
+        """The file with the cells that are run."""
         return self.source or self.notebook
 
 
 def plan(notebooks: Iterable[str | Path], parameters: dict[str, Any] | None = None, out: str | Path = "runs",
          as_text: bool = False) -> list[Job]:
-    """The jobs for these notebooks (a folder stands for all in it), every parameter checked before anything
+    """The jobs for these notebooks (a folder means all in it), every parameter checked before anything
     runs.
 
     parameters: for each of the notebooks. as_text: values are strings from a command line, to be read by

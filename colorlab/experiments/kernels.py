@@ -1,7 +1,6 @@
-"""Kernels that do not hear one another, and papermill's engine with a second try for a kernel that fails to
-start.
+"""Isolated kernels, and papermill's engine with a second attempt for a kernel that fails to start.
 
-Over TCP, kernels started side by side now and then pick one another's ports; over IPC with the default socket
+Over TCP, kernels started at the same time occasionally pick the same ports; over IPC with the default socket
 name they share sockets within a working directory. Here each kernel has a private folder for its sockets and
 its key.
 """
@@ -29,8 +28,9 @@ class PrivateKernel(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         if self._kernel_spec is None:
             launch = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            self._kernel_spec = KernelSpec(argv=launch, display_name="Python 3 (ipykernel)",
-                                           language="python")
+            self._kernel_spec = KernelSpec(
+                argv=launch, display_name="Python 3 (ipykernel)", language="python"
+            )
         return self._kernel_spec
 
     @default("transport")
@@ -43,13 +43,12 @@ class PrivateKernel(AsyncKernelManager):
             tempfile.gettempdir()) > LONGEST_SOCKET_PATH - 40 and os.path.isdir("/tmp") else None
         # readable by its owner only
         self._folder = tempfile.TemporaryDirectory(prefix="colorlab-", dir=short)
-        # the sockets stand beside it: kernel-ipc-1, -2, ...
+        # the sockets are beside it: kernel-ipc-1, -2, ...
         return os.path.join(self._folder.name, "kernel.json")
 
 
 class SecondTryEngine(NBClientEngine):
-    """papermill's own engine; a kernel that dies before the first cell is started again, and nothing else
-    is."""
+    """papermill's own engine, except that a kernel that dies before the first cell is restarted once."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):

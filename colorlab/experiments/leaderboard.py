@@ -10,14 +10,14 @@ its own, one for the task "first" (the clip's first frame in colour is given) an
 frame, mirrored, as a picture that is no frame of the film), with limits of time and memory. It gets grey
 frames and that one picture; this process keeps the true colours and scores what comes back.
 
-**What this protects from, and what not.** sandbox.py confines a submission to its scratch folder: where the
-kernel has Landlock, it can neither read the clips nor write anywhere else; elsewhere Python's audit hook ends
-a process that tries, and native code could get round it. Files of the clips, of the other submissions and of
-this package are compared before and after each run whatever the guard, and a submission whose result *is* the
-truth, to the pixel, is disqualified too. Three things nothing here sees: a network that has learnt the clips
-by heart because its author had them; for embedded clips, an author who guesses the seed (take a large one; it
-is drawn at random if none is given) or who has learnt scikit-image's photographs by heart; and a fault of the
-kernel. For marks that matter, give clips of your own and run on a machine where nothing else lies.
+**What this protects against, and what not.** sandbox.py confines a submission to its scratch folder: where
+the kernel has Landlock, it can neither read the clips nor write anywhere else; elsewhere Python's audit hook
+ends a process that tries, and native code could get round it. Files of the clips, of the other submissions
+and of this package are compared before and after each run whatever the guard, and a submission whose result
+*equals* the truth, to the pixel, is disqualified too. Three things are not detected: a network that has
+memorised the clips because its author had them; for embedded clips, an author who guesses the seed (take a
+large one; it is drawn at random if none is given) or whose network has memorised scikit-image's photographs;
+and a vulnerability of the kernel. For grades that matter, use clips of your own and a dedicated machine.
 """
 
 from __future__ import annotations
@@ -50,29 +50,29 @@ from colorlab.metrics import colorfulness, mean_psnr, psnr
 from colorlab.train.measure import LOOSE_FRAMES
 
 TASKS = ("first", "loose")
-# A share of pixels that are the truth's, to the bit, which no honest method reaches: lightness is given in
-# 256 levels of grey.
+# A share of pixels exactly equal to the truth that no honest method reaches: lightness is given in 256 levels
+# of grey.
 SAME = 0.99
 MEBIBYTE = 1 << 20
 START = 120.0     # seconds that the process may need before it runs the submission's code
 
 
 class Task(NamedTuple):
-    """One film as a submission gets it, and what it is scored by."""
+    """One film as given to a submission, and the truth it is scored against."""
 
     film: str
     grey: np.ndarray       # (T, H, W, 3) uint8
     reference: np.ndarray  # (H, W, 3) uint8
     truth: np.ndarray      # (T, H, W, 3) uint8
-    first: bool            # whether the reference is frame 0, which then does not count
+    first: bool            # whether the reference is frame 0, which is then not scored
 
 
 @dataclass(frozen=True)
 class Limits:
-    seconds: float = 300.0   # of the clock, for all films of one task
+    seconds: float = 300.0   # wall-clock seconds for all films of one task
     memory: int = 4096       # MiB, of all its processes together
     threads: int = 2
-    confined: bool = True    # False leaves the sandbox out, for a system on which it stops honest work
+    confined: bool = True    # False disables the sandbox, for systems on which it blocks honest work
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class Row:
 
 
 def tasks_of(films: Sequence[Film], task: str) -> list[Task]:
-    """What a submission is given of these films. Raises InputError for a clip of fewer than three frames or
-    without colour."""
+    """The tasks that a submission gets for these films. Raises InputError for a clip of fewer than three
+    frames or without colour."""
     found = []
     for film in films:
         truth = np.stack(film.frames)
@@ -140,10 +140,10 @@ def scored(tasks: Sequence[Task], results: Sequence[np.ndarray]) -> tuple[dict[s
 
 def judge(submission: Submission, tasks: Mapping[str, Sequence[Task]], limits: Limits = Limits(),
           protected: Sequence[Path] = ()) -> Row:
-    """Let one submission colour its tasks, each in a process of its own, and score what it made. Never raises
-    for what a submission does.
+    """Run one submission on its tasks, each in a separate process, and score its results. Never raises
+    because of a submission.
 
-    protected: folders of which no file may change meanwhile.
+    protected: folders in which no file may change meanwhile.
     """
     values, colors, seconds, memory, frames = {}, {}, 0.0, 0, 0
     before = [fingerprint(folder) for folder in protected]
@@ -185,8 +185,8 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
 
 
 def fingerprint(folder: Path) -> dict[str, tuple]:
-    """What tells whether a file below a folder was changed, added or removed: size, times and number of each.
-    Compiled Python is left out."""
+    """A fingerprint that changes if a file below a folder is changed, added or removed: size, times and inode
+    of each. Compiled Python is ignored."""
     found = {}
     for place, inner, names in os.walk(folder):
         inner[:] = [name for name in inner if name not in ("__pycache__", ".git")]
@@ -203,12 +203,12 @@ def fingerprint(folder: Path) -> dict[str, tuple]:
 
 def _run(submission: Submission, tasks: Sequence[Task], limits: Limits, scratch: Path,
          log: Path) -> tuple[Ended, str]:
-    """One task in a process of its own; how it ended, and the end of what it said."""
+    """Run one task in a separate process; returns how it ended, and the end of its output."""
     for folder in (GIVEN, MADE, "tmp"):
         (scratch / folder).mkdir(parents=True)
     (scratch / METHOD).write_bytes(submission.source)
     (scratch / WEIGHTS).write_bytes(submission.weights)
-    # Not the clips' names: they say where colours lie.
+    # Not the clips' names, which would reveal where the colours are.
     names = [f"{number}.npz" for number in range(len(tasks))]
     for name, task in zip(names, tasks):
         np.savez(scratch / GIVEN / name, grey=task.grey, reference=task.reference, first=task.first)
@@ -246,7 +246,7 @@ def _results(folder: Path, tasks: Sequence[Task]) -> list[np.ndarray]:
     for number in range(len(tasks)):
         path = folder / f"{number}.npy"
         try:
-            if path.is_symlink():  # this process may read what the submission may not
+            if path.is_symlink():  # this process may read files that the submission may not
                 raise InputError("disqualified: it left a link where its result should be")
             found.append(np.load(path, allow_pickle=False))
         except (OSError, ValueError, EOFError):
@@ -255,8 +255,8 @@ def _results(folder: Path, tasks: Sequence[Task]) -> list[np.ndarray]:
 
 
 def page(rows: Sequence[Row], tasks: Mapping[str, Sequence[Task]], limits: Limits, about: str) -> str:
-    """The page of HTML: ranks, means with intervals, how far each lies behind the first, and what stopped the
-    others."""
+    """The HTML page: ranks, means with intervals, each one's distance to the first, and why the others
+    failed."""
     from colorlab.experiments.page import whole_page  # which needs papermill's parts
 
     best, lines = next((row for row in rows if not row.failure), None), []
@@ -294,15 +294,21 @@ def _shown(interval: Interval) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m colorlab.experiments.leaderboard",
-                                     description="Score a class's submissions and rank them on one page.")
+    parser = argparse.ArgumentParser(
+        prog="python -m colorlab.experiments.leaderboard",
+        description="Score a class's submissions and rank them on one page.",
+    )
     parser.add_argument("submissions", help="a folder with one folder for each submission")
     parser.add_argument("--out", default="leaderboard.html",
                         help="the page to write (default: leaderboard.html)")
-    parser.add_argument("--clips", help="a folder of clips that the students do not have "
-                                        "(default: embedded clips of --seed)")
-    parser.add_argument("--seed", type=int, help="the secret number from which embedded clips are made "
-                                                 "(default: a random one)")
+    parser.add_argument(
+        "--clips", help="a folder of clips that the students do not have (default: embedded clips of --seed)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="the secret number from which embedded clips are made (default: a random one)",
+    )
     parser.add_argument("--frames", type=int, default=16, help="of each clip (default: 16)")
     parser.add_argument("--size", type=int, default=128, help="short side in pixels (default: 128)")
     parser.add_argument("--seconds", type=float, default=Limits.seconds,

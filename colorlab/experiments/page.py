@@ -62,10 +62,16 @@ def card(folder: Path, name: str, record: dict[str, Any]) -> str:
         folder / f"{stem}.html").exists() else html.escape(name)
     memory = f", {record['peak_memory_mb']:,.0f} MB at most" if record["peak_memory_mb"] else ""
     facts = f"{record['seconds']:.0f} s{memory}, {record['device'] or 'no device noted'}, {record['started'].replace('T', ' ')}"
-    links = " · ".join(f'<a href="{here}/{quote(file)}">{label}</a>'
-                       for file, label in ((f"{stem}.ipynb", "notebook"), ("run.json", "run.json"),
-                                           ("metrics.json", "metrics.json"), ("log.txt", "log"))
-                       if (folder / file).exists())
+    links = " · ".join(
+        f'<a href="{here}/{quote(file)}">{label}</a>'
+        for file, label in (
+            (f"{stem}.ipynb", "notebook"),
+            ("run.json", "run.json"),
+            ("metrics.json", "metrics.json"),
+            ("log.txt", "log"),
+        )
+        if (folder / file).exists()
+    )
     pictures = "".join(f'<a href="{here}/{quote(stem)}.html"><img src="{here}/{picture.name}" alt=""></a>'
                        for picture in sorted(folder.glob("picture-*.png")))
     error = record["error"]

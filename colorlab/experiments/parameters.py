@@ -1,5 +1,5 @@
-"""What a notebook may be given: the assignments of its `parameters` cell, with their types, and values
-checked against them.
+"""A notebook's parameters: the assignments of its `parameters` cell, with their types, and values checked
+against them.
 
 papermill takes any name and guesses at types (`-p flag false` arrives as the string "false", which is true);
 it reads the cell line by line and loses values that hold a `=`. Here the cell is parsed as Python, and what
@@ -19,7 +19,7 @@ from colorlab.files.errors import InputError
 WORDS = {
     "true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False
 }
-LARGEST = 1 << 1000  # an int beyond this is no float either
+LARGEST = 1 << 1000  # larger ints do not fit a float
 PLAIN = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "tuple": tuple, "dict": dict}
 
 
@@ -167,14 +167,15 @@ def kind_of_annotation(node: ast.expr) -> Kind:
             if not (isinstance(item, ast.Constant) and item.value is ...))
         if outer in ("Optional", "Union"):
             return Kind("union", inner + ((Kind("None"),) if outer == "Optional" else ()))
-        return Kind(outer, inner[:1]) if outer in ("list",
-                                                   "tuple") else Kind(outer if outer in PLAIN else "any")
+        return (
+            Kind(outer, inner[:1]) if outer in ("list", "tuple") else Kind(outer if outer in PLAIN else "any")
+        )
     return Kind("any")
 
 
 def kind_of_value(value: Any) -> Kind:
-    """What a default says about its parameter: None says nothing, a list that its items are of one kind if
-    they are."""
+    """The kind inferred from a default: None gives none; a list gives an item kind if all its items share
+    it."""
     if value is None:
         return Kind("any")
     if isinstance(value, (list, tuple)):
@@ -184,8 +185,8 @@ def kind_of_value(value: Any) -> Kind:
 
 
 def fits(value: Any, kind: Kind) -> bool:
-    """Whether a value may be given where `kind` is wanted: an int is a float, a bool is no int, a list is a
-    tuple."""
+    """Whether a value is acceptable for `kind`: an int for a float and a list for a tuple, but not a bool for
+    an int."""
     if kind.name == "any":
         return True
     if kind.name == "union":
@@ -211,7 +212,7 @@ def read_value(text: str, parameter: Parameter, notebook: str = "the notebook") 
 
 def parse_text(text: str, kind: Kind) -> Any:
     """`text` as a value of `kind` where it is one; the text itself where it is not (`fits` then says no)."""
-    if kind.name == "union":  # a string takes any text, so it comes last
+    if kind.name == "union":  # a string accepts any text, so it comes last
         for alternative in sorted(kind.inner, key=lambda inner: inner.name == "str"):
             if fits(value := parse_text(text, alternative), alternative):
                 return value
@@ -244,8 +245,11 @@ def check_value(value: Any, parameter: Parameter, notebook: str = "the notebook"
     Raises InputError when it does not fit the parameter.
     """
     value = str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
-    if not fits(value, parameter.kind) or not is_plain(value) or (isinstance(value, int)
-                                                                  and abs(value) > LARGEST):
+    if (
+        not fits(value, parameter.kind)
+        or not is_plain(value)
+        or (isinstance(value, int) and abs(value) > LARGEST)
+    ):
         got = value if len(shown := repr(value)) <= 80 else shown[:77] + "..."
         raise InputError(f"{parameter.name} of {notebook} is {parameter.kind} (default "
                          f"{parameter.default!r}), got {got!r}")

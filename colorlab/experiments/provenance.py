@@ -15,13 +15,13 @@ from typing import Any
 from colorlab.experiments.parameters import Cell
 from colorlab.files.places import PACKAGE, checkpoints_folder
 
-# Variables that change numbers; a run that is to be repeated needs them as they were.
+# Environment variables that affect results; a repetition must restore them.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG",
              "CUDA_VISIBLE_DEVICES")
 
 
 def notebook_hash(cells: list[Cell]) -> str:
-    """Hash of what a notebook does: its cells' kinds, sources and tags. Outputs and counters do not enter."""
+    """Hash of a notebook's content: its cells' kinds, sources and tags, without outputs and counters."""
     return digest(cells)
 
 
@@ -36,10 +36,10 @@ def code_hash() -> str:
 
 
 def fingerprint(cells: list[Cell], parameters: dict[str, Any], folder: Path, code: str) -> str:
-    """Hash of all that decides a run's result; two runs with one fingerprint need not both be done.
+    """Hash of everything that determines a run's result; of two runs with equal hashes only one is needed.
 
     folder: the notebook's, against which paths among the parameters are read: a film that was replaced under
-    its old name is another input. code: `code_hash()`, taken once for many runs.
+    the same name is a different input. code: `code_hash()`, taken once for many runs.
     """
     return digest(
         [notebook_hash(cells), parameters,

@@ -1,5 +1,4 @@
-"""What a notebook says about itself: `record(psnr=31.2)` writes a number where a table of runs will find
-it."""
+"""Results reported by a notebook: `record(psnr=31.2)` stores a number for the table of runs."""
 
 import json
 import os
@@ -8,7 +7,7 @@ from typing import Any
 
 from colorlab.files.whole import write_json
 
-# a name that holds one of these tells of the machine: no repetition gives it again
+# names containing one of these are machine-dependent and not reproducible
 MEASURED = ("second", "memory")
 RUN_FOLDER = "COLORLAB_RUN_FOLDER"  # set for the kernel of a run; absent when a person works in the notebook
 
@@ -17,10 +16,9 @@ def record(**values: Any) -> None:
     """Keep named results of this run in its `metrics.json`; a name given again takes the new value.
 
     values: numbers, strings, lists and dicts of these; numpy and torch numbers and arrays are turned into
-    such. Numbers that are not finite are kept as Python's json writes them (NaN, Infinity). In a notebook
-    that is worked in by hand, where there
-    is no run, nothing is written: the same cell does for both. Times and memory go under names that say so
-    (`seconds_per_frame`, `peak_memory_mb`): a repetition of the run is not held to them.
+    such. Numbers that are not finite are kept as Python's json writes them (NaN, Infinity). In interactive
+    use, outside a run, nothing is written, so the same cell works for both. Name times and memory accordingly
+    (`seconds_per_frame`, `peak_memory_mb`): they are not compared when a run is repeated.
 
     Raises TypeError for a value that JSON cannot hold.
     """

@@ -19,8 +19,9 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 def refresh(notebooks: Iterable[str | Path], jobs: int | None = None, progress: bool = True) -> list[Path]:
     """Execute notebooks with their default parameters and put the outputs into the notebooks themselves.
 
-    All are written or, when a cell of any fails or draws what cannot be compared, none. Cell ids and tags
-    stay; times, versions and the state of widgets, which would differ each time, go. Returns the paths.
+    Either all are written or, if a cell in any of them fails or draws something that cannot be compared,
+    none. Cell ids and tags stay; times, versions and the state of widgets, which would differ each time, go.
+    Returns the paths.
     Raises InputError naming the notebook and what is wrong.
     """
     paths, clean = find_notebooks(notebooks), []
@@ -49,7 +50,7 @@ def cleaned(notebook: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Text printed in one go as one output: where the kernel cut it depends on the moment."""
+    """Merge consecutive text outputs: where the kernel splits them depends on timing."""
     together: list[dict[str, Any]] = []
     for output in outputs:
         before = together[-1] if together else {}
@@ -65,7 +66,6 @@ def clean_output(output: dict[str, Any], place: str) -> None:
     if "image/svg+xml" in data or "application/pdf" in data:
         raise InputError(
             f"{place} draws SVG or PDF, whose random ids no test can compare; let it draw PNG or JPEG")
-    # Without its state a widget's view is an error message; its picture or its text, which stand beside it,
-    # are not.
+    # Without its state a widget's view is an error message; its picture or text alternatives still work.
     data.pop(WIDGET_VIEW, None)
     output.get("metadata", {}).pop(WIDGET_VIEW, None)

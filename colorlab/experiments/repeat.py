@@ -1,5 +1,5 @@
-"""A run once more from its run.json: what has changed since, the same cells again, and whether the numbers
-are the same."""
+"""Repeating a run from its run.json: what has changed since, running the same cells, and whether the numbers
+agree."""
 
 import contextlib
 import json
@@ -27,27 +27,25 @@ class Repetition(NamedTuple):
     then: dict[str, Any]          # its run.json
     recorded: dict[str, Any]      # its metrics.json
     job: Job                      # the same, into a folder of its own
-    differences: tuple[str, ...]  # what is not as it was, a line each; empty when all is
+    differences: tuple[str, ...]  # what has changed, a line each; empty if nothing
 
     def run(self, progress: bool = True) -> Run:
-        """Do it. The run stands in its folder and on the page of that folder's parent."""
+        """Run it. The result is in its folder and on the page of that folder's parent."""
         return run_jobs([self.job], self.job.folder.parent, at_once=1, fresh=True, progress=progress)[0]
 
     def changed_numbers(self, run: Run) -> list[str]:
-        """`psnr: 31.2 then, 31.3 now` for all that came out differently; times and memory, which do, are left
-        out."""
+        """`psnr: 31.2 then, 31.3 now` for every value that differs, except times and memory."""
         return compare(self.recorded, run.metrics)
 
 
 @contextlib.contextmanager
 def repetition(run_json: str | Path, out: str | Path | None = None) -> Iterator[Repetition]:
-    """The repetition of the run whose run.json (or folder) this is, ready to be looked at and to be done
-    inside the block.
+    """A context with the repetition of the run with this run.json (or folder), ready to be inspected and run.
 
     out: where its folder goes (None: `repeats` beside the run's). It runs the cells that ran then, kept in
     the run's folder, where the notebook has been changed since, with the same parameters, thread counts, hash
-    seed and working directory. Raises InputError for what is no record of a run, and when out is the place of
-    the run itself.
+    seed and working directory. Raises InputError if this is not the record of a run, or if out is the run's
+    own folder.
     """
     file = Path(run_json, "run.json") if Path(run_json).is_dir() else Path(run_json)
     then, folder = read_record(file), file.absolute().parent
@@ -57,7 +55,7 @@ def repetition(run_json: str | Path, out: str | Path | None = None) -> Iterator[
         source = kept_source(then, folder, Path(temporary))
         if source is None and not notebook.is_file():
             raise InputError(
-                f"{notebook} is gone, and {folder} holds no copy as it ran; there is nothing to repeat")
+                f"{notebook} is gone, and {folder} holds no copy of it; there is nothing to repeat")
         if not notebook.parent.is_dir():
             raise InputError(
                 f"{notebook.parent}, where the run worked, is gone; put the notebook there again")
@@ -80,8 +78,8 @@ def read_record(file: Path) -> dict[str, Any]:
 
 
 def variables(environment: dict[str, Any]) -> dict[str, str]:
-    """Of a record's variables those that may change numbers, and no other: a record may come from anyone, and
-    others could run code."""
+    """Those of a record's environment variables that may affect results, and no others: a record may come
+    from anyone, and other variables could run code."""
     return {
         name: environment[name]
         for name in provenance.VARIABLES
@@ -117,7 +115,7 @@ def restored(book: dict[str, Any], source: Path, notebook_hash: str) -> Path | N
 
 
 def differences(then: dict[str, Any], job: Job) -> Iterator[str]:
-    """What is not as it was and may change the numbers, a line each."""
+    """Changes that may affect the numbers, a line each."""
     if job.source:
         yield f"{job.notebook.name} has been changed or moved since: what is run is as it was then, out of the run's folder"
     elif provenance.notebook_hash(load_notebook(job.notebook)) != then["notebook_hash"]:

@@ -1,4 +1,4 @@
-"""One run: a process of its own for the notebook, and a folder that is whole or not there."""
+"""One run: a separate process for the notebook, and a folder that is created atomically."""
 
 import contextlib
 import datetime
@@ -22,20 +22,20 @@ from colorlab.files.errors import InputError
 from colorlab.files.places import can_write, home, private_folder
 from colorlab.files.whole import lives, write_json
 
-PARTIAL = ".partial"  # folders of this name are runs that are not whole yet
+PARTIAL = ".partial"  # folders with this name are unfinished runs
 
 
 class Ended(Exception):
-    """The run's process was ended by whoever asked for it; there is no result and no folder."""
+    """The run's process was ended by its caller; there is no result and no folder."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What became of a job; `record` is its run.json."""
+    """The outcome of a job; `record` is its run.json."""
 
     job: Job
     record: dict[str, Any]
-    resumed: bool = False        # true: it had been done before and was not done again
+    resumed: bool = False        # true: it already existed and was not repeated
 
     @property
     def finished(self) -> bool:
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What the notebook recorded; empty where it never came to run."""
+        """What the notebook recorded; empty if it never ran."""
         return read_metrics(self.job.folder / "metrics.json")
 
 
@@ -66,11 +66,16 @@ def done_before(job: Job) -> dict[str, Any] | None:
 
 
 def check_place(job: Job) -> None:
-    """Raise InputError where a run would take the place of something that is no run, such as a network in
-    training."""
+    """Raise InputError if a run would replace something that is not a run, such as a network in training."""
     folder = job.folder
-    if not folder.exists() or (folder.is_dir() and (read_run(folder / "run.json") or not any(folder.iterdir())
-                                                    or (folder / job.notebook.name).is_file())):
+    if not folder.exists() or (
+        folder.is_dir()
+        and (
+            read_run(folder / "run.json")
+            or not any(folder.iterdir())
+            or (folder / job.notebook.name).is_file()
+        )
+    ):
         return
     raise InputError(f"{folder} holds something that is no run of a notebook; give another --out, or "
                      "move it away")
@@ -93,7 +98,7 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
             usage_file.read_text()) if usage_file.exists() else {"device": None, "peak_memory_mb": None}
         usage_file.unlink(missing_ok=True)
         if not error or not (partial / "log.txt").stat().st_size:
-            (partial / "log.txt").unlink()  # of a finished run it holds how its kernel was shut down
+            (partial / "log.txt").unlink()  # of a finished run: only its kernel's shutdown
         if not (partial / "metrics.json").exists():
             write_json(partial / "metrics.json", {}, indent=2)
         defaults = {name: parameter.default for name, parameter in read_parameters(job.file).items()}
@@ -126,8 +131,7 @@ def execute(job: Job, threads: int | None = None, progress: Callable[[int], None
 
 @contextlib.contextmanager
 def partial_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `folder` when the block ends well and vanishes when it does
-    not."""
+    """A temporary folder that replaces `folder` if the block succeeds and is deleted otherwise."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}-{platform.node()}-{os.getpid()}-", dir=folder.parent))
     partial.chmod(0o755)  # mkdtemp hides it from others, who may want to see the results
@@ -153,7 +157,7 @@ def remove_leftovers(out: Path) -> None:
 
 def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[int], None],
               workers: set[subprocess.Popen]) -> dict[str, Any] | None:
-    """Have a process of its own run the job into `partial`; None when all passed, else what failed."""
+    """Run the job into `partial` in a separate process; returns None on success, else what failed."""
     task = {
         "notebook": str(job.file), "parameters": job.parameters, "folder": str(partial),
         "cwd": str(job.notebook.parent)
@@ -161,7 +165,7 @@ def in_worker(job: Job, partial: Path, threads: int | None, progress: Callable[[
     outcome: dict[str, Any] = {}
     with subprocess.Popen([sys.executable, "-m", "colorlab.experiments.worker"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True, env=environment(threads, job.variables),
-                          # so that Ctrl-C reaches us first and we end it in order
+                          # so that Ctrl-C reaches us first and we can shut it down cleanly
                           start_new_session=True) as worker:
         workers.add(worker)
         try:

@@ -1,21 +1,20 @@
-"""Code that one does not trust, in a process of its own: what it may read and write, how long it may run and
-how much memory it may take.
+"""Running untrusted code in a separate process: limits on what it may read and write, on time and on memory.
 
 `confine` is called by the process itself before it runs the foreign code, `supervise` by the process that
-started it. What this protects from depends on the system, and `confine` says which of the three it found:
+started it. What this protects against depends on the system, and `confine` says which of the three it found:
 
 - **Landlock** (Linux 5.13 and newer, no root needed): the kernel refuses to read and write elsewhere, to this
   process and to all that it starts, whatever they are written in. From Linux 6.7 on it also refuses TCP, from
   6.12 on signals to other processes.
 - **An audit hook of Python** (everywhere): a forbidden `open`, listing, removal, process or connection ends
-  the process at once, with a note. It sees what Python does. It does not see what machine code does, so by
-  itself it stops the careless and the curious, not the determined.
+  the process at once, with a note. It sees what Python does but not what native code does, so by itself it
+  stops careless and curious code, not a determined attacker.
 - **Limits** (`resource.setrlimit`, POSIX): memory for data, processor time, the size of files; beside them
   `supervise` watches the clock and the memory of the process and its children together, and kills all of
   them.
 
-None of this is a virtual machine: a fault of the kernel, or what the allowed folders contain, stays within
-reach. On Windows there is only the hook and the clock.
+This is not a virtual machine: kernel vulnerabilities and the contents of the allowed folders remain
+accessible. On Windows there are only the hook and the time limit.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ import psutil
 
 from colorlab.files.places import PACKAGE
 
-FORBIDDEN = 77  # exit code of a process that the hook has ended
+FORBIDDEN = 77  # exit code of a process ended by the hook
 WRITES = frozenset(("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link",
                     "os.symlink", "os.truncate", "os.utime", "os.setxattr", "os.removexattr", "shutil.rmtree",
                     "shutil.move", "shutil.copyfile", "shutil.copytree"))
@@ -47,7 +46,7 @@ STARTS = frozenset(
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/opt", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
           "/proc/self", "/sys/devices/system", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 DEVICES = ("/dev/null", "/dev/zero")  # may be written too
-POLL = 0.05  # seconds between two looks at a process
+POLL = 0.05  # polling interval in seconds
 
 
 class Ended(NamedTuple):
@@ -70,10 +69,9 @@ def python_folders() -> list[Path]:
 
 
 def confine(read: Sequence[str | Path], write: Sequence[str | Path]) -> list[str]:
-    """From here on this process reads only below `read` and `write`, and writes only below `write`. It cannot
-    be undone.
+    """Restrict this process irreversibly to reading below `read` and `write`, and writing below `write`.
 
-    Returns what stands guard: "landlock" where the kernel has it, and always "hook". Import what is needed
+    Returns the mechanisms in force: "landlock" if the kernel has it, and always "hook". Import what is needed
     beforehand.
     """
     read = [os.path.realpath(path) for path in (*read, *SYSTEM) if os.path.exists(path)]
@@ -84,8 +82,8 @@ def confine(read: Sequence[str | Path], write: Sequence[str | Path]) -> list[str
 
 
 def limit(memory: int, seconds: float, file_size: int = 1 << 30) -> None:
-    """Limits of this process that the kernel holds: bytes of memory for data, seconds of one processor's
-    time, bytes of a file."""
+    """Limits of this process that the kernel enforces: bytes of data memory, seconds of CPU time, bytes per
+    file."""
     try:
         import resource
     except ImportError:  # Windows
@@ -98,9 +96,16 @@ def limit(memory: int, seconds: float, file_size: int = 1 << 30) -> None:
             resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def supervise(command: Sequence[str], folder: Path, seconds: float, memory: int, environment: Mapping[str,
-                                                                                                      str],
-              log: Path, ready: Path | None = None, start: float = 120.0) -> Ended:
+def supervise(
+    command: Sequence[str],
+    folder: Path,
+    seconds: float,
+    memory: int,
+    environment: Mapping[str, str],
+    log: Path,
+    ready: Path | None = None,
+    start: float = 120.0,
+) -> Ended:
     """Run a command in a folder until it ends or goes beyond a limit; then it and all its children are
     killed.
 
@@ -151,7 +156,7 @@ def _kill(process: subprocess.Popen, known: dict[int, psutil.Process]) -> None:
             process.kill()
     for each in known.values():
         if each.pid != process.pid:
-            # psutil compares the time of birth: a number that was given out again is left alone.
+            # psutil compares creation times, so a reused process id is left alone.
             with contextlib.suppress(psutil.Error):
                 each.kill()
     process.wait()
@@ -159,9 +164,10 @@ def _kill(process: subprocess.Popen, known: dict[int, psutil.Process]) -> None:
 
 def _hook(read: Sequence[str], write: Sequence[str]) -> None:
     """End the process with a note when Python is about to do what is not allowed."""
-    below = lambda path, folders: any(path == folder or path.startswith(folder.rstrip("/") + "/")
-                                      for folder in folders)
-    end, say, realpath = os._exit, os.write, os.path.realpath  # kept here: the foreign code may replace them
+    below = lambda path, folders: any(
+        path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders
+    )
+    end, say, realpath = os._exit, os.write, os.path.realpath  # bound here: untrusted code may replace them
     may_write, may_read = tuple(write), (*read, *write)
 
     def forbid(what: str) -> None:
@@ -210,7 +216,7 @@ class _Beneath(ctypes.Structure):
 
 
 def _landlock(read: Sequence[str], write: Sequence[str]) -> bool:
-    """Ask the kernel to hold this process to these folders; False where it cannot."""
+    """Ask the kernel to confine this process to these folders; False if it cannot."""
     if not sys.platform.startswith("linux"):
         return False
     call = ctypes.CDLL(None, use_errno=True).syscall

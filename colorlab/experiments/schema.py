@@ -1,5 +1,5 @@
-"""What a run's record must hold before anything is made of it: other programs, and `colorlab train`, leave a
-run.json too."""
+"""Validation of a run's record before it is used: other programs, and `colorlab train`, write a run.json
+too."""
 
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,6 @@ def read_run(file: Path) -> dict[str, Any] | None:
 
 
 def read_metrics(file: Path) -> dict[str, Any]:
-    """What a run recorded; nothing where it left no such file, or another program did."""
+    """What a run recorded; empty if there is no such file, or another program wrote it."""
     found = read_json(file)
     return found if isinstance(found, dict) else {}

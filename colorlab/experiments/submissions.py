@@ -4,11 +4,11 @@ file, which fills it.
     ada/method.py             build() -> an nn.Module with `start` and `step`, see colorlab/papers/README.md
     ada/weights.safetensors   what `load_state_dict` gets; every name must fit
 
-`pack` writes both from a notebook; `load` builds the network from them. Weights come as safetensors alone: a
-pickle is a program. Run as `python -m colorlab.experiments.submissions FOLDER`, this module is the process in
-which one submission colours films (leaderboard.py starts it): FOLDER holds what it is given, and it receives
-what it makes. It sees grey frames and one reference picture for each film, never the colours that it is
-scored by.
+`pack` writes both from a notebook; `load` builds the network from them. Weights are safetensors only, because
+a pickle can run code. Run as `python -m colorlab.experiments.submissions FOLDER`, this module is the process
+in which one submission colours films (started by leaderboard.py): FOLDER holds its inputs and receives its
+outputs. It gets grey frames and one reference picture for each film, never the colours that it is scored
+against.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ def pack(folder: str | Path, source: str, model: nn.Module) -> Path:
     """Write a submission: `source` must define `build()`, and the network that it builds must take `model`'s
     weights.
 
-    Returns the folder. Raises InputError where the two do not fit, so that nobody learns it from the
-    leaderboard.
+    Returns the folder. Raises InputError if the two do not fit, so that this shows before submission.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +56,8 @@ def pack(folder: str | Path, source: str, model: nn.Module) -> Path:
 
 
 def find(folder: str | Path) -> list[Submission]:
-    """The submissions in a folder, by name; their files are read now, so that none can change another's.
+    """The submissions in a folder, by name; their files are read immediately, so that no submission can
+    change another's.
 
     Folders whose names begin with a dot or an underscore are passed over. Raises InputError for a folder that
     is not there or holds none, and for a submission that is not one Python file and one safetensors file.

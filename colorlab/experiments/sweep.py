@@ -1,5 +1,4 @@
-"""One notebook with every combination of some parameters' values: what is asked for, and the runs that answer
-it."""
+"""Running one notebook with every combination of some parameters' values."""
 
 import itertools
 from pathlib import Path
@@ -48,7 +47,7 @@ def plan_sweep(notebook: str | Path, grid: dict[str, Sequence[Any]], parameters:
     if not grid:
         raise InputError("a sweep wants at least one parameter to vary, as in -g seed=0,1,2")
     if both := sorted(grid.keys() & (parameters or {}).keys()):
-        raise InputError(f"{both[0]} is given both one value and several; leave one of them away")
+        raise InputError(f"{both[0]} is given both one value and several; omit one of them")
     fixed = check_values(parameters or {}, path, as_text)
     axes = [[(name, value)
              for value in read_axis(name, values, path, as_text)]
@@ -93,10 +92,10 @@ def read_grid(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def split_values(text: str, given: str) -> list[str]:
-    """`a,'b,c',[1,2]` -> a | b,c | [1,2]: a value that begins with a quote or a bracket goes on to its
-    partner.
+    """`a,'b,c',[1,2]` -> a | b,c | [1,2]: a value that begins with a quote or a bracket extends to the
+    matching one.
 
-    given: the whole of what was typed, for the error.
+    given: the complete text as typed, for the error.
     """
     items, open_ = [""], ""  # open_: the closing characters that are still to come, the next one last
     for character in text:

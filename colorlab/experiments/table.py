@@ -139,9 +139,11 @@ def cells(row: Row, swept: list[str], recorded: list[str], cost: list[str], out:
     folder, stem, here = row.job.folder, row.job.notebook.stem, quote(row.job.name)
     made = (folder / f"{stem}.html").exists() and row.state in ("finished", "failed")
     first = f'<a href="{here}/{quote(stem)}.html">{row.state}</a>' if made else row.state
-    files = "".join(f' <a href="{here}/{file}">{label}</a>' for file, label in (("run.json", "record"),
-                                                                                ("log.txt", "log"))
-                    if made and (folder / file).exists())
+    files = "".join(
+        f' <a href="{here}/{file}">{label}</a>'
+        for file, label in (("run.json", "record"), ("log.txt", "log"))
+        if made and (folder / file).exists()
+    )
     values = [plain(row.job.parameters[name]) for name in swept]
     values += [row.recorded.get(name, "") for name in recorded] + [row.cost.get(name, "") for name in cost]
     pictures = "".join(f'<a href="{here}/{quote(stem)}.html"><img src="{here}/{picture.name}" alt=""></a>'

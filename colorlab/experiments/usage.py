@@ -1,7 +1,7 @@
 """An IPython extension that notes, from inside a run's kernel, how much memory it took and on which device.
 
-The runner loads it into every kernel it starts. It writes after each cell, so that a kernel which is killed
-for its memory has left its last figures.
+The runner loads it into every kernel it starts. It writes after each cell, so that the last figures survive
+if the kernel is killed for its memory use.
 """
 
 import os
@@ -20,7 +20,7 @@ def load_ipython_extension(shell) -> None:
 
 def usage() -> dict:
     """Peak memory of this process in MB, the GPU's where one was used, the device's name and the threads."""
-    torch = sys.modules.get("torch")  # never imported here: a notebook without it stays as light as it is
+    torch = sys.modules.get("torch")  # never imported here: a notebook without torch stays light
     found = {
         "peak_memory_mb": round(peak_memory_mb(), 1), "peak_gpu_memory_mb": None, "device": "cpu",
         "threads": None

@@ -1,10 +1,10 @@
 """The process in which one notebook runs: `python -m colorlab.experiments.worker`.
 
-papermill changes the working directory, and a kernel inherits environment variables: both belong to a whole
-process, so each run has its own. The task comes as one line of JSON on standard input, the progress and the
+papermill changes the working directory, and a kernel inherits environment variables: both are per process, so
+each run has its own process. The task comes as one line of JSON on standard input, the progress and the
 outcome leave as lines of JSON on standard output; what a library prints goes to `log.txt` in the run's
-folder. Standard input stays open for as long
-as the parent lives: when it closes, this process ends, and its kernel with it.
+folder. Standard input stays open for as long as the parent lives: when it closes, this process ends, and its
+kernel with it.
 """
 
 import base64
@@ -26,7 +26,7 @@ PICTURE_SIZE = (320, 200)  # pixels, the most each may take
 def main() -> None:
     task = json.loads(sys.stdin.readline())
     folder = Path(task["folder"])
-    channel = os.fdopen(os.dup(1), "w")  # ours alone; the kernel inherits the log in its place
+    channel = os.fdopen(os.dup(1), "w")  # for us only; the kernel inherits the log instead
     log = open(folder / "log.txt", "a")
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
@@ -46,8 +46,8 @@ def main() -> None:
 
 
 def end_with_parent() -> None:
-    os.read(0, 1)  # not sys.stdin, whose lock would hold up the end of a run that is done
-    os._exit(1)  # the kernel watches for its parent and follows within a second
+    os.read(0, 1)  # not sys.stdin, whose lock would delay the exit of a finished run
+    os._exit(1)  # the kernel watches its parent and exits within a second
 
 
 def run_notebook(notebook: Path, executed: Path, parameters: dict[str, Any], cwd: Path,
@@ -57,7 +57,7 @@ def run_notebook(notebook: Path, executed: Path, parameters: dict[str, Any], cwd
 
     progress: told the number of code cells that have been started.
     """
-    # jsonschema's check of web addresses: three seconds to import, never asked here
+    # jsonschema's URL checker: three seconds to import, never used here
     sys.modules["rfc3987_syntax"] = None
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -106,7 +106,7 @@ def failure(cell: str, source: str, message: str) -> dict[str, Any]:
 
 
 def literal_path(path: Path) -> str:
-    """papermill fills {names} into paths; a brace in a folder's name has to be doubled to stay one."""
+    """papermill substitutes {names} in paths, so a brace in a folder's name must be doubled."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 

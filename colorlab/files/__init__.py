@@ -1,2 +1,1 @@
-"""What is read from a disk and written to it: films, pictures, downloads; whole or not at all, one process at
-a time."""
+"""Reading and writing files: films, pictures, downloads; atomically, one process at a time."""

@@ -1,4 +1,4 @@
-"""Checkpoint files read as tensors alone, and their names compared with a network's.
+"""Reading checkpoint files as tensors only, and comparing their names with a network's.
 
 Nothing here unpickles code: safetensors files hold tensors only, and `torch.load` runs with
 `weights_only=True`.
@@ -24,8 +24,7 @@ def read_state(path: Path, flatten: Callable[[Mapping], Mapping] | None = None) 
 
     A file that wraps its state dict as {"model": ...} or {"state_dict": ...} is unwrapped; a "module." prefix
     is dropped.
-    flatten: what a method's `released` module knows about files that hold more than one network; it is asked
-    first.
+    flatten: from a method's `released` module, for files that hold more than one network; it is called first.
     """
     path = Path(path)
     if path.is_dir():
@@ -49,33 +48,32 @@ def read_state(path: Path, flatten: Callable[[Mapping], Mapping] | None = None) 
 
 
 def _read(path: Path) -> object:
-    """What a file holds, whatever that is; InputError where it cannot be read, or not without running
-    code."""
+    """The contents of a file; InputError if it cannot be read, or not without running code."""
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
             return load_file(path)
         with warnings.catch_warnings():
-            # of a file that is refused or read; torch's doubts about it are no help
+            # torch's warnings do not help: the file is either refused or read
             warnings.simplefilter("ignore")
             # of options: VisTR's program keeps its own beside the weights
             with torch.serialization.safe_globals([argparse.Namespace]):
                 return torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise InputError(f"no permission to read {path}") from error
-    except Exception as error:  # a damaged pickle makes torch's reader stumble in every way there is
+    except Exception as error:  # a damaged pickle can raise almost any exception in torch's reader
         kind = "a whole .safetensors file" if path.suffix == ".safetensors" else "a checkpoint that can be read safely"
         raise InputError(f"{path} is not {kind} ({_first_line(error)})") from error
 
 
 def _plain(value: Tensor, name: str, path: Path) -> Tensor:
-    """A tensor of numbers, as a network's are; InputError for one without numbers, sparse ones, and numbers
-    that are none."""
+    """A tensor of numbers, as a network's are; InputError for one without data, sparse ones, and nan or
+    infinity."""
     if value.is_meta or value.layout != torch.strided or value.is_quantized:
         raise InputError(f"{path} holds no numbers for {name}, or not one for each place; save the "
                          "network's state_dict() as it is")
     if value.is_complex():
-        raise InputError(f"{path} holds complex numbers for {name}; no network here has such")
+        raise InputError(f"{path} holds complex numbers for {name}; no network here uses any")
     if value.is_floating_point() and not bool(torch.isfinite(value).all()):
         raise InputError(f"{path} is damaged: {name} holds what is no number (nan or infinite); take "
                          "another checkpoint")
@@ -118,7 +116,7 @@ def begins(name: str, prefix: str) -> bool:
 
 
 def mismatches(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
-    """What keeps a checkpoint from filling a network, in a line; "" where it fits."""
+    """Why a checkpoint does not fit a network, in a line; "" if it fits."""
     missing = [name for name in expected if name not in state]
     surplus = [name for name in state if name not in expected]
     shapes = [
@@ -128,11 +126,13 @@ def mismatches(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> s
     kinds = [f"{name} is {state[name].dtype}" for name, value in expected.items()
              if name in state and state[name].is_floating_point() != value.is_floating_point()]
     said = [
-        f"{len(found)} entries {what} (first: {found[0]})" for found, what in ((missing, "missing"),
-                                                                               (surplus, "too many"),
-                                                                               (shapes, "of another shape"),
-                                                                               (kinds,
-                                                                                "of another kind of number"))
+        f"{len(found)} entries {what} (first: {found[0]})"
+        for found, what in (
+            (missing, "missing"),
+            (surplus, "too many"),
+            (shapes, "of another shape"),
+            (kinds, "of another kind of number"),
+        )
         if found
     ]
     return "; ".join(said)

@@ -1,5 +1,4 @@
-"""The one error, and the one warning, that a person is meant to read: a line that says what is wrong and what
-to do about it."""
+"""The error and the warning meant for users: one line that says what is wrong and what to do about it."""
 
 
 class InputError(ValueError):
@@ -7,5 +6,5 @@ class InputError(ValueError):
 
 
 class InputWarning(UserWarning):
-    """Something given by the user is used otherwise than they may expect; the command line prints it as one
-    line and goes on."""
+    """Something given by the user is used differently from what they may expect; the command line prints it
+    as one line and continues."""

@@ -1,5 +1,4 @@
-"""Fetching one large file: it goes on where it was broken off, is checked, and appears whole or not at
-all."""
+"""Fetching one large file: resumable, checked, and written atomically."""
 
 from __future__ import annotations
 
@@ -24,23 +23,23 @@ class Fetched(NamedTuple):
     path: Path
     size: int
     sha256: str
-    verified: tuple[str, ...]    # what was found to be as it should
+    verified: tuple[str, ...]    # what was verified
     unverified: tuple[str, ...]  # what could not be checked, and why
 
 
 def fetch(url: str, path: Path, sha256: str | None = None,
           progress: Callable[[int, int | None], None] = lambda done, total: None) -> Fetched:
-    """Fetch `url` to `path`. What a broken attempt left in path.part is gone on from, if the server still has
-    the same file.
+    """Fetch `url` to `path`. A partial download in path.part is resumed, if the server still has the same
+    file.
 
     sha256: the expected digest, or its first digits; where None, the digits that a name like
         "vgg19-dcbb9e9d.pth" carries are taken.
-    progress: called with the bytes so far and all bytes (None where the server does not say).
-    Raises InputError, in one line, for an address or a network that fails and for a file that is not what it
-    should be.
+    progress: called with the bytes so far and the total (None if the server does not say).
+    Raises InputError, in one line, for an address or a connection that fails and for a file with the wrong
+    length or checksum.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise InputError(f"{url} is no address that can be fetched; give one that begins with https://")
+        raise InputError(f"{url} is not an address that can be fetched; give one that begins with https://")
     sha256 = (sha256 or digits_in_name(url)).lower()
     part, mark = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.version")
     try:
@@ -87,13 +86,13 @@ def _download(url: str, part: Path, mark: Path, progress: Callable[[int, int | N
     have = part.stat().st_size if part.is_file() else 0
     version = mark.read_text() if mark.is_file() and have else ""
     headers = {"User-Agent": "colorlab", "Accept-Encoding": "identity"}
-    if version:  # without it nobody could tell whether the rest is of the same file
+    if version:  # without it one cannot tell whether the rest belongs to the same file
         headers |= {"Range": f"bytes={have}-", "If-Range": version}
     try:
         answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416 and (whole := _size_after_slash(error.headers)) == have:
-            return whole  # all of it was here already
+            return whole  # the whole file was already here
         if error.code == 416:
             part.unlink()
             return _download(url, part, mark, progress)
@@ -113,7 +112,7 @@ def _download(url: str, part: Path, mark: Path, progress: Callable[[int, int | N
 
 
 def _version(headers: http.client.HTTPMessage) -> str:
-    """What a server knows this state of a file by: a strong ETag, or the time of its last change."""
+    """The server's identifier of this version of a file: a strong ETag, or its modification time."""
     tag = headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
 

@@ -1,8 +1,7 @@
-"""Modules that were once elsewhere stay importable under their former names: notebooks and scripts of other
-people say them.
+"""Modules that were moved stay importable under their former names, which other people's notebooks and
+scripts use.
 
-`import colorlab.data` gives the very module `colorlab.clips`. Nothing in the package itself uses a former
-name.
+`import colorlab.data` returns the module `colorlab.clips` itself. Nothing in the package uses a former name.
 """
 
 from __future__ import annotations
@@ -56,13 +55,13 @@ class FormerNames(MetaPathFinder, Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = importlib.import_module(spec.origin)
-        spec.loader_state = module.__spec__  # Python is about to put the former name's in its place
+        spec.loader_state = module.__spec__  # Python is about to replace it by the former name's
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """The module has run under its own name already; it gets its own description back."""
+        """The module has already run under its own name; restore its own spec."""
         module.__spec__ = module.__spec__.loader_state
 
 
-# before the path: below a former package, files would be found and read a second time
+# before the path finder, which would find and load files below a former package a second time
 sys.meta_path.insert(0, FormerNames())

@@ -11,11 +11,11 @@ from colorlab.files.errors import InputError
 
 @contextmanager
 def alone(lock: Path, folder: Path, mend: str) -> Iterator[None]:
-    """Hold `folder` against another process by the file `lock`, which may stay. A killed process lets go of
-    it.
+    """Lock `folder` against other processes through the file `lock`, which may remain. A killed process
+    releases it.
 
-    mend: what to do where another has it, for the InputError. Windows, which has no such locks, holds
-    nothing.
+    mend: what to do if another process holds it, for the InputError. On Windows, which has no such locks,
+    nothing is locked.
     """
     try:
         import fcntl

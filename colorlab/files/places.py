@@ -46,7 +46,7 @@ def home() -> Path:
 
 
 def private_folder(name: str) -> Path:
-    """A folder of this user alone among the temporary files, made if need be, for what can be made again."""
+    """A private temporary folder of this user, created if necessary, for data that can be regenerated."""
     folder = Path(tempfile.gettempdir(),
                   f"colorlab-{name}-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Settings as a command line has them: NAME=VALUE."""
+"""Settings from a command line: NAME=VALUE."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Output that appears whole under its name or not at all: the one place where files and folders are written
-for good.
+"""Atomic output: the one place where final files and folders are written.
 
-What is in the making has a name of its own beside the output, `.STEM.MACHINE-PROCESS-NUMBER.part.SUFFIX`. It
-is on the disk before it gets the output's name. What a killed process left under such a name is removed when
-the next one writes into the same folder.
+Unfinished output has a temporary name beside the output, `.STEM.MACHINE-PROCESS-NUMBER.part.SUFFIX`. It is
+synced to disk before it is renamed. Leftovers of a killed process are removed when the next one writes into
+the same folder.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from pathlib import Path
 from colorlab.files.errors import InputError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Libraries that write through C++ say it in words of their own: torch's zip writer, Pillow's encoders, numpy,
-# safetensors.
+# Libraries that write through C++ have their own messages for a full disk: torch's zip writer, Pillow's
+# encoders, numpy, safetensors.
 NO_ROOM_WORDS = ("PytorchStreamWriter", "unexpected pos", "encoder error", "requested and", "No space left",
                  "os error 28")
 LEFT = re.compile(r"\..*\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part(\.[^.]*)?")
@@ -36,15 +35,14 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Lend a temporary name beside `path`; what is written there (a file or a folder) gets its name at the
-    end.
+    """Yield a temporary name beside `path`; what is written there (a file or a folder) is renamed at the end.
 
     When the body fails or is interrupted, what it wrote is removed and `path` stays as it was. The temporary
     name begins with a dot and keeps the suffix. Raises InputError when `path` cannot be written, or when the
     disk has no room.
     """
     path = Path(path)
-    path = path.resolve() if path.is_symlink() else path  # a link stays one, and leads to what is new
+    path = path.resolve() if path.is_symlink() else path  # a link is kept, and its target is replaced
     check_writable(path)
     remove_leftovers(path.parent)
     temporary = _temporary(path)
@@ -63,8 +61,8 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch(path: Path) -> Iterator[Path]:
-    """Lend a folder beside `path` for what is needed on the way to it; it is removed at the end, or by the
-    next process where this one is killed."""
+    """Yield a scratch folder beside `path`; it is removed at the end, or by the next process if this one is
+    killed."""
     remove_leftovers(path.parent)
     folder = _temporary(path)
     try:
@@ -76,18 +74,18 @@ def scratch(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is under its name whole or not at all, line ends as they stand in `text`."""
+    """Write a file atomically, with line ends as in `text`."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def write_json(path: Path, content: object, indent: int | None = None) -> None:
-    """Write JSON that is under its name whole or not at all."""
+    """Write JSON atomically."""
     write_text(path, json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> object:
-    """What such a file holds; None where there is none or it is damaged."""
+    """The contents of a JSON file; None if it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -96,13 +94,14 @@ def read_json(path: Path) -> object:
 
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
-    """Within, a full disk is one line (InputError) that names what was to be written, whoever finds it
+    """Context in which a full disk raises a one-line InputError that names `path`, whichever library finds it
     full."""
     try:
         yield
     except (OSError, RuntimeError) as error:
-        if not (getattr(error, "errno", None) in NO_ROOM or any(word in str(error)
-                                                                for word in NO_ROOM_WORDS)):
+        if not (
+            getattr(error, "errno", None) in NO_ROOM or any(word in str(error) for word in NO_ROOM_WORDS)
+        ):
             raise
         raise InputError(f"cannot write {path}: no room is left on its disk (or in its quota); make room, "
                          "then give the same command again") from error
@@ -117,8 +116,8 @@ def to_disk(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes of this machine left in the making in a folder; a process looks through
-    each folder once."""
+    """Remove unfinished output of killed processes of this machine from a folder; done once per folder and
+    process."""
     place = folder.absolute()
     with _one_at_a_time:
         if place in _looked_through:
@@ -130,7 +129,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise InputError when `path` cannot become an output: before the work, not after it."""
+    """Raise InputError if `path` cannot be written, before the work and not after it."""
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir() and any(path.iterdir()):
@@ -143,8 +142,7 @@ def check_writable(path: Path) -> None:
 
 
 def lives(process: int) -> bool:
-    """Whether a process of this id is at work; one that is dead and only waits to be asked for its exit code
-    is not."""
+    """Whether a process with this id is running; a zombie is not."""
     import psutil
 
     try:
@@ -155,7 +153,7 @@ def lives(process: int) -> bool:
 
 def _put(temporary: Path, path: Path) -> None:
     if temporary.is_dir() and path.is_dir():
-        path.rmdir()  # empty, as check_writable saw to; not every system renames over a folder
+        path.rmdir()  # empty, as check_writable ensured; not every system can rename over a folder
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder; give the name of a file")
     os.replace(temporary, path)
@@ -168,7 +166,7 @@ def _put(temporary: Path, path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    """A name beside `path`, not longer than names may be."""
+    """A temporary name beside `path`, within the length limit."""
     temporary = path.with_name(
         f".{path.stem[:40]}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
     _in_the_making.add(temporary.absolute())

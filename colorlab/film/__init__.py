@@ -1,2 +1,1 @@
-"""A whole film's way to its colours: cuts, references, colouring, resuming, and the looks at it before and
-after."""
+"""Colouring a whole film: cuts, references, colouring, resuming, and inspection before and after."""

@@ -1,7 +1,7 @@
-"""What a film is and what it needs, before hours of colouring: the report of `colorlab colorize --check`.
+"""A film's properties and what to fix before hours of colouring: the report of `colorlab colorize --check`.
 
-Nothing is coloured but a few frames for the estimate of time. The film is gone through twice: once by
-FFmpeg's `idet`, which looks for combs (its first frames), and once for cuts, black bars and unsteadiness.
+Nothing is coloured except a few frames to estimate the time. The film is read twice: once by FFmpeg's `idet`,
+which looks for combing (in the first frames), and once for cuts, black bars and unsteadiness.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from colorlab.film.dissolves import scene_starts
 from colorlab.film.references import Given, Guidance
 from colorlab.methods import METHODS, load, record
 
-COMBED_AMONG = 240   # frames that are looked at for combs
+COMBED_AMONG = 240   # frames checked for combing
 BLACK = 12           # levels of RGB up to which a row's or column's mean is black
-BAR = 0.01           # of a side, from which a black edge is a bar
-UNSTEADY = 0.0015    # of the width, by which neighbouring frames jump in the middle case
+BAR = 0.01           # minimum share of a side for a black edge to count as a bar
+UNSTEADY = 0.0015    # median jump between neighbouring frames, as a share of the width
 TIMED_AT = 128       # short side at which the networks are timed where none is given
 SMALL = 256          # pixels of width at which frames' motion is measured
 PRIMARIES = {1: "BT.709", 5: "BT.470BG", 6: "SMPTE 170M", 9: "BT.2020", 12: "Display P3"}
@@ -40,7 +40,7 @@ MATRICES = {
 
 @dataclass
 class Look:
-    """What is gathered from one frame after the other."""
+    """Statistics gathered frame by frame."""
 
     rows: np.ndarray | None = None     # (H,) the lightest that each row's mean ever was
     columns: np.ndarray | None = None  # (W,)
@@ -70,16 +70,16 @@ class Look:
         return tuple(edge if BAR * side <= edge < side / 2 else 0 for edge, side in zip(edges, sides))
 
     def unsteadiness(self) -> float:
-        """By how much of the width the picture jumps from frame to frame, in the middle case; a steady pan
-        counts nothing."""
+        """The median jump of the picture from frame to frame, as a share of the width; a steady pan counts as
+        0."""
         if len(self.shifts) < 3:
             return 0.0
         return float(np.median(np.abs(np.diff(np.array(self.shifts), axis=0)).max(1)))
 
 
 def shift(before: np.ndarray, after: np.ndarray) -> tuple[float, float] | None:
-    """(dy, dx) by which a picture moved as a whole, to a fraction of a pixel, by phase correlation; None
-    where there is nothing to go by."""
+    """(dy, dx) by which a picture moved as a whole, to a fraction of a pixel, by phase correlation; None if
+    it cannot be determined."""
     window = np.hanning(before.shape[0])[:, None] * np.hanning(before.shape[1])
     spectra = [np.fft.rfft2((picture - picture.mean()) * window) for picture in (before, after)]
     cross = spectra[1] * spectra[0].conj()
@@ -93,8 +93,8 @@ def shift(before: np.ndarray, after: np.ndarray) -> tuple[float, float] | None:
 
 
 def _between(line: np.ndarray, at: int) -> float:
-    """The place of a peak in a circular line, by the parabola through its neighbours; beyond the middle it
-    counts backwards."""
+    """Sub-pixel position of a peak in a circular line, by a parabola through its neighbours; the second half
+    counts as negative."""
     low, peak, high = line[at - 1], line[at], line[(at + 1) % len(line)]
     bend = low - 2 * peak + high
     place = at + (0.5 * (low - high) / bend if bend else 0.0)
@@ -102,14 +102,14 @@ def _between(line: np.ndarray, at: int) -> float:
 
 
 def _run(line: np.ndarray) -> int:
-    """How many values from the beginning are black."""
+    """The number of leading black values."""
     light = np.flatnonzero(line > BLACK)
     return int(light[0]) if len(light) else len(line)
 
 
 def combs(film: Film) -> tuple[float, float]:
-    """(how many of the first frames look combed, how many repeat a field of the one before), as shares:
-    telecine repeats two in five."""
+    """(share of the first frames that look combed, share that repeat a field of the previous one); with
+    telecine, two in five repeat."""
     from colorlab.files.video.fields import Filtered
 
     chain, last, count = Filtered(("idet", "")), {}, 0
@@ -149,8 +149,7 @@ def fields_line(film: Film | Folder) -> tuple[str, list[str]]:
 
 
 def chain_end(frames: Iterator) -> Iterator:
-    """The frames up to where the film cannot be read, which the report says elsewhere, and None after the
-    last."""
+    """The frames up to the first unreadable one, which is reported elsewhere, and None after the last."""
     try:
         yield from frames
     except InputError:
@@ -198,7 +197,7 @@ def cuts_line(cuts: list[int]) -> str:
 
 
 def estimate(film: Film | Folder, count: int, size: int, device: torch.device) -> str:
-    """How long each method will take on this machine, from a block of it."""
+    """Estimated time of each method on this machine, from timing one block."""
     times = {}
     for method in METHODS:
         model = load(method, "course", "none").to(device).eval()

@@ -1,14 +1,15 @@
-"""How sure the colour of each pixel is: a number in [0, 1] for how good the match is that brought it.
+"""Confidence in each pixel's colour: a number in [0, 1] for the quality of the match that the colour came
+from.
 
-| method | what it is |
+| method | confidence |
 |---|---|
 | lstvc, tcavc | S of LSTVC's Eq. 3: the cosine between the pixel and its best match in the references, mean of the heads, 0 where negative |
-| colormnet | the best similarity in memory (Eq. 9) per key channel, as exp(S / sqrt(C)): 1 for a key that was seen before |
-| copy, flow | whether the lightness of the place that the colour came from is the pixel's own: exp(-(difference / 8)^2 / 2) |
-| cavc | the same of the lightness that was laid with the colour, where it is (course size); the paper's network matches nothing and has none |
+| colormnet | the best similarity in memory (Eq. 9) per key channel, as exp(S / sqrt(C)): 1 for a key already in memory |
+| copy, flow | agreement in lightness between the pixel and the place its colour came from: exp(-(difference / 8)^2 / 2) |
+| cavc | the same for the lightness warped with the colour (course size); the paper's network does no matching and has no confidence |
 
-A frame that is itself a reference is 1 everywhere. Numbers of two methods are not comparable; within a film
-they say where to look first, and where another reference would help most.
+A frame that is itself a reference is 1 everywhere. Values of different methods are not comparable; within a
+film they show where to look first, and where another reference would help most.
 """
 
 from __future__ import annotations
@@ -30,21 +31,22 @@ LIKENESS = 8.0  # units of L that cost a carried colour 40 % of its confidence
 
 
 class Sure(NamedTuple):
-    """What a step gives, and how sure it is."""
+    """The output of a step, and its confidence."""
 
-    ab: Tensor          # as `model.step` gives it
+    ab: Tensor          # as `model.step` returns it
     confidence: Tensor  # (B, T, 1, H, W) in [0, 1]
     state: object
 
 
 def offers_confidence(model: nn.Module) -> bool:
-    """Whether `sure_step` knows how sure this model is: its method says how, and it does match."""
+    """Whether `sure_step` supports this model: its method defines a confidence, and this network does
+    matching."""
     said = record_of(model)
     return said is not None and bool(said.sure) and getattr(model, "matches", True)
 
 
 def sure_step(model: nn.Module, l: Tensor, state: object) -> Sure:
-    """`model.step(l, state)` and its confidence, for a model that offers one. l: (B, T, 1, H, W) or (B, 1, H,
+    """`model.step(l, state)` and its confidence, for a model that has one. l: (B, T, 1, H, W) or (B, 1, H,
     W)."""
     return named(record_of(model).sure)(model, l, state)
 
@@ -93,9 +95,10 @@ def of_flow(model: nn.Module, l: Tensor, state: object) -> Sure:
         frame, before, after.source, after.trace))
 
 
-def _frame_by_frame(model: nn.Module, l: Tensor, state: object, judged: Callable[[Tensor, object, object],
-                                                                                 Tensor]) -> Sure:
-    """judged: a frame, the state before it and the state after it -> (B, 1, H, W)."""
+def _frame_by_frame(
+    model: nn.Module, l: Tensor, state: object, judged: Callable[[Tensor, object, object], Tensor]
+) -> Sure:
+    """judged: maps a frame, the state before it and the state after it to (B, 1, H, W)."""
     clip, single = as_clip(l)
     found, sure = [], []
     for frame in clip.unbind(1):
@@ -125,7 +128,8 @@ def _seen_before(model: nn.Module, l: Tensor, state: object) -> Tensor:
 
 
 def _same_lightness(l: Tensor, before: object, index: int, trace: Tensor | None = None) -> Tensor:
-    """(B, 1, H, W): whether a pixel is as light as the place of reference `index` that its colour came from.
+    """(B, 1, H, W): agreement in lightness between a pixel and the place in reference `index` that its colour
+    came from.
 
     trace: (B, 2, H, W) x, y of that place; None for the pixel's own.
     """

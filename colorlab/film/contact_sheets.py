@@ -1,5 +1,4 @@
-"""Two pictures for whoever restores a film: what it will look like, and where the colour of one pixel came
-from."""
+"""Two pictures for restorers: a preview of the film, and where the colour of one pixel came from."""
 
 from __future__ import annotations
 
@@ -23,8 +22,8 @@ from colorlab.film.references import Guidance, Picture, network_size
 from colorlab.modules.resizing import resized
 from colorlab.modules.sources import Source
 
-TILE = 240       # pixels, the width of a preview's pictures
-PREVIEWED = 24   # pictures of a preview, where no number is given
+TILE = 240       # width of a preview's pictures, in pixels
+PREVIEWED = 24   # default number of pictures in a preview
 
 
 def preview(film: Film | Folder, guidance: Guidance, model: nn.Module, size: int | None, device: torch.device,
@@ -32,7 +31,7 @@ def preview(film: Film | Folder, guidance: Guidance, model: nn.Module, size: int
     """Every n-th frame, and those for which there are references, coloured one after the other: a contact
     sheet, uint8 (H, W, 3).
 
-    The frames between are not looked at, so a method that carries colour from frame to frame has harder work
+    The frames between are skipped, so a method that propagates colour from frame to frame has a harder task
     than in the film.
     """
     own = {given.frame for given in guidance.references if given.frame is not None}
@@ -49,7 +48,7 @@ def preview(film: Film | Folder, guidance: Guidance, model: nn.Module, size: int
 
 
 def picked(guidance: Guidance, frames: list[int]) -> Guidance:
-    """The guidance for a film of which only these frames are left: growing, and among them those with
+    """The guidance for a film reduced to these frames, which are in ascending order and include those with
     references."""
     place = {frame: number for number, frame in enumerate(frames)}
     references = tuple(given if given.frame is None else given._replace(frame=place[given.frame])
@@ -71,14 +70,14 @@ class Explanation(NamedTuple):
     """Where a pixel's colour came from."""
 
     sheet: Picture               # uint8 (H, W, 3): the pixel, and a heat map for each source
-    shares: dict[Source, float]  # source -> how much of the colour it gave; together 1
-    color: tuple[float, float]   # the pixel's ab as the network gave it
+    shares: dict[Source, float]  # source -> its share of the colour; sums to 1
+    color: tuple[float, float]   # the pixel's ab, as predicted by the network
 
 
 def explain(film: Film | Folder, guidance: Guidance, model: nn.Module, at: tuple[int, int, int],
             size: int | None, device: torch.device) -> Explanation:
-    """Why pixel (y, x) of a frame has its colour; at: (frame, y, x). Colours the film from the scene's first
-    frame on."""
+    """Where the colour of pixel (y, x) of a frame comes from; at: (frame, y, x). Colours the film from the
+    scene's first frame on."""
     number, y, x = at
     H, W = film.size
     if not (0 <= number < film.count() and 0 <= y < H and 0 <= x < W):
@@ -126,18 +125,19 @@ def _state_before(frames: Iterator[Picture], count: int, start: int, guidance: G
 
 def _pictures(film: Film | Folder, guidance: Guidance, start: int, opening: Picture,
               sources: Iterable[Source], size: tuple[int, int]) -> dict[Source, Picture]:
-    """For each source the picture that its map lies on, uint8 (h, w, 3): a reference, a frame of the film, or
-    its scene's first."""
+    """The background picture for each source's map, uint8 (h, w, 3): a reference, a frame of the film, or its
+    scene's first."""
     references = guidance.of_scene(start, opening)
     sources = list(sources)
     needed = {source.frame for source in sources if source.kind != "reference" and source.frame is not None}
     shown = {
-        n: frame for n, frame in enumerate(islice(film.frames_from(start),
-                                                  max(needed, default=-1) + 1)) if n in needed
+        n: frame
+        for n, frame in enumerate(islice(film.frames_from(start), max(needed, default=-1) + 1))
+        if n in needed
     }
     pictures = {}
     for source in sources:
-        given = source.kind == "reference" and references  # a method that paints its own was given none
+        given = source.kind == "reference" and references  # none given: the method paints its own
         picture = references[source.index].picture if given else shown.get(source.frame, opening)
         pictures[source] = np.array(Image.fromarray(picture[..., :3]).resize(size[::-1], Image.BILINEAR))
     return pictures

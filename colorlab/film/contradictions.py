@@ -1,9 +1,8 @@
-"""References that give one thing two colours: found before hours of colouring, as they make the colour jump
-or mix.
+"""References that give the same object two colours, which would make the colour jump or mix: found before
+hours of colouring.
 
-Two pictures of a scene are laid beside each other small. Where a block of the one is found again in the other
-by its lightness, the colours of both are compared; blocks of plain grey tone say nothing, as they are found
-everywhere.
+Two pictures of a scene are compared at a small size. Where a block of one matches a block of the other in
+lightness, their colours are compared; flat blocks are ignored, because they match everywhere.
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ from colorlab.color import frames_to_rgb, rgb_to_lab, split_lab
 from colorlab.film.cuts import BLOCK, REACH, SIDE, look_at
 from colorlab.film.references import Given, Guidance
 
-FOUND = 0.1       # of a block's lightness, standardised and squared, that may differ where it is found again
-TEXTURED = 0.05   # variance of a block's standardised lightness, from which it can be told from others
-APART = 18.0      # units of ab from which two colours are two
-SHARE = 0.3       # of what both pictures show, in two colours, from which they contradict each other
+FOUND = 0.1       # maximum squared difference of standardised lightness for a block to match
+TEXTURED = 0.05   # variance of a block's standardised lightness above which it is distinctive
+APART = 18.0      # difference in ab from which two colours count as different
+SHARE = 0.3       # share of the matched area with different colours from which two pictures contradict
 
 
 class Contradiction(NamedTuple):
-    """Two references, by their places in the guidance."""
+    """Two references, by their index in the guidance."""
 
     one: int
     other: int
-    share: float     # of what both show
-    distance: float  # units of ab, in the middle case of it
+    share: float     # fraction of what both show
+    distance: float  # median difference there, in units of ab
 
 
 def contradictions(guidance: Guidance) -> list[Contradiction]:
-    """The pairs of references of one scene that give what both show two colours, the worst first."""
+    """The pairs of references of one scene that colour the same things differently, the worst first."""
     found = []
     for one, other in combinations(range(len(guidance.references)), 2):
         first, second = guidance.references[one], guidance.references[other]
@@ -48,7 +47,7 @@ def contradictions(guidance: Guidance) -> list[Contradiction]:
 
 
 def _compared(first: Given, second: Given) -> tuple[float, float] | None:
-    """(share of what both show that has two colours, how far those are apart) of two references; None where
+    """(share of the matched area with different colours, how far apart they are) of two references; None if
     they agree."""
     a, b = (look_at(given.picture[..., :3]).small for given in (first, second))  # (h, w)
     colors = [_small_ab(given.picture) for given in (first, second)]             # (2, h, w)
@@ -63,8 +62,9 @@ def _compared(first: Given, second: Given) -> tuple[float, float] | None:
     blocks = F.avg_pool2d(shifted(colors[0]), BLOCK)  # (2, (2 r + 1)^2, h / 8, w / 8)
     there = blocks.gather(1, best[None, None].expand(2, -1, -1, -1))[:, 0]
     here = F.avg_pool2d(colors[1][None], BLOCK)[0]
-    texture = F.avg_pool2d(b[None, None].square(), BLOCK)[0, 0] - F.avg_pool2d(b[None, None],
-                                                                               BLOCK)[0, 0].square()
+    texture = (
+        F.avg_pool2d(b[None, None].square(), BLOCK)[0, 0] - F.avg_pool2d(b[None, None], BLOCK)[0, 0].square()
+    )
     shared = (least < FOUND) & (texture > TEXTURED)
     if not shared.any():
         return None

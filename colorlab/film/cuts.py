@@ -1,17 +1,16 @@
 """Where a film cuts from one scene to the next, and which picture is most like a scene.
 
-Two frames are compared by their lightness, small: how much of the later one cannot be found again near its
-place in the earlier (structure), and how their histograms differ. Brightness and contrast are brought
-together first, so flicker is no cut.
-Flat frames are passed over: where a film fades to black and back, the new scene begins with its first picture
-if that is another one. A cut is one change that stands out among its neighbours: a flash, a torn frame or a
-splice of a few frames makes two changes and is none, and a film in which everything always changes (noise)
-has none.
+Two frames are compared by their lightness, small: how much of the later one cannot be matched near its place
+in the earlier (structure), and how their histograms differ. Brightness and contrast are normalised first, so
+flicker is not a cut. Flat frames are skipped: where a film fades to black and back, a new scene begins with
+the first picture after it if that differs from the last one before. A cut is a single change that stands out
+among its neighbours: a flash, a torn frame or a splice of a few frames makes two changes and is not a cut,
+and a film in which everything always changes (noise) has no cuts.
 
 Measured on 30 clips without a cut (1,587 pairs of neighbouring frames), on the film excerpts, two of which
 have one each, and on 870
-joints of two different clips: `tests/bench/bench_scenes.py` prints the table. Dissolves are found by
-`dissolves.py`; wipes are not: give those by hand.
+joints of two different clips: `tests/bench/bench_scenes.py` prints the table. Dissolves are detected by
+`dissolves.py`; wipes are not detected and must be given by hand.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ import torch
 import torch.nn.functional as F
 
 SIDE = (48, 64)        # the small picture that is compared, (h, w)
-BLOCK, REACH = 8, 6    # its blocks are looked for this far around
+BLOCK, REACH = 8, 6    # search radius for its blocks
 BINS = 32
-FLAT = 4               # levels of standard deviation, below which a frame is flat
-NEIGHBOURS = 3         # a cut stands out among so many changes before it and after it
-THRESHOLD = 0.27       # of change(), above which neighbouring frames may be of two scenes
+FLAT = 4               # standard deviation in levels below which a frame is flat
+NEIGHBOURS = 3         # a cut stands out among this many changes before and after it
+THRESHOLD = 0.27       # value of change() above which neighbouring frames may belong to two scenes
 PROMINENCE = 1.5       # how many times the largest change nearby
 
 
@@ -38,7 +37,7 @@ class Look(NamedTuple):
 
     small: torch.Tensor      # (h, w) lightness with mean 0 and standard deviation 1
     histogram: torch.Tensor  # (BINS,) of it, summing to 1
-    flat: bool               # black, white or as good as: no picture to compare
+    flat: bool               # (almost) black or white: nothing to compare
     levels: torch.Tensor     # (h, w) lightness as it is, 0 to 255
 
 
@@ -50,12 +49,12 @@ def look_at(frame: np.ndarray) -> Look:
     spread, levels = small.std(), small
     small = (small - small.mean()) / spread.clamp(min=FLAT)  # so that the noise of a flat frame stays small
     histogram = torch.histc(small.clamp(-2.99, 2.99), BINS, -3, 3) / small.numel()
-    # smoothed: near bins are alike
+    # smoothed: adjacent bins are similar
     return Look(small, F.avg_pool1d(histogram[None, None], 3, 1, 1)[0, 0], bool(spread < FLAT), levels)
 
 
 def structure(before: Look, after: Look) -> float:
-    """How much of `after` is not near its place in `before`: 0 nothing, about 1 all of it."""
+    """How much of `after` is not found near its place in `before`: 0 for nothing, about 1 for all of it."""
     padded = F.pad(before.small[None, None], (REACH,) * 4, mode="replicate")  # (1, 1, h + 2 r, w + 2 r)
     h, w = SIDE
     shifted = padded[0, 0].unfold(0, h, 1).unfold(1, w, 1).flatten(0, 1)      # ((2 r + 1)^2, h, w)
@@ -78,8 +77,8 @@ def find_cuts(frames: Iterable[np.ndarray]) -> list[int]:
 
 
 def stream_cuts(looks: Iterable[Look]) -> Iterator[tuple[int, float]]:
-    """(index of a scene's first frame, how large the change is), each as soon as NEIGHBOURS more frames are
-    known."""
+    """(index of a scene's first frame, how large the change is), each as soon as NEIGHBOURS more frames have
+    been read."""
     nearby: deque[float] = deque([0.0] * (2 * NEIGHBOURS + 1), maxlen=2 * NEIGHBOURS + 1)
     number = 0
     for number, value in enumerate(_changes(looks), start=1):
@@ -93,7 +92,7 @@ def stream_cuts(looks: Iterable[Look]) -> Iterator[tuple[int, float]]:
 
 
 def _changes(looks: Iterable[Look]) -> Iterator[float]:
-    """Each frame's change from the last that was not flat; a flat frame is none."""
+    """Each frame's change from the last frame that was not flat; 0 for a flat frame."""
     before = None
     for number, after in enumerate(looks):
         if number:

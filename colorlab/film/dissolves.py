@@ -1,11 +1,10 @@
-"""Scenes that melt into one another: dissolves, which no single change between neighbouring frames gives
-away.
+"""Dissolves between scenes, which do not show in any single change between neighbouring frames.
 
-Within a dissolve every frame is a mixture, pixel by pixel, of what stands before it and what stands after it,
-and the share of the new picture grows. Of 24 dissolves of 8 to 24 frames between moving clips 20 were found,
-and none in 25 clips without any. A pan, a zoom or something that drives through the picture is no mixture of
-its two ends, a flash ends as it began, and a change of light alone is no change of picture. Fades over black
-or white are found by `cuts.py`. Where much moves during a dissolve it may be missed.
+Within a dissolve every frame is a per-pixel mixture of the pictures before and after it, and the share of the
+new picture grows. Of 24 dissolves of 8 to 24 frames between moving clips 20 were found, and none in 25 clips
+without any. A pan, a zoom or an object crossing the picture is not a mixture of its two ends, a flash ends as
+it began, and a change of light alone is not a change of picture. Fades over black or white are found by
+`cuts.py`. Where much moves during a dissolve it may be missed.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from colorlab.film.cuts import THRESHOLD, Look, change, stream_cuts
 
 SPANS = (12, 18, 24, 36, 48)  # frames between the two pictures that are compared
 INNER = 6                     # frames between them that must be mixtures
-MIXED = 0.15                  # of the two pictures' squared difference, that a mixture may leave over
-# of the other picture, that may be in the first and the last of those: before and after them all is at rest
+MIXED = 0.15                  # share of the pictures' squared difference that a mixture may not explain
+# share of the other picture allowed in the first and the last of those
 ENDS = 0.3
-RISE = 0.1                    # by which the new picture's share may fall back
+RISE = 0.1                    # how far the new picture's share may decrease
 
 
 class Melting(NamedTuple):
@@ -41,8 +40,8 @@ def scene_starts(looks: Iterable[Look]) -> list[int]:
 
 
 def together(cuts: list[int], melted: list[Melting]) -> list[int]:
-    """Cuts and the middles of dissolves, growing; of a dissolve that was found twice the first, and none
-    about a cut."""
+    """Cuts and the middles of dissolves, ascending; for a dissolve found twice the first one, and none near a
+    cut."""
     starts, last = list(cuts), -max(SPANS)
     for middle, span in melted:
         if middle - last > SPANS[2] and all(abs(middle - cut) > span // 2 for cut in cuts):
@@ -52,7 +51,7 @@ def together(cuts: list[int], melted: list[Melting]) -> list[int]:
 
 
 def watched(looks: Iterable[Look], melted: list[Melting]) -> Iterator[Look]:
-    """The same looks; the dissolves among them are noted as they pass."""
+    """Pass the looks through, recording dissolves on the way."""
     recent: deque[Look] = deque(maxlen=max(SPANS) + 1)
     for number, look in enumerate(looks):
         recent.append(look)
@@ -63,8 +62,8 @@ def watched(looks: Iterable[Look], melted: list[Melting]) -> Iterator[Look]:
 
 
 def _note(melted: list[Melting], found: Melting, first: int) -> None:
-    """Add a dissolve whose window begins with the frame `first`; of windows about one dissolve the widest
-    sees all of it."""
+    """Add a dissolve whose window begins with the frame `first`; of several windows over one dissolve, the
+    widest covers all of it."""
     if not melted or first > melted[-1].middle:
         melted.append(found)
     elif found.span > melted[-1].span:
@@ -72,8 +71,8 @@ def _note(melted: list[Melting], found: Melting, first: int) -> None:
 
 
 def _middle(looks: list[Look]) -> int | None:
-    """Where, among looks of which the first and the last are two scenes, the second takes over; None where
-    they are no dissolve."""
+    """Where, among looks of which the first and the last are two scenes, the second takes over; None if this
+    is not a dissolve."""
     first, last = looks[0], looks[-1]
     if first.flat or last.flat:
         return None
@@ -84,7 +83,7 @@ def _middle(looks: list[Look]) -> int | None:
         return None
     places = [round(k * (len(looks) - 1) / (INNER + 1)) for k in range(1, INNER + 1)]
     shares = []
-    for place in places[INNER // 2 :] + places[: INNER // 2]:  # those in the middle tell soonest
+    for place in places[INNER // 2 :] + places[: INNER // 2]:  # middle frames decide soonest
         past = looks[place].levels - before
         share = float((past * way).sum()) / size
         if float((past - share * way).square().sum()) > MIXED * size or not -RISE < share < 1 + RISE:

@@ -1,7 +1,7 @@
-"""What a long job writes, in whole segments: a film file, or a folder of frames.
+"""The output of a long job, written in whole segments: a film file, or a folder of frames.
 
-A track lives in a hidden folder until all its segments are there; then it becomes the output in one go. A
-segment that was begun and not ended is begun again, so a track can go on after any interruption.
+A track is kept in a hidden folder until all its segments are there; then it becomes the output in one step. A
+segment that was started but not finished is started again, so a track can be resumed after any interruption.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from colorlab.files.video.names import check_names
 from colorlab.files.video.segments import join_segments
 from colorlab.files.video.shots import Shot, eight_bits
 
-MARK = "colorlab-job"  # the text in a PNG that says which job made it
+MARK = "colorlab-job"  # PNG text chunk with the job that made it
 
 
 def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool,
@@ -31,7 +31,7 @@ def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, 
     """The track for an output, its segments in `folder`; raises InputError where the output cannot hold the
     streams of `like`.
 
-    mark: a folder of frames is known by it afterwards (`made_by`).
+    mark: identifies a folder of frames afterwards (`made_by`).
     """
     folder.mkdir(exist_ok=True)
     if is_folder_name(output):
@@ -40,7 +40,7 @@ def open_track(folder: Path, output: Path, like: Film | Folder, rate: Fraction, 
 
 
 class FilmTrack:
-    """A film file in the making. `copied`: the sound and all else of `like` comes along."""
+    """An unfinished film file. `copied`: the sound and all other streams of `like` are copied."""
 
     def __init__(self, folder: Path, output: Path, like: Film | Folder, rate: Fraction, copied: bool,
                  lossless: bool):
@@ -52,13 +52,13 @@ class FilmTrack:
         self.encoder: Encoder | None = None
 
     def go_on(self, segments: int, frames: int) -> None:
-        """Begin, or begin again, after so many whole segments with so many frames in all."""
+        """Start, or resume, after this many whole segments with this many frames in total."""
         self.number = segments
         self.stamps = islice(stamps_of(self.like, self.rate), frames, None)
 
     def write(self, frames: np.ndarray, sources: Sequence[Shot] | None = None) -> None:
-        """Add frames, (T, H, W, 3) uint8 or uint16, to the segment. sources: what they were coloured from,
-        whose luma is kept."""
+        """Add frames, (T, H, W, 3) uint8 or uint16, to the segment. sources: the frames they were coloured
+        from, whose luma is kept."""
         if self.encoder is None:
             self.encoder = Encoder(self._part(), self.size, self.like, self.rate, self.stamps, copied=False,
                                    segment_of=self.output.suffix, lossless=self.lossless)
@@ -66,7 +66,7 @@ class FilmTrack:
             self.encoder.write(frame, source)
 
     def end_segment(self) -> tuple[Path, ...]:
-        """Finish the segment; returns its files."""
+        """Finish the segment; return its files."""
         encoder, self.encoder = self.encoder, None
         encoder.__exit__(None)
         self._part().replace(self._segment(self.number))
@@ -74,13 +74,13 @@ class FilmTrack:
         return (self._segment(self.number - 1),)
 
     def abandon(self) -> None:
-        """Give up the segment in the making."""
+        """Discard the current segment."""
         if self.encoder is not None:
             self.encoder.stack.close()
             self.encoder = None
 
     def finish(self, frames: int) -> None:
-        """Join the segments, with so many frames in all, into the output."""
+        """Join the segments, with this many frames in total, into the output."""
         join_segments(self.output, [self._segment(n) for n in range(self.number)], self.like, self.rate,
                       self.copied, self.lossless, frames)
 
@@ -92,8 +92,7 @@ class FilmTrack:
 
 
 class FolderTrack:
-    """A folder of PNG frames in the making, with the names of the frames it is made from where those have
-    names."""
+    """An unfinished folder of PNG frames, named like the source frames if those have names."""
 
     def __init__(self, folder: Path, output: Path, like: Film | Folder, mark: str):
         self.folder, self.output, self.like, self.mark = folder, output, like, mark
@@ -102,7 +101,7 @@ class FolderTrack:
                         "would be one file, {name}.png, on the disk of the output; rename one of them",
                         folder)
         (folder / "frames").mkdir(exist_ok=True)
-        self.written: list[Path] = []  # of the segment in the making
+        self.written: list[Path] = []  # of the current segment
 
     def go_on(self, segments: int, frames: int) -> None:
         given = (file.stem for file in self.like.files) if isinstance(self.like, Folder) else ()
@@ -114,22 +113,22 @@ class FolderTrack:
             save_picture(self.written[-1], eight_bits(frame), {MARK: self.mark} if self.mark else {})
 
     def end_segment(self) -> tuple[Path, ...]:
-        """A frame is a file, so there is nothing to end; returns the files."""
+        """A frame is a file, so there is nothing to finish; return the files."""
         files, self.written = tuple(self.written), []
         return files
 
     def abandon(self) -> None:
-        """Nor to give up."""
+        """Nothing to discard, either."""
 
     def finish(self, frames: int) -> None:
-        """Give the folder its name, unless an interrupted run has done so."""
+        """Rename the folder to the output, unless an interrupted run has done so."""
         if self.mark and made_by(self.output) == self.mark:
             return
         if (found := len(list((self.folder / "frames").iterdir()))) != frames:
             raise InputError(f"cannot write {self.output}: there are {found} files for {frames} frames in "
                              f"{self.folder}; remove it and begin anew")
         if self.output.is_dir():
-            self.output.rmdir()  # empty, as check_output saw to; not every system renames over a folder
+            self.output.rmdir()  # empty, as check_output ensured; not every system can rename over a folder
         os.replace(self.folder / "frames", self.output)
 
 
@@ -145,5 +144,5 @@ def mark_of(picture: Path) -> str | None:
     try:
         with Image.open(picture, formats=("PNG",)) as opened:
             return opened.info.get(MARK)
-    except Exception:  # whatever Pillow stumbles over in a file of another's
+    except Exception:  # whatever Pillow raises for a foreign file
         return None

@@ -1,8 +1,8 @@
-"""A palette as a weak reference: swatches that say which colours there are, and not where.
+"""A palette as a weak reference: swatches that say which colours occur, but not where.
 
-A scene that has no picture of its own gets its first frame painted after its lightness alone: as light as a
-swatch, as coloured as it, and between two swatches between their colours. The method carries that on as it
-would a painted picture. It is a mood, and no more.
+A scene without a picture of its own gets its first frame coloured by lightness alone: each lightness takes
+the colour of the swatch with that lightness, interpolated between swatches. The method propagates that like a
+painted picture. It sets a mood and no more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from colorlab.files.errors import InputError
 from colorlab.film.references import Given, Guidance, Picture
 
 MOST = 16         # swatches taken of a picture
-STRENGTH = 0.8    # of a swatch's colour: between the swatches of a palette, lightness alone is a poor guide
+STRENGTH = 0.8    # factor on a swatch's colour: between swatches, lightness alone is a poor guide
 
 
 def read_palette(text: str) -> np.ndarray:
@@ -41,7 +41,7 @@ def read_palette(text: str) -> np.ndarray:
 
 
 def painted(frame: Picture, palette: np.ndarray) -> Picture:
-    """A frame (H, W, 3) uint8 with the colours of a palette (N, 3), as light as it was."""
+    """A frame (H, W, 3) uint8 with the colours of a palette (N, 3) and unchanged lightness."""
     swatches = rgb_to_lab(frames_to_rgb(palette[None]))[:, 0]                     # (3, N)
     order = swatches[0].argsort()
     light, ab = swatches[0][order].numpy(), swatches[1:, order].numpy() * STRENGTH
@@ -53,8 +53,8 @@ def painted(frame: Picture, palette: np.ndarray) -> Picture:
 
 
 def with_palette(guidance: Guidance, frames: Iterable[Picture], palette: np.ndarray) -> Guidance:
-    """The guidance with a painted first frame for each scene that has no picture of its own; where loose
-    pictures are given, they come first."""
+    """The guidance with a painted first frame for each scene without a picture of its own; loose pictures, if
+    given, take precedence."""
     if any(given.frame is None for given in guidance.references):
         return guidance
     bare = {start for start in (0, *guidance.cuts) if not guidance.own(start)}

@@ -1,4 +1,4 @@
-"""Pictures drawn of pictures and numbers: heat maps, marks, sheets of several under their names.
+"""Drawing: heat maps, marks, and captioned contact sheets.
 
 A picture is an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane (H, W) or (1, H, W)
 of numbers.
@@ -61,7 +61,7 @@ def mark(picture: Picture, at: tuple[int, int]) -> np.ndarray:
 
 
 def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, scale: int = 1) -> np.ndarray:
-    """Named pictures of one size on one sheet, uint8 (H', W', 3), each under its name, smoothly enlarged by
+    """Named pictures of one size on one sheet, uint8 (H', W', 3), each below its name, smoothly enlarged by
     `scale`."""
     images = {}
     for name, picture in pictures.items():
@@ -87,7 +87,7 @@ def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, scale: int 
 
 @lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """The letters of all drawings: DejaVu Sans, which comes with Matplotlib."""
+    """The font of all drawings: DejaVu Sans, which comes with Matplotlib."""
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
 
 

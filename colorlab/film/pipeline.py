@@ -1,13 +1,13 @@
-"""Stages that work at the same time: decoding, the network, encoding.
+"""Concurrent stages: decoding, the network, encoding.
 
     with behind(write, 2) as hand_on:
         for frame in colorize(ahead(film, 8), references, model):
             hand_on(frame)
 
-PyAV, torch and numpy release Python's lock while they compute, so a thread for each stage is enough. The
-network stays in the caller's thread, where torch already has its team of threads: in another it would call up
-a second team, and two teams on the same cores wait for each other (`tests/bench/bench_long_films.py --only
-overlap` has the price).
+PyAV, torch and numpy release the GIL while they compute, so a thread for each stage is enough. The network
+stays in the caller's thread, where torch already has its thread pool: in another thread it would create a
+second pool, and two pools on the same cores wait for each other (`tests/bench/bench_long_films.py --only
+overlap` measures the cost).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from queue import Empty, Full, Queue
 from typing import TypeVar
 
 Item = TypeVar("Item")
-_POLL = 0.2  # seconds after which a waiting thread looks whether it is still wanted
+_POLL = 0.2  # seconds after which a waiting thread checks whether it is still needed
 
 
 def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
-    """The same items in the same order, made in a thread of their own, at most `depth` of them waiting (and
+    """The same items in the same order, produced in a separate thread, at most `depth` of them waiting (and
     one in the making).
 
     An error among the items is raised here, after the items before it. When the caller stops early, fails, or
-    is interrupted, the thread is told, finishes the item that it is at, closes `items` if that is a
+    is interrupted, the thread is told to stop, finishes its current item, closes `items` if that is a
     generator, and ends before this generator does.
     """
     queue: Queue[tuple[str, object]] = Queue(depth)
@@ -50,12 +50,12 @@ def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
 
 @contextmanager
 def behind(work: Callable[[Item], None], depth: int = 2) -> Iterator[Callable[[Item], None]]:
-    """Gives a function that hands an item on to `work`, which does one after the other in a thread of its
-    own, at most `depth` waiting.
+    """Yields a function that hands an item on to `work`, which processes them in order in a separate thread,
+    at most `depth` waiting.
 
-    All items are done when the block ends. An error in `work` ends the work and is raised by the next item
-    handed on, or at the end. When the block itself fails or is interrupted, the thread finishes the item that
-    it is at, drops what waits, and ends before the block does.
+    All items are done when the block ends. An error in `work` stops it and is raised when the next item is
+    handed on, or at the end. If the block itself fails or is interrupted, the thread finishes its current
+    item, drops those waiting, and ends before the block does.
     """
     queue: Queue[tuple[str, object]] = Queue(depth)
     unwanted, errors = threading.Event(), []
@@ -64,7 +64,7 @@ def behind(work: Callable[[Item], None], depth: int = 2) -> Iterator[Callable[[I
         try:
             while (message := _get(queue, unwanted))[0] == "item":
                 work(message[1])
-                del message  # not kept alive while the next is waited for
+                del message  # released before waiting for the next
         except BaseException as error:  # it belongs to whoever hands on
             errors.append(error)
         finally:
@@ -95,7 +95,7 @@ def _make(items: Iterable[object], queue: Queue, unwanted: threading.Event) -> N
         for item in iterator:
             if not _put(queue, ("item", item), unwanted):
                 return
-            del item  # a frame that was handed over is not kept alive while the next is made
+            del item  # release a frame that was handed over while the next is made
         _put(queue, ("end", None), unwanted)
     except BaseException as error:  # it belongs to whoever pulls
         _put(queue, ("error", error), unwanted)
@@ -104,11 +104,11 @@ def _make(items: Iterable[object], queue: Queue, unwanted: threading.Event) -> N
             iterator.close()
 
 
-# Waiting goes in slices, as Ctrl-C would not end an endless wait on every system.
+# Wait in slices: on some systems Ctrl-C does not interrupt an unlimited wait.
 
 
 def _get(queue: Queue, unwanted: threading.Event) -> tuple[str, object]:
-    """The next message; the end when nobody wants any more."""
+    """The next message; the end marker once the consumer has stopped."""
     while not unwanted.is_set():
         try:
             return queue.get(timeout=_POLL)
@@ -118,7 +118,7 @@ def _get(queue: Queue, unwanted: threading.Event) -> tuple[str, object]:
 
 
 def _put(queue: Queue, message: tuple[str, object], unwanted: threading.Event) -> bool:
-    """Whether it was put; not when nobody wants it any more."""
+    """Whether it was put; False once the consumer has stopped."""
     while not unwanted.is_set():
         try:
             queue.put(message, timeout=_POLL)

@@ -1,10 +1,10 @@
-"""How exactly a network computes: a choice that is made, and not a default of the device.
+"""A network's numerical precision: an explicit choice instead of a device's default.
 
-| name | what it is |
+| name | meaning |
 |---|---|
-| float32 | float32 everywhere, as on a processor. NVIDIA's TF32, which torch else uses for convolutions, is off |
-| tf32 | float32 in memory; convolutions and products of an NVIDIA GPU round what they multiply to 10 bits. No difference elsewhere |
-| bf16, fp16 | autocast: convolutions and products in half precision; what needs its digits stays float32 (see `color`, `streamed_correlation`) |
+| float32 | float32 everywhere, as on a CPU. NVIDIA's TF32, which torch otherwise uses for convolutions, is off |
+| tf32 | float32 in memory; convolutions and matrix products on an NVIDIA GPU round their operands to 10 bits of mantissa. No difference elsewhere |
+| bf16, fp16 | autocast: convolutions and matrix products in half precision; what needs full precision stays float32 (see `color`, `streamed_correlation`) |
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ PRECISIONS = ("float32", "tf32", "bf16", "fp16")
 
 @contextmanager
 def computed_in(precision: str, device: str) -> Iterator[None]:
-    """Within, networks on a device of this type ("cuda", "cpu", "mps") compute so; afterwards all is as it
-    was. For one thread at a time."""
-    import torch  # not at the top: the names are to be had without it
+    """Context in which networks on a device of this type ("cuda", "cpu", "mps") use this precision; settings
+    are restored afterwards. For one thread at a time."""
+    import torch  # imported here so that the names are available without it
 
     if precision not in PRECISIONS:
         raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")

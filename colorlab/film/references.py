@@ -1,21 +1,21 @@
-"""Which references colour which scene, and how a picture of which only a part is given is made whole.
+"""Which references colour which scene, and how a partial picture is completed.
 
-**Scenes.** A cut ends what is known of a film. Each scene is started anew, with references of its own alone:
+**Scenes.** A model's state does not cross a cut. Each scene is started afresh, with its own references only:
 
-- a film that has no cut gets all references, in the order given;
-- a scene in which coloured frames lie gets those, and nothing else;
-- another scene gets the one loose picture that is most like its first frame;
-- and where there are no loose pictures, the most similar coloured frame of another scene, as if it were a
-  loose picture: scenes come back, as in a dialogue. A scene that should stay out of that is given a reference
-  of its own;
-- without references (tcavc) each scene is painted its own.
+- a film without cuts gets all references, in the order given;
+- a scene that contains coloured frames gets those, and nothing else;
+- any other scene gets the one loose picture that is most similar to its first frame;
+- if there are no loose pictures, it gets the most similar coloured frame of another scene as a loose picture,
+  because scenes recur, as in a dialogue. To prevent that, give the scene a reference of its own;
+- without references (tcavc) each scene's reference is painted.
 
 **Parts.** Where a reference is transparent, its colour is unknown. For a frame of the film, the method itself
-fills that in: the frame is coloured as if it were the first of a film, after the scene's complete references,
-or, where there are none, after the given part with all else colourless; the given part is then laid over it
-by its alpha, and the whole is that frame's reference. So every method uses parts, and `copy`, which cannot
-predict, leaves what is unknown without colour. In a loose picture the unknown is colourless. The lightness of
-a part comes from the film's frame, as editors blacken what is transparent.
+fills that in: the frame is coloured as if it were the first of a film, from the scene's complete references,
+or, if there are none, from the given part with everything else colourless; the given part is then composited
+over it by its alpha, and the result is that frame's reference. So every method can use partial pictures, and
+`copy`, which cannot predict, leaves unknown areas without colour. In a loose picture unknown areas are
+colourless. The lightness of a partial picture comes from the film's frame, because editors blacken
+transparent areas.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Cuts = str | Sequence[int] | None             # "auto", first frames of scenes, 
 
 
 class Given(NamedTuple):
-    """A reference as it was given."""
+    """A reference as given by the user."""
 
     # index in the film, or in its scene; None for a picture that is not a frame of the film
     frame: int | None
@@ -57,7 +57,7 @@ class Guidance:
     """References, cuts, and the film's own frames under partly transparent ones."""
 
     references: tuple[Given, ...]
-    cuts: tuple[int, ...] = ()  # the first frame of every scene but the first, growing
+    cuts: tuple[int, ...] = ()  # the first frame of every scene but the first, ascending
     beneath: Mapping[int, Picture] = field(default_factory=dict)
 
     def scene(self, frame: int) -> tuple[int, int | None]:
@@ -67,7 +67,7 @@ class Guidance:
         return (0, *self.cuts)[number], (*self.cuts, None)[number]
 
     def own(self, start: int) -> tuple[Given, ...]:
-        """What a scene that begins at `start` has of its own: all there is in a film without cuts, else its
+        """The own references of a scene that begins at `start`: all of them in a film without cuts, else its
         coloured frames."""
         if not self.cuts:
             return self.references
@@ -86,23 +86,23 @@ class Guidance:
                 for given in chosen)
         candidates = [given for given in self.references if given.frame is None] or list(self.references)
         found = candidates[most_like(opening, [given.picture[..., :3] for given in candidates])]
-        if found.partial and found.frame is not None:  # what lies beneath is known of its own scene only
+        if found.partial and found.frame is not None:  # the frame beneath is only known for its own scene
             found = found._replace(picture=over_grey(found.picture, self.beneath[found.frame]))
         return (found._replace(frame=None),)
 
     def start(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device,
               pictures: int = 1) -> object:
-        """The model's state at the first frame of a scene. pictures: how many of each frame the model is
-        shown (2: its fields)."""
+        """The model's state at the first frame of a scene. pictures: pictures per frame that the model gets
+        (2: its fields)."""
         return model.start(self.to_lab(start, opening, model, size, device, pictures))
 
     def to_lab(self, start: int, opening: Picture, model: nn.Module, size: int | None, device: torch.device,
                pictures: int = 1) -> Tensor | list[Tensor | tuple[int, Tensor]] | None:
-        """A scene's references as `model.start` takes them: Lab (1, 3, H, W), no larger than the network sees
-        the film.
+        """A scene's references as `model.start` takes them: Lab (1, 3, H, W), no larger than the network's
+        input.
 
-        A film's own frame is brought to exactly the size at which the network sees the film, so that its
-        pixels fall on the film's.
+        A film's own frame is resized to exactly the network's input size, so that its pixels align with the
+        film's.
         """
         chosen, film_size = self.of_scene(start, opening), opening.shape[:2]
         images = {
@@ -126,12 +126,12 @@ class Guidance:
 
 def guide(frames: Iterable[Picture], references: Pictures, cuts: Cuts = None,
           shown: Callable[[Iterable], Iterable] = iter) -> Guidance:
-    """Look at what of the film must be known before the work: where it cuts, and what lies under partly
-    transparent references.
+    """Collect what must be known about the film beforehand: its cuts, and the frames under partly transparent
+    references.
 
-    frames: of the film. They are gone through once where cuts="auto" or a reference of a frame is partly
-    transparent, so they must then be a list, or a film from read_video(), and not an iterator. shown: wraps
-    the frames, to show progress. Raises InputError for references and cuts that cannot be used.
+    frames: of the film. They are read once if cuts="auto" or a reference for a frame is partly transparent,
+    so they must then be a list, or a film from read_video(), and not an iterator. shown: wraps the frames, to
+    show progress. Raises InputError for references and cuts that cannot be used.
     """
     given = check_references(references)
     known = () if cuts is None or cuts == "auto" else check_cuts(cuts)
@@ -163,7 +163,7 @@ def guide(frames: Iterable[Picture], references: Pictures, cuts: Cuts = None,
 
 
 def check_cuts(cuts: Sequence[int]) -> tuple[int, ...]:
-    """The first frames of scenes, growing, or InputError."""
+    """The first frames of scenes, ascending, or InputError."""
     if isinstance(cuts, str) or not all(
             isinstance(cut, (int, np.integer)) and not isinstance(cut, bool) and cut > 0 for cut in cuts):
         raise InputError("cuts are 'auto' or the numbers of frames, from 1, with which a scene begins, "
@@ -173,7 +173,7 @@ def check_cuts(cuts: Sequence[int]) -> tuple[int, ...]:
 
 def completed(given: Given, beneath: Picture, complete: list[Tensor], model: nn.Module, size: int | None,
               device: torch.device) -> Tensor:
-    """A film's frame of which a part is given, (H, W, 4), as a whole reference: Lab (1, 3, h, w).
+    """A partial picture of a film's frame, (H, W, 4), completed to a whole reference: Lab (1, 3, h, w).
 
     beneath: that frame of the film; complete: the scene's whole references, Lab, from which the rest is
     predicted.
@@ -201,7 +201,7 @@ def to_lab(given: Given, film_size: tuple[int, int], size: int | None, device: t
 
 def known_part(picture: Picture, size: tuple[int, int],
                device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """(H, W, 4) -> L, ab and alpha in [0, 1] at `size`: ab is the mean over what is known, and means nothing
+    """(H, W, 4) -> L, ab and alpha in [0, 1] at `size`: ab is the mean over the known pixels, and undefined
     where alpha is 0."""
     whole = torch.from_numpy(np.ascontiguousarray(picture)).to(device)
     l, ab = split_lab(rgb_to_lab(frames_to_rgb(whole[..., :3]))[None])                   # (1, 1 and 2, H, W)
@@ -217,8 +217,8 @@ def picture_to_lab(picture: Picture, size: tuple[int, int], device: torch.device
 
 
 def check_shape(given: Given, film_size: tuple[int, int]) -> None:
-    """Raise InputError for a reference that cannot be a frame of the film, as its sides are in another
-    proportion."""
+    """Raise InputError for a reference that cannot be a frame of the film because its aspect ratio
+    differs."""
     (H, W), (height, width) = film_size, given.picture.shape[:2]
     if abs(width / height * H / W - 1) > 0.03:
         raise InputError(f"the reference for frame {given.frame} is {width}x{height}, the film {W}x{H}: "
@@ -227,14 +227,14 @@ def check_shape(given: Given, film_size: tuple[int, int]) -> None:
 
 
 def network_size(film_size: tuple[int, int], size: int | None) -> tuple[int, int]:
-    """(H, W) of the film -> (h, w) with the short side `size`, of the same shape, never larger."""
+    """(H, W) of the film -> (h, w) with the short side `size`, with the same aspect ratio, never larger."""
     height, width = film_size
     scale = 1 if size is None else min(1, size / min(height, width))
     return round(height * scale), round(width * scale)
 
 
 def check_references(references: Pictures) -> tuple[Given, ...]:
-    """References that are what `colorize` takes, in the order given, or InputError."""
+    """Valid references for `colorize`, in the order given, or InputError."""
     if references is None:
         return ()
     if isinstance(references, np.ndarray):
@@ -266,22 +266,23 @@ def _given(item: Picture | tuple[int, Picture]) -> Given:
 
 
 def check_picture(picture: object, name: str, alpha: bool = False, deep: bool = False) -> Picture:
-    """The picture, if it is uint8 (H, W, 3), or (H, W, 4) where alpha is allowed, or uint16 where it may be
-    deep; else InputError."""
+    """The picture, if it is uint8 (H, W, 3), or (H, W, 4) where alpha is allowed, or uint16 where more than 8
+    bits are allowed; else InputError."""
     types = (np.uint8, np.uint16) if deep else (np.uint8,)
     if not isinstance(
             picture,
             np.ndarray) or picture.dtype not in types or picture.ndim != 3 or picture.shape[-1] not in (
                 3, 4 if alpha else 3):
-        got = f"{picture.dtype} {picture.shape}" if isinstance(picture,
-                                                               np.ndarray) else type(picture).__name__
+        got = (
+            f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        )
         raise InputError(f"{name} is {got}; a picture here is a uint8 array (H, W, 3) of RGB, as "
                          "read_video() and read_image() give it")
     return picture
 
 
 def over_grey(picture: Picture, beneath: Picture) -> Picture:
-    """(H, W, 4) laid over the film's own frame, as RGB (H, W, 3) of the frame's size."""
+    """(H, W, 4) composited over the film's own frame, as RGB (H, W, 3) of the frame's size."""
     height, width = beneath.shape[:2]
     planes = torch.from_numpy(np.ascontiguousarray(picture)).movedim(-1, 0)[None].float()  # (1, 4, H, W)
     color, alpha = resized(planes, (height, width))[0].movedim(0, -1).split((3, 1), -1)

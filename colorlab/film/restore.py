@@ -1,21 +1,20 @@
-"""Colour a long film: resumable, in flat memory, decoding, network and encoding at the same time.
+"""Colour a long film: resumable, in constant memory, with decoding, network and encoding in parallel.
 
-Work in progress lies beside the output, in a hidden folder `.NAME.unfinished`:
+Work in progress is kept beside the output, in a hidden folder `.NAME.unfinished`:
 
-    job.json            what is being done; another job begins anew
-    cuts.json           the scene cuts that it goes by
-    picture/000000.nut  whole segments, or frames/ where the output is a folder of frames
-    confidence/...      the same for the map of how sure each pixel is
+    job.json            the job description; a different job starts over
+    cuts.json           the scene cuts in use
+    picture/000000.nut  whole segments, or frames/ if the output is a folder of frames
+    confidence/...      the same for the confidence map
     000003.state        the model's state after three segments
-    000003.json         what the third segment is made of, with checksums (resume.py)
+    000003.json         the files of the third segment, with checksums (resume.py)
 
-A segment counts once its record and the state after it are there, and as long as all is as recorded. Killed
-at any moment, the same job goes
-on from the last such state, to the bit: the film that comes out is the one that an undisturbed run makes. An
-.mp4 or .mov has the same bytes, and so has every PNG of a folder; a Matroska file has the same packets and a
-random identifier of its own. (The same machine, the same versions and the
-same number of threads: arithmetic differs between those.) When the output stands under its name, the folder
-is removed.
+A segment counts once its record and the state after it exist, and as long as its files match the record. If
+it is killed at any moment, the same job resumes from the last such state, bit for bit: the resulting film is
+the one that an uninterrupted run makes. An .mp4 or .mov has the same bytes, and so has every PNG of a folder;
+a Matroska file has the same packets and its own random identifier. (This needs the same machine, versions and
+number of threads, because arithmetic differs between them.) Once the output has its final name, the folder is
+removed.
 """
 
 from __future__ import annotations
@@ -53,15 +52,15 @@ from colorlab.film.references import Guidance
 from colorlab.film.resume import keep_segment, whole_file, whole_segments
 from colorlab.film.saved_state import load_state, save_state
 
-SEGMENT = 96        # frames, the shortest segment; about as far apart as a player's jumps may be
+SEGMENT = 96        # shortest segment, in frames; about the acceptable seek distance of a player
 DECODED_AHEAD = 8   # frames
 COLORED_BEHIND = 2  # blocks
-# seconds without a first segment, after which a folder that nobody holds is a killed process's
+# seconds after which an unlocked folder without a first segment counts as abandoned
 ABANDONED = 60
 
 
 class Unfinished(NamedTuple):
-    """What an interrupted job left: whole segments and the frames in them."""
+    """The remains of an interrupted job: whole segments and the frames in them."""
 
     segments: int
     frames: int
@@ -76,15 +75,15 @@ class Job:
     model: nn.Module
     size: int | None
     device: torch.device
-    # all else that shapes the result, in words: the references' contents, the cuts asked for ...
+    # everything else that affects the result, as text: the references' contents, the requested cuts ...
     settings: Mapping[str, str]
     rate: Fraction | float = 24.0  # where the film is a folder and the output is not
-    # where the map of how sure each pixel is goes: a film or a folder, as the output
+    # output of the confidence map: a film or a folder, like the output
     confidence: Path | None = None
     segment: int = SEGMENT
     saturation: float = 1.0
     lossless: bool = False         # FFV1 in Matroska
-    precision: str = "float32"     # in what the network computes
+    precision: str = "float32"     # the network's precision
 
     @property
     def folder(self) -> Path:
@@ -92,25 +91,32 @@ class Job:
 
     @cached_property
     def description(self) -> dict[str, str]:
-        """All that the result depends on."""
+        """Everything that the result depends on."""
         own = {
-            "input": file_identity(self.film), "model": model_identity(self.model), "size": str(self.size),
-            "device": self.device.type, "rate": str(self.rate), "confidence": str(self.confidence),
-            "segment": str(self.segment), "saturation": str(self.saturation), "lossless": str(self.lossless),
-            "fields": self.film.fields, "deinterlace": str(getattr(self.film, "deinterlace",
-                                                                   False)), "precision": self.precision,
-            "versions": f"colorlab {colorlab.__version__}, torch {torch.__version__}"
+            "input": file_identity(self.film),
+            "model": model_identity(self.model),
+            "size": str(self.size),
+            "device": self.device.type,
+            "rate": str(self.rate),
+            "confidence": str(self.confidence),
+            "segment": str(self.segment),
+            "saturation": str(self.saturation),
+            "lossless": str(self.lossless),
+            "fields": self.film.fields,
+            "deinterlace": str(getattr(self.film, "deinterlace", False)),
+            "precision": self.precision,
+            "versions": f"colorlab {colorlab.__version__}, torch {torch.__version__}",
         }
         return own | dict(self.settings)
 
     @cached_property
     def identity(self) -> str:
-        """The same for two jobs with the same result."""
+        """A hash that is equal for jobs with the same result."""
         return hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()
 
     def unfinished(self) -> Unfinished:
-        """What there is of this very job, and whole; nothing where the folder holds another's work, damaged
-        work or none."""
+        """The intact work of this very job; nothing if the folder holds another job's work, damaged work or
+        none."""
         if read_json(self.folder / "job.json") != self.description:
             return Unfinished(0, 0)
         outputs = {"picture": self.output, "confidence": self.confidence}
@@ -131,15 +137,15 @@ class Job:
         return Unfinished(len(frames), frames[-1] if frames else 0)
 
     def known_cuts(self) -> list[int] | None:
-        """The cuts that an earlier run of this job was given or found; None where there was none."""
+        """The cuts that an earlier run of this job was given or found; None without an earlier run."""
         found = read_json(self.folder / "cuts.json")
         if not isinstance(found, dict) or found.get("job") != self.identity or not self.unfinished().segments:
             return None
         return found["cuts"]
 
     def delivered(self) -> bool:
-        """Whether the output is a folder of frames that this very job has made, and so the map where one is
-        asked for."""
+        """Whether the output is a folder of frames made by this very job, and likewise the confidence map, if
+        requested."""
         outputs = [path for path in (self.output, self.confidence) if path is not None]
         return all(is_folder_name(path) and self.made(path) for path in outputs)
 
@@ -148,7 +154,7 @@ class Job:
         return made_by(folder) == self.identity and len(list(folder.glob("*.png"))) == self.film.count()
 
     def discard(self) -> None:
-        """Remove what is left of the work on an output that stands under its name."""
+        """Remove leftover work on an output that is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def state_file(self, number: int) -> Path:
@@ -161,11 +167,11 @@ class Job:
 
 
 def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lambda count: None) -> int:
-    """Do a job, or what is left of it; returns the film's number of frames.
+    """Run a job, or the rest of it; returns the film's number of frames.
 
-    on_frames: told, in the thread that writes, how many frames were written, as they are. Whatever interrupts
-    the work, whole segments stay for the same job to go on from; where there is none yet, nothing stays.
-    Raises InputError for what cannot be done.
+    on_frames: called from the writing thread with the number of frames just written. Whatever interrupts the
+    work, whole segments are kept for the same job to resume from; if there are none yet, nothing is kept.
+    Raises InputError for invalid jobs.
     """
     if job.confidence is not None and not offers_confidence(job.model):
         raise InputError(f"{type(job.model).__name__} does not say how sure it is: this network matches no "
@@ -205,7 +211,7 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
         track.go_on(done.segments, done.frames)
     place = load_state(job.state_file(done.segments), job.device) if done.segments else Place()
     begun, number = place.frame, done.segments
-    sources: deque[Shot] = deque()  # of the frames that are being coloured or wait to be written
+    sources: deque[Shot] = deque()  # of frames being coloured or waiting to be written
 
     def pictures(shots: Iterator[Shot]) -> Iterator[np.ndarray]:
         for shot in shots:
@@ -226,9 +232,18 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
     try:
         with closing(ahead(job.film.shots_from(place.frame),
                            DECODED_AHEAD)) as shots, behind(keep, COLORED_BEHIND) as hand_on:
-            for block in colored_blocks(pictures(shots), guidance, job.model.to(job.device), job.size,
-                                        job.device, place, job.confidence is not None, job.saturation,
-                                        job.film.fields, job.precision):
+            for block in colored_blocks(
+                pictures(shots),
+                guidance,
+                job.model.to(job.device),
+                job.size,
+                job.device,
+                place,
+                job.confidence is not None,
+                job.saturation,
+                job.film.fields,
+                job.precision,
+            ):
                 hand_on(block)
         if place.frame > begun:
             _end_segments(job, tracks, number + 1, place)
@@ -254,7 +269,7 @@ def _end_segments(job: Job, tracks: list, number: int, place: Place) -> None:
 
 
 def _check_input(job: Job) -> None:
-    """Raise InputError where the film is not the one that was coloured: its sound and time stamps would be of
+    """Raise InputError if the film has changed since it was coloured: sound and time stamps would belong to
     other pictures."""
     try:
         same = file_identity(job.film) == job.description["input"]
@@ -266,17 +281,17 @@ def _check_input(job: Job) -> None:
 
 
 def _remove_abandoned(own: Path) -> None:
-    """Remove the folders beside this job's in which a killed process had not come to its first segment."""
+    """Remove neighbouring work folders whose process was killed before its first segment."""
     for folder in own.parent.glob(".*.unfinished"):
         with suppress(OSError, InputError):
-            old = time.time() - folder.stat().st_mtime > ABANDONED  # a younger one may be about to be locked
+            old = time.time() - folder.stat().st_mtime > ABANDONED  # a newer one may be about to be locked
             if folder != own and old and not list(folder.glob("[0-9]*.json")):
                 with alone(folder / "lock", folder, ""):
                     shutil.rmtree(folder)
 
 
 def _empty(folder: Path) -> None:
-    """Remove what another job left, but not the lock that is held."""
+    """Remove another job's leftovers, but not the lock that we hold."""
     for entry in folder.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry)
@@ -285,19 +300,19 @@ def _empty(folder: Path) -> None:
 
 
 def work_folder(output: Path) -> Path:
-    """Where work on an output lies, and whose lock keeps others from it."""
+    """The folder for work on an output; its lock keeps others out."""
     return output.with_name(f".{output.name}.unfinished")
 
 
 def file_identity(film: Film | Folder) -> str:
-    """Names, sizes and times of change of a film's files, in short."""
+    """The film's path, with a hash of its files' names, sizes and modification times."""
     files = film.files if isinstance(film, Folder) else (film.path,)
     facts = [(file.name, (stat := os.stat(file)).st_size, stat.st_mtime_ns) for file in files]
     return f"{film.path.resolve()} {hashlib.sha256(json.dumps(facts).encode()).hexdigest()}"
 
 
 def model_identity(model: nn.Module) -> str:
-    """A model's class, settings and numbers, in short."""
+    """A hash of a model's class, settings and weights."""
     digest = hashlib.sha256(f"{type(model).__qualname__} {getattr(model, 'config', None)}".encode())
     for name, tensor in model.state_dict().items():
         digest.update(name.encode())

@@ -1,8 +1,8 @@
-"""What an interrupted job left in its folder, and whether it is whole.
+"""The files that an interrupted job left in its folder, and whether they are intact.
 
-After each segment stands a record, `000003.json`: how many frames there are by then, and size and checksum of
-every file that the segment is made of and of the model's state after it. A segment counts where its record
-does and all before it do; one that is damaged, empty or of something else is as if it had never been made.
+Each segment has a record, `000003.json`: the total number of frames so far, and size and checksum of every
+file of the segment and of the model's state after it. A segment counts if its record and all earlier ones are
+valid; one that is damaged, empty or foreign is treated as if it had never been made.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ STEPS = 1 << 20  # bytes read at a time
 
 
 def keep_segment(folder: Path, number: int, frames: int, files: Mapping[str, Path]) -> None:
-    """Record that segment `number` (from 1) is whole, with `frames` in all by then. files: by the name that
-    each has or will have in `folder`."""
+    """Record that segment `number` (from 1) is complete, with `frames` in total so far. files: by the name
+    that each has or will have in `folder`."""
     facts = {}
     for name, file in files.items():
         to_disk(file)
@@ -29,7 +29,8 @@ def keep_segment(folder: Path, number: int, frames: int, files: Mapping[str, Pat
 
 
 def whole_segments(folder: Path, find: Callable[[str], Path]) -> list[int]:
-    """The frames in all after each whole segment, in order. find: where a file of such a name is now."""
+    """The total number of frames after each whole segment, in order. find: maps a file name to its current
+    path."""
     frames: list[int] = []
     while (counted := _whole(read_json(folder / f"{len(frames) + 1:06d}.json"), find,
                              f"{len(frames) + 1:06d}.state")) is not None:
@@ -46,8 +47,8 @@ def whole_file(path: Path, facts: object) -> bool:
 
 
 def _whole(record: object, find: Callable[[str], Path], state: str) -> int | None:
-    """The frames that a record counts; None where it is none, or a file is not as it was. The state is looked
-    at by itself."""
+    """The number of frames in a record; None if it is not a record, or a file has changed. The state is
+    checked separately."""
     if not isinstance(record, dict) or not isinstance(record.get("frames"), int) or not isinstance(
             record.get("files"), dict):
         return None
@@ -62,7 +63,7 @@ def _checksum(path: Path) -> int:
 
 @lru_cache(maxsize=100_000)
 def _checksum_as_it_is(path: Path, *_: int) -> int:
-    """CRC-32 of a file, read once for each state that it is in."""
+    """CRC-32 of a file, cached until the file changes."""
     found = 0
     with path.open("rb") as file:
         while piece := file.read(STEPS):

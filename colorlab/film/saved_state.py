@@ -1,4 +1,4 @@
-"""A model's state in a file, and back, to the bit.
+"""Saving a model's state to a file and loading it, bit for bit.
 
 States are values: frozen dataclasses and named tuples of tensors and numbers. They are written as plain
 dictionaries that name their classes, so that `torch.load(weights_only=True)` reads them and nothing in a file
@@ -20,7 +20,7 @@ _PLAIN = (Tensor, str, int, float, bool, type(None))
 
 
 def save_state(path: Path, state: object) -> None:
-    """Write a state; the file appears when it is whole."""
+    """Write a state atomically."""
     with whole(path) as temporary:
         torch.save(_packed(state), temporary)
 

@@ -1,10 +1,9 @@
-"""A stretch of a finished film, coloured anew with references of its own; the rest of the film stays as it
-was.
+"""Recolour a stretch of a finished film with its own references; the rest of the film is unchanged.
 
-A folder of frames gets new pictures for the stretch. In a film file, pictures depend on those before them
-back to the last key frame, so what is encoded anew reaches from the key frame at or before the stretch to the
-next one after it; there, what lies outside the stretch is decoded and encoded once more, without a way over
-RGB. All other packets are copied.
+In a folder of frames the stretch's pictures are replaced. In a film file, pictures depend on those before
+them back to the last key frame, so everything from the key frame at or before the stretch to the next one
+after it is re-encoded; frames in that range but outside the stretch are decoded and encoded again without
+conversion to RGB. All other packets are copied.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Manner:
-    """How the stretch is coloured."""
+    """Settings for colouring the stretch."""
 
     model: nn.Module
     size: int | None
@@ -68,10 +67,10 @@ class Manner:
 
 def recolor(stretch: Stretch, output: Path, references: Pictures, cuts: Cuts, manner: Manner,
             on_frames: Callable[[int], None] = lambda n: None) -> None:
-    """Put the stretch's new colours into the finished film `output`, which changes as a whole or not at all.
+    """Put the stretch's new colours into the finished film `output`, atomically.
 
-    references, cuts: their frames count from the stretch's first. on_frames: told how many frames were
-    coloured, as they are. Raises InputError where `output` is not a coloured version of the film that can be
+    references, cuts: frame numbers count from the stretch's first. on_frames: called with the number of
+    frames just coloured. Raises InputError if `output` is not a coloured version of the film that can be
     changed in part.
     """
     guidance = guide(stretch, references, cuts)
@@ -84,9 +83,16 @@ def recolor(stretch: Stretch, output: Path, references: Pictures, cuts: Cuts, ma
                 waiting.append(shot)
                 yield shot.rgb
 
-        for block in colored_blocks(pictures(), guidance, manner.model.to(manner.device), manner.size,
-                                    manner.device, saturation=manner.saturation, fields=stretch.film.fields,
-                                    precision=manner.precision):
+        for block in colored_blocks(
+            pictures(),
+            guidance,
+            manner.model.to(manner.device),
+            manner.size,
+            manner.device,
+            saturation=manner.saturation,
+            fields=stretch.film.fields,
+            precision=manner.precision,
+        ):
             for frame in block.frames:
                 yield frame, waiting.pop(0)
             on_frames(len(block.frames))
@@ -105,14 +111,14 @@ def recolor(stretch: Stretch, output: Path, references: Pictures, cuts: Cuts, ma
 
 @contextmanager
 def _held(output: Path) -> Iterator[None]:
-    """Keep other runs from the output, whether they colour it whole or in part."""
+    """Lock the output against other runs, whether they colour it whole or in part."""
     folder = work_folder(output)
     folder.mkdir(exist_ok=True)
     with alone(folder / "lock", folder, "wait for it"):
         try:
             yield
         finally:
-            # else an interrupted run will go on from what is there
+            # otherwise an interrupted run would resume from these files
             if all(entry.name == "lock" for entry in folder.iterdir()):
                 shutil.rmtree(folder)
 
@@ -127,7 +133,7 @@ def _into_folder(stretch: Stretch, output: Path, colored: Iterator[tuple[np.ndar
     files = finished.files[stretch.first : stretch.last + 1]
     with scratch(output) as folder:
         for file, (frame, _) in zip(files, colored, strict=True):
-            mark = mark_of(file)  # it stays a frame of the job that made the folder, which is done
+            mark = mark_of(file)  # keep the mark of the job that made the folder
             save_picture(folder / file.name, eight_bits(frame), {MARK: mark} if mark else {})
         to_disk(folder)
         for file in files:
@@ -166,8 +172,8 @@ def _into_film(stretch: Stretch, output: Path, colored: Iterator[tuple[np.ndarra
 
 
 def _checked_keys(finished: Film, count: int, film: Film | None, rate: Fraction, lossless: bool) -> list[int]:
-    """The numbers of the key frames, and last of all how many frames there are; InputError where the film is
-    not one of ours."""
+    """The numbers of the key frames, followed by the number of frames; InputError if the film was not made by
+    colorlab."""
     keys, number = [], 0
     for group in groups_of(finished.path):
         keys.append(number)

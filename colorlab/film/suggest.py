@@ -1,10 +1,10 @@
 """Which frames most deserve a painted picture: where scenes begin, where new things come into view, and where
 the method is unsure.
 
-How much of one frame another explains is `scenes.structure`: what is not found near its place there. A
-frame's need is the part of it that no reference of its scene explains, together with how unsure the method is
-of it, where it can say. Frames are then chosen one after the other, each the one that takes away most need
-from its scene; so the first frames of a long scene count for more than a short insert.
+How much of a frame another does not explain is `cuts.structure`: the part not found near its place there. A
+frame's need is the part of it that no reference of its scene explains, plus the method's uncertainty about
+it, if available. Frames are then chosen greedily, each the one that reduces its scene's need most; so the
+first frames of a long scene count for more than a short insert.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from colorlab.film.dissolves import together, watched
 from colorlab.film.references import Guidance, Picture
 
 SAMPLED = 160     # frames that are compared with one another
-HELPS = 0.05      # of a frame, that a new picture must explain to mend it
+HELPS = 0.05      # share of a frame that a new picture must explain to help it
 
 
 class Suggestion(NamedTuple):
     """A frame to paint."""
 
     frame: int
-    mends: tuple[int, int]  # the first and the last frame that gain by it
-    gain: float             # how many frames' worth of need it takes away
+    mends: tuple[int, int]  # the first and the last frame that benefit
+    gain: float             # the reduction in need, in frames
     why: str
 
 
@@ -53,7 +53,7 @@ def sample(film: Iterable[Picture], count: int, wanted: Iterable[int],
     def looking() -> Iterable[Look]:
         for number, frame in enumerate(film):
             look = recent[number] = look_at(frame)
-            recent.pop(number - 8, None)  # a cut is told a few frames late, and its first frame is wanted
+            recent.pop(number - 8, None)  # a cut is reported late, but its first frame is needed
             if number % every == 0 or number in always:
                 looks[number] = look
             yield look
@@ -69,8 +69,8 @@ def sample(film: Iterable[Picture], count: int, wanted: Iterable[int],
 
 
 def unexplained(source: Look, others: list[Look]) -> np.ndarray:
-    """(K,): how much of each of K frames is not found near its place in the source, 0 to 1;
-    `scenes.structure` for many at a time."""
+    """(K,): how much of each of K frames is not found near its place in the source, 0 to 1; a batched
+    `cuts.structure`."""
     h, w = SIDE
     padded = F.pad(source.small[None, None], (REACH,) * 4, mode="replicate")
     shifted = padded[0, 0].unfold(0, h, 1).unfold(1, w, 1).flatten(0, 1)  # ((2 r + 1)^2, h, w)
@@ -83,8 +83,7 @@ def unexplained(source: Look, others: list[Look]) -> np.ndarray:
 
 def doubts(film: Iterable[Picture], guidance: Guidance, model: nn.Module, frames: list[int], size: int | None,
            device: torch.device) -> np.ndarray:
-    """(K,): how unsure the method is of each of these frames, 0 to 1, when it colours them one after the
-    other."""
+    """(K,): the method's uncertainty about each of these frames, 0 to 1, when it colours them in order."""
     kept = set(frames)
     chosen = (frame for number, frame in enumerate(film) if number in kept)
     blocks = colored_blocks(chosen, picked(guidance, frames), model.to(device), size, device, confident=True)
@@ -95,12 +94,12 @@ def suggest(seen: Sample, guidance: Guidance, count: int, most: int,
             doubt: Callable[[], np.ndarray] | None = None) -> list[Suggestion]:
     """Up to `most` frames to paint, the most useful first; fewer where more would not help.
 
-    count: the film's number of frames. doubt: how unsure the method is of each frame of the sample, where it
-    can say.
+    count: the film's number of frames. doubt: the method's uncertainty about each frame of the sample, if
+    available.
     """
     frames = np.array(seen.frames)
     scenes = np.searchsorted(np.array(guidance.cuts), frames, side="right")
-    weight = np.diff(np.append(frames, count))   # how many frames each stands for
+    weight = np.diff(np.append(frames, count))   # how many frames each represents
     table = np.ones((len(frames), len(frames)))  # [c, f]: what c leaves unexplained of f
     for scene in np.unique(scenes):
         members = np.flatnonzero(scenes == scene)

@@ -1,5 +1,5 @@
-"""The methods by name, all that is said of each in one record, and how one is built: network, preset,
-changes, weights."""
+"""The methods by name: one record describes each, and `load` builds it from network, preset, changes and
+weights."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """What commands, training and tables know of a method. Code is named as "module:name" and imported when
-    it is asked for."""
+    """What commands, training and tables know about a method. Code is given as "module:name" and imported on
+    first use."""
 
     network: str  # the paper's network; the config beside it is called by the same name and "Config"
-    course: str = ""                               # the network of preset="course", where that is another one
+    course: str = ""                               # network of preset="course", if it is another
     learns: bool = True                            # it has weights: it is trained, stored and loaded
     needs_reference: bool = True                   # False: it makes its own
     course_weights: bool = False                   # trained ones ship in data/checkpoints
     recipe: str = "plain"  # how it is trained: a key of the tables in train/recipes.py
-    seen: str = "colorlab.train.forward:see_clip"  # what it is shown of a window of film in training
-    sure: str = ""  # how sure it is of a colour, a function of film/confidence.py; "": it cannot say
+    seen: str = "colorlab.train.forward:see_clip"  # which part of a training window it is shown
+    sure: str = ""  # its confidence, a function of film/confidence.py; "": it has none
 
 
 _SURE = "colorlab.film.confidence:"
@@ -52,20 +52,20 @@ PRESETS = ("paper", "course", "tiny")
 
 
 def record(method: str) -> Method:
-    """All that is said of a method. Raises InputError for a name that is not known."""
+    """The record of a method. Raises InputError for an unknown name."""
     if method not in RECORDS:
         raise InputError(f"no method named {method!r}; there are {', '.join(METHODS)}")
     return RECORDS[method]
 
 
 def record_of(model: nn.Module) -> Method | None:
-    """The record of a network that was built, by its class's `method`; None for one that is of no method
+    """The record of a built network, by its class's `method`; None for a network that belongs to no method
     here."""
     return RECORDS.get(getattr(model, "method", ""))
 
 
 def named(code: str) -> object:
-    """What "module:name" stands for."""
+    """Import and return the object that "module:name" refers to."""
     module, _, name = code.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -80,8 +80,9 @@ def network_and_config(method: str, preset: str = "paper") -> tuple[type[nn.Modu
 def configure(method: str, preset: str = "paper", **changes: object) -> object:
     """The frozen config of a method's preset with some fields changed, as `dataclasses.replace` changes them.
 
-    A change that names no field of this preset is refused, with the fields that exist. What only the course's
-    network has may be switched off everywhere (None, 0 or False): the paper's is without it.
+    A change to a field that this preset does not have raises InputError, which lists the fields that exist.
+    Fields that only the course network has may be switched off in any preset (None, 0 or False), since the
+    paper's network lacks them anyway.
     """
     record(method)
     if preset not in PRESETS:
@@ -107,19 +108,24 @@ def configure(method: str, preset: str = "paper", **changes: object) -> object:
 
 
 def _unfit(value: object, known: list, least: int = 1) -> str:
-    """What a setting wants where this value will not do, going by the values of the presets; "" where it
-    will."""
+    """What a setting expects if this value is not acceptable, judged by the presets' values; "" if it is
+    acceptable."""
     if isinstance(value, (list, tuple)) and any(isinstance(item, tuple) for item in known):
         inner = [part for item in known if isinstance(item, tuple) for part in item]
         return next((f"{wanted} in each place" for part in value if (wanted := _unfit(part, inner))),
                     "" if value else "at least one number")
-    # where None stands for nothing, a network says itself; so it does elsewhere
+    # if None has no meaning, the network raises its own error, as it does for other values
     if any(value is item for item in known) or value is None:
         return ""
     types = {type(item) for item in known if item is not None}
     if bool in types or isinstance(value, bool):
-        return "" if bool in types and isinstance(value,
-                                                  bool) else "true or false" if bool in types else "a number"
+        return (
+            ""
+            if bool in types and isinstance(value, bool)
+            else "true or false"
+            if bool in types
+            else "a number"
+        )
     if types == {float} or types == {int, float}:
         return "" if isinstance(value, (int, float)) and value == value else "a number"
     if int in types:
@@ -137,9 +143,9 @@ def load(method: str, preset: str = "paper", weights: str | Path = "none", seed:
     backbones from ImageNet/DINOv2; "course" the trained weights that ship with the project; "released" the
     authors' checkpoint; or the PATH of a checkpoint, ours or theirs. changes: fields of the method's config.
     The same seed gives the same bits; the global random state is left alone. Raises InputError, in one line,
-    for names that do not exist and weights that are not to be had or do not fit.
+    for unknown names and for weights that are unavailable or do not fit.
     """
-    import torch  # not at the top: the names of the methods are to be had without it
+    import torch  # imported here so that the method names are available without it
 
     from colorlab.methods.weights import load_weights
     from colorlab.modules.fast.packed_conv import pack_convolutions
@@ -162,8 +168,8 @@ def load(method: str, preset: str = "paper", weights: str | Path = "none", seed:
 
 
 def check_fits(path: Path, method: str, preset: str = "paper") -> None:
-    """Raise InputError unless a checkpoint can be read safely and its names and shapes are this network's.
-    Builds no numbers."""
+    """Raise InputError unless a checkpoint can be read safely and its names and shapes match this network.
+    Allocates no weights."""
     import torch
 
     from colorlab.methods.weights import converted

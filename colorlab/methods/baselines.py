@@ -1,16 +1,17 @@
 """Two methods without a network, which every learned one should beat: colour held still, and colour carried
 by optical flow.
 
-`copy` shows what the reference's colour is worth where it stands. `flow` is made as strong as it can be
+`copy` shows how far the reference's colour gets without any motion. `flow` is made as strong as possible
 without learning: colour moves from frame to frame along the flow, and where the flow cannot be trusted
-(something comes into view, or the lightness it brings along does not fit) it is repaired from trusted
-neighbours of like lightness.
+(something comes into view, or the warped lightness does not match) it is repaired from trusted neighbours of
+similar lightness.
 
-**Choices, by numbers** (eleven real clips of 22 frames, short side 128, first frame as reference, TV-L1 flow,
-mean PSNR of RGB): `copy` 27.2 dB; warping from frame to frame 33.4; sampling the reference along the composed
-flows 33.3 (sharper, and better where nothing is hidden, but it drifts at edges, where blur hedges); frame to
-frame with repair 34.0. With another classical flow, one flow straight to the reference was worst, and bicubic
-sampling lost 0.9 dB to bilinear where nothing is repaired and won nothing where it is.
+**Choices, with measurements** (eleven real clips of 22 frames, short side 128, first frame as reference,
+TV-L1 flow, mean PSNR of RGB): `copy` 27.2 dB; warping from frame to frame 33.4; sampling the reference along
+the composed flows 33.3 (sharper, and better without occlusion, but it drifts at edges, where the blur of
+frame-to-frame warping limits the error); frame to frame with repair 34.0. With another classical flow, one
+flow straight to the reference was worst, and bicubic sampling was 0.9 dB worse than bilinear without repair
+and no better with it.
 """
 
 from __future__ import annotations
@@ -56,10 +57,10 @@ class CopyState:
 
 
 class Copy(nn.Module):
-    """The colour of the reference nearest in time, held still (of two equally near, the earlier).
+    """The colour of the reference nearest in time, not moved (of two equally near, the earlier).
 
-    A reference of another size is stretched to the film's. A picture that is not a frame of the film counts
-    only where there is no other reference.
+    A reference of another size is stretched to the film's. A picture that is not a frame of the film is used
+    only if there is no other reference.
     """
 
     method = "copy"
@@ -106,11 +107,11 @@ class Copy(nn.Module):
 
 @dataclass(frozen=True)
 class FlowConfig:
-    estimator: Literal["auto", "raft", "classical"] = "auto"  # auto: RAFT if its weights are on this machine
-    repair: bool = True          # mend colour where the flow cannot be trusted; False: plain warping
-    lightness_error: float = 8.0   # L brought along that is off by this much has lost 40 % of its trust
-    lightness_kinship: float = 4.0  # L of neighbours that differs by this much: 40 % less weight in a repair
-    reach: int = 12              # pixels around a place that a repair looks at, at a short side of 128
+    estimator: Literal["auto", "raft", "classical"] = "auto"  # auto: RAFT if its weights are present locally
+    repair: bool = True          # repair colour where the flow is unreliable; False: plain warping
+    lightness_error: float = 8.0   # a warped L that is off by this much reduces trust by 40 %
+    lightness_kinship: float = 4.0  # a neighbour whose L differs by this much weighs 40 % less in a repair
+    reach: int = 12              # radius in pixels of a repair's neighbourhood, at a short side of 128
 
     @classmethod
     def paper(cls) -> FlowConfig:
@@ -128,7 +129,7 @@ class FlowConfig:
 
 @dataclass(frozen=True)
 class FlowState:
-    """The last frame and its colours, all that the next one needs."""
+    """The last frame and its colours: all that the next frame needs."""
 
     references: tuple[Reference, ...]
     frame: int = 0                # index of the next frame
@@ -137,7 +138,7 @@ class FlowState:
     # (B, 2, H, W) x, y in `source` from where each pixel's colour came, at film size
     trace: Tensor | None = None
     source: int = 0               # index of the reference that it came from
-    estimator: str | None = None  # what estimated the last flow: "raft" or "classical"
+    estimator: str | None = None  # which estimator made the last flow: "raft" or "classical"
 
 
 class Carried(NamedTuple):
@@ -151,14 +152,12 @@ class Carried(NamedTuple):
 class Flow(nn.Module):
     """Colour carried from each frame to the next along optical flow.
 
-    - A reference that is a frame of the film gives that frame its own colours, and from there on carries its
-      colour.
-      It does not work backwards: the film streams.
-    - Until the first such frame, a picture that is not a frame of the film is used where there is one, else
-      the first
-      reference as if it were one: flow brings over what it finds again (the same shot), and the rest is
-      coloured by places of like lightness, like texture and not too far away (after Welsh et al. 2002).
-    - A film that changes its size begins anew with the reference in use.
+    - A reference that is a frame of the film gives that frame its own colours, which are carried on from
+      there. Nothing is propagated backwards, because the film is streamed.
+    - Until the first such frame, a picture that is not a frame of the film is used if there is one, else the
+      first reference is treated as such a picture: flow carries over what it can match (the same shot), and
+      the rest is coloured from nearby places of similar lightness and texture (after Welsh et al. 2002).
+    - If the film changes size, propagation restarts from the reference in use.
     """
 
     method = "flow"
@@ -189,10 +188,10 @@ class Flow(nn.Module):
         return (ab[:, 0] if single else ab), state
 
     def attention(self, l: Tensor, state: FlowState, at: tuple[int, int]) -> dict[Source, Tensor]:
-        """The place of the reference where the colour of pixel `at` began its way, four pixels with bilinear
+        """The place in the reference that the colour of pixel `at` originates from: four pixels with bilinear
         weights.
 
-        Of a repaired pixel, the neighbour is followed that had most weight in the repair.
+        For a repaired pixel, the neighbour with the largest weight in the repair is followed.
         """
         return self.attention_of(l, state)(at)
 
@@ -230,26 +229,29 @@ class Flow(nn.Module):
 
     @staticmethod
     def _picture(state: FlowState) -> int:
-        """Index of the reference to begin with when the first frame has none: a picture, else the earliest
+        """Index of the reference to start from when the first frame has none: a picture, else the earliest
         frame."""
         dated = [reference.frame is not None for reference in state.references]
         return min(range(len(dated)), key=lambda index:
                    (dated[index], state.references[index].frame or 0, index))
 
     def _from_picture(self, l: Tensor, reference: Reference) -> tuple[Carried, str]:
-        """Colours for a frame l (B, 1, H, W) from a picture that is another moment, or another scene."""
+        """Colours for a frame l (B, 1, H, W) from a picture of another moment or another scene."""
         picture = resized(reference.image.to(l), l.shape[-2:])  # (B, 3, H, W)
         there = Carried(picture[:, 1:], pixel_grid(picture[:, 1:]).expand_as(picture[:, 1:]))
         return self._carry(l, picture[:, :1], there, match_lightness(l, picture))
 
     def _carry(self, l: Tensor, l_before: Tensor, before: Carried, otherwise: Carried) -> tuple[Carried, str]:
-        """Move colours along the flow from l_before to l, both (B, 1, H, W), and mend what cannot be trusted.
+        """Warp colours along the flow from l_before to l, both (B, 1, H, W), and repair those that cannot be
+        trusted.
 
-        otherwise: what to repair with. The frame before itself: with neighbours; else with these colours.
+        otherwise: colours to repair with. If it is the previous frame itself, neighbours are used; else these
+        colours.
         """
         now, then = l / 100, l_before / 100
-        flows, estimator = estimate_flow(torch.cat((now, then)), torch.cat((then, now)),
-                                         self.config.estimator)
+        flows, estimator = estimate_flow(
+            torch.cat((now, then)), torch.cat((then, now)), self.config.estimator
+        )
         flow, opposite = flows.chunk(2)
         carried = Carried(*(warp(field, flow, "border") for field in before))
         if not self.config.repair:
@@ -266,14 +268,14 @@ class Flow(nn.Module):
 
 def repair(carried: Carried, l: Tensor, trust: Tensor, reach: int, kinship: float,
            enough: float = 0.9) -> Carried:
-    """Mend colours that are not trusted enough, from trusted neighbours of like lightness.
+    """Repair colours with low trust from trusted neighbours of similar lightness.
 
-    l, trust: (B, 1, H, W), trust in [0, 1]. Each weak pixel is mixed, by its trust, with the mean of the
-    colours on a 9 x 9 lattice that reaches `reach` pixels to each side, weighted by their trust, by distance
-    and by likeness of L.
+    l, trust: (B, 1, H, W), trust in [0, 1]. Each low-trust pixel is blended, by its trust, with the mean of
+    the colours on a 9 x 9 lattice that extends `reach` pixels to each side, weighted by trust, distance and
+    similarity of L.
     """
     H, W = l.shape[-2:]
-    b, y, x = (trust[:, 0] < enough).nonzero(as_tuple=True)            # (N,) each: the weak pixels
+    b, y, x = (trust[:, 0] < enough).nonzero(as_tuple=True)            # (N,) each: the low-trust pixels
     offset = torch.linspace(-reach, reach, 9, device=l.device).round().long()
     dy, dx = (o.flatten() for o in torch.meshgrid(offset, offset, indexing="ij"))
     near = -(dy**2 + dx**2) / (2 * (reach / 2) ** 2)                   # (81,)
@@ -290,16 +292,18 @@ def repair(carried: Carried, l: Tensor, trust: Tensor, reach: int, kinship: floa
            xs[:, 0]] = carried.ab[bs[:, 0], :, ys[:, 0], xs[:, 0]] * own + mended * (1 - own)
         best = weight.argmax(1, keepdim=True)
         followed = carried.trace[bs, :, yy.gather(1, best), xx.gather(1, best)][:, 0]
-        trace[bs[:, 0], :, ys[:, 0], xs[:, 0]] = torch.where(own > 0.5, trace[bs[:, 0], :, ys[:, 0],
-                                                                              xs[:, 0]], followed)
+        trace[bs[:, 0], :, ys[:, 0], xs[:, 0]] = torch.where(
+            own > 0.5, trace[bs[:, 0], :, ys[:, 0], xs[:, 0]], followed
+        )
     return Carried(ab, trace)
 
 
 def match_lightness(l: Tensor, picture: Tensor, samples: int = 24) -> Carried:
-    """Colour a frame l (B, 1, H, W) from places of a Lab picture (B, 3, H, W) that look alike in grey.
+    """Colour a frame l (B, 1, H, W) from places of a Lab picture (B, 3, H, W) that look similar in grey.
 
-    Compared are L, brought to the picture's mean and spread, the spread of L in 5 x 5 pixels, and, weakly,
-    the position; colours are a soft mean over a lattice of samples x samples places.
+    The comparison uses L, normalised to the picture's mean and standard deviation, the local standard
+    deviation of L in 5 x 5 pixels and, weakly, the position; colours are a softmax-weighted mean over a
+    lattice of samples x samples places.
     """
     features = torch.cat((_look(l, picture[:, :1]), _place(l)), 1)                       # (B, 4, H, W)
     others = torch.cat((_look(picture[:, :1], picture[:, :1]), _place(l)), 1)
@@ -316,8 +320,8 @@ def match_lightness(l: Tensor, picture: Tensor, samples: int = 24) -> Carried:
 
 
 def _look(l: Tensor, like: Tensor) -> Tensor:
-    """L (B, 1, H, W) with the mean and spread of another's, and its local spread, in steps of 5: (B, 2, H,
-    W)."""
+    """L (B, 1, H, W) with another's mean and standard deviation, and its local deviation, in steps of 5: (B,
+    2, H, W)."""
     center, spread = l.mean((-2, -1), keepdim=True), l.std((-2, -1), keepdim=True).clamp(min=1)
     matched = (l - center) / spread * like.std((-2, -1), keepdim=True) + like.mean((-2, -1), keepdim=True)
     mean, square = (F.avg_pool2d(field, 5, 1, 2, count_include_pad=False)

@@ -1,7 +1,7 @@
-"""Checkpoints: where they come from, how a file is recognised, which released name becomes which of ours.
+"""Checkpoints: where they come from, how a file is recognised, and how released names map to ours.
 
-The authors' checkpoints were not at hand when this was written. What reads them is tested on files of the
-same names and shapes; it has not been run against the real ones.
+The authors' checkpoints were not available when this was written. The loading code is tested on files with
+the same names and shapes; it has not been run on the real ones.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from colorlab.files.errors import InputError
 from colorlab.files.places import INSTALLED_CHECKPOINTS, cache_folder, checkpoints_folder
 
 CHECKPOINTS = checkpoints_folder()
-# What is fetched for an installed package has no place in it: it may not be written, and would go with it.
+# Downloads do not belong inside an installed package: it may be read-only, and they would be removed with it.
 RELEASED_HERE = cache_folder(
 ) / "released" if CHECKPOINTS == INSTALLED_CHECKPOINTS else CHECKPOINTS / "released"
 
-# Where the authors publish; none of these addresses is known to be stable enough to be fetched without a
-# person.
+# Where the authors publish; none of these addresses is known to be stable enough for automatic download.
 RELEASED = {
     "colormnet": "the ColorMNet repository's release page (yyang181/colormnet on GitHub): "
                  "DINOv2FeatureV6_LocalAtten_s2_154000.pth",
@@ -33,9 +32,9 @@ RELEASED = {
              "colornet_iter_*.pth and both files of stage2, put in one folder",
 }
 
-# What `colorlab weights fetch NAME` knows where to get: address, and where it belongs. Found in public
-# repositories, not tried from here. PyTorch's names carry the first digits of their SHA-256; for the other
-# nobody has published one.
+# What `colorlab weights fetch NAME` can fetch: address and destination. Found in public repositories, not
+# tried from here. PyTorch's file names carry the first digits of their SHA-256; no checksum of the other has
+# been published.
 ADDRESSES = {
     "colormnet": (
         "https://github.com/yyang181/colormnet/releases/download/v0.1/DINOv2FeatureV6_LocalAtten_s2_154000.pth",
@@ -46,8 +45,8 @@ ADDRESSES = {
 
 
 def address(name: str) -> tuple[str, Path]:
-    """(address, where the file belongs) of weights that can be fetched by name; InputError for others, with
-    what to do."""
+    """(address, destination) of weights that can be fetched by name; for others an InputError that says what
+    to do."""
     if name not in ADDRESSES:
         where = f": get them from {RELEASED[name]}" if name in RELEASED else ""
         raise InputError(f"no address to fetch {name!r} from{where}; by name there are "
@@ -58,7 +57,7 @@ def address(name: str) -> tuple[str, Path]:
 
 def load_weights(model: nn.Module, method: str, preset: str, weights: str | Path) -> None:
     """Fill a network as `colorlab.load` promises: "none", "imagenet", "course", "released" or a PATH."""
-    if not any(True for _ in model.parameters()) or weights == "none":  # the baselines have nothing to fill
+    if not any(True for _ in model.parameters()) or weights == "none":  # the baselines have no weights
         return
     if weights == "imagenet":
         if not hasattr(model, "load_backbones"):
@@ -73,7 +72,7 @@ def load_weights(model: nn.Module, method: str, preset: str, weights: str | Path
 
 
 def course_file(method: str, preset: str = "course") -> Path:
-    """Where the trained weights of a course network lie; InputError where there are none."""
+    """Path of a course network's trained weights; InputError if there are none."""
     if preset != "course":
         raise InputError(f"weights='course' fit preset='course', not {preset!r}")
     path = CHECKPOINTS / f"{method}.safetensors"
@@ -84,7 +83,7 @@ def course_file(method: str, preset: str = "course") -> Path:
 
 
 def released_path(method: str) -> Path:
-    """Where the authors' checkpoint is expected; InputError says where to get it."""
+    """Path where the authors' checkpoint is expected; the InputError says where to get it."""
     if method not in RELEASED:
         raise InputError(f"the authors of {method} have published no weights; use weights='none' or 'course'")
     for path in (RELEASED_HERE / method, RELEASED_HERE / f"{method}.pth"):
@@ -96,18 +95,18 @@ def released_path(method: str) -> Path:
 
 
 def load_state(model: nn.Module, method: str, path: Path) -> None:
-    """Load a checkpoint strictly: every parameter is filled, nothing is left over but what `released.UNUSED`
-    names."""
+    """Load a checkpoint strictly: every parameter is filled, and no tensor is left over except those in
+    `released.UNUSED`."""
     model.load_state_dict(converted(path, method, model.state_dict()))
 
 
 def load_initial(model: nn.Module, method: str, path: Path) -> str:
-    """Begin with a pretrained file of another network that a paper began with: what it fits is filled, the
+    """Initialise from a pretrained file of another network, as the paper does: matching parts are filled, the
     rest stays.
 
-    The method's `initial` module knows the files; each is recognised by its names. Returns what was done, in
-    a line. Raises InputError for a method that began with none, another file, and one whose names or shapes
-    do not fit.
+    The method's `initial` module lists the files; each is recognised by its tensor names. Returns a one-line
+    summary of what was done. Raises InputError for a method that uses no such file, for an unknown file, and
+    for one whose names or shapes do not fit.
     """
     initial = _module_of(method, "initial")
     if initial is None:
@@ -121,8 +120,9 @@ def load_initial(model: nn.Module, method: str, path: Path) -> str:
     places = {name: (theirs, ours) for theirs, ours in names for name in own
               if begins(name, ours) and not name.endswith(initial.WITHOUT_SOURCE)}
     expected = {theirs + name[len(ours):]: own[name] for name, (theirs, ours) in places.items()}
-    if not expected or (problems := mismatches({name: state[name] for name in expected if name in state},
-                                               expected)):
+    if not expected or (
+        problems := mismatches({name: state[name] for name in expected if name in state}, expected)
+    ):
         raise InputError(f"{path} is {whose}'s and does not fit this {method} network: "
                          f"{problems if expected else 'it has no such part'}; it fits preset='paper'")
     model.load_state_dict({
@@ -133,7 +133,7 @@ def load_initial(model: nn.Module, method: str, path: Path) -> str:
 
 
 def converted(path: Path, method: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A checkpoint's tensors under our names; InputError where they are not the expected names and shapes."""
+    """A checkpoint's tensors under our names; InputError if names or shapes are not the expected ones."""
     released = _module_of(method, "released")
     state = read_state(path, getattr(released, "flatten", None))
     if released is not None and not set(expected) <= set(state):

@@ -5,9 +5,9 @@
     metrics.evaluate(predicted, truth, ("psnr", "cdc"))  # two films, frame by frame, {"psnr": ..., "truth":
     ...}
 
-Numbers of this field do not compare across papers: the same name stands for different things, and some
-published scripts compute something else than they say. Every number here comes with the one line that defines
-it (METRICS).
+Numbers in this field are not comparable across papers: the same name stands for different things, and some
+published scripts do not compute what they claim. Every number here comes with a one-line definition
+(METRICS).
 """
 
 from colorlab.metrics.backbone import EfficientNetCells, EfficientNetDistance
@@ -20,8 +20,13 @@ from colorlab.metrics.frames import (
 from colorlab.metrics.frechet import Moments, frechet_distance, moments
 from colorlab.metrics.i3d import I3D, I3DFeatures
 from colorlab.metrics.meters import Tools
-from colorlab.metrics.networks import (FILES, InceptionFeatures, NTIREInceptionFeatures, PerceptualDistance,
-                                       ntire_input)
+from colorlab.metrics.networks import (
+    FILES,
+    InceptionFeatures,
+    NTIREInceptionFeatures,
+    PerceptualDistance,
+    ntire_input,
+)
 from colorlab.metrics.score import Clip, evaluate, evaluate_clips
 from colorlab.metrics.table import METRICS, STANDARD, Metric, missing
 from colorlab.metrics.warping import (

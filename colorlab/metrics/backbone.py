@@ -1,9 +1,9 @@
-"""A Frechet and a perceptual distance through the ImageNet network that comes as a package: for real, on any
-machine, without a download.
+"""A Frechet and a perceptual distance on features of the ImageNet network that is installed as a package, so
+that they run on any machine without a download.
 
-They work as FID and LPIPS do and are neither: another network (EfficientNet-Lite0), other layers, no weights
-fitted to what people see. So their numbers compare with one another and with nothing published, and their
-names say which network it is.
+They work like FID and LPIPS but are neither: another network (EfficientNet-Lite0), other layers, no weights
+fitted to human judgements. So their numbers are comparable with one another but with nothing published, and
+their names say which network it is.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from colorlab.modules.pretrained import PretrainedFeatures
 
 
 class EfficientNetCells(nn.Module):
-    """112 numbers for each cell of 16 x 16 pixels: many vectors a frame, so that a few frames give a
-    covariance that is not singular.
+    """112 numbers for each cell of 16 x 16 pixels: many vectors per frame, so that a few frames give a
+    non-singular covariance.
 
-    FID takes one vector a frame, pooled over all places, and needs thousands of frames. Cells of one frame
-    are no independent pictures.
+    FID takes one vector per frame, pooled over all positions, and needs thousands of frames. Cells of one
+    frame are not independent samples.
     """
 
     dimension = 112
 
     def __init__(self, download: bool = False):
-        """download: nothing is fetched; it is here as all networks of metrics have it. Raises InputError
-        where the package is missing."""
+        """download: ignored, nothing is fetched; for the same signature as other metric networks. Raises
+        InputError if the package is missing."""
         super().__init__()
         self.features = PretrainedFeatures(taps=4)
 
@@ -36,9 +36,9 @@ class EfficientNetCells(nn.Module):
 
 
 class EfficientNetDistance(nn.Module):
-    """How unlike two frames are in the features of five layers, each place's scaled to length 1: the squared
-    difference, mean over places, then over layers. From 0, the same, to 4, opposite. (LPIPS weighs the
-    channels by what people said.)"""
+    """Distance of two frames in the features of five layers, normalised to length 1 at each position: the
+    squared difference, averaged over positions, then over layers. From 0 (equal) to 4 (opposite). (LPIPS also
+    weights the channels by human judgements.)"""
 
     def __init__(self, download: bool = False):
         super().__init__()

@@ -1,5 +1,5 @@
-"""How colourful one frame is (Hasler and Suesstrunk 2003). It knows no truth: always print the truth's value
-beside it.
+"""How colourful one frame is (Hasler and Suesstrunk 2003). It has no reference: always print the ground
+truth's value beside it.
 
 Their scale for `colorfulness`: 0 not, 15 slightly, 33 moderately, 45 averagely, 59 quite, 82 highly, 109
 extremely.
@@ -17,14 +17,14 @@ def colorfulness(frame: Frame) -> float:
     """M3 of Hasler and Suesstrunk: sqrt(var rg + var yb) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2), levels 0 to
     255.
 
-    frame: (H, W, 3) uint8 RGB. BGR changes the value a little and would go unnoticed.
+    frame: (H, W, 3) uint8 RGB. BGR input changes the value only a little, so the mistake is easily missed.
     """
     return _m3(*_opponents(frame))
 
 
 def colorfulness_absolute(frame: Frame) -> float:
-    """M3 of |rg| and |yb|: what ColorMNet's and DDColor's scripts compute. Lower than `colorfulness`,
-    unevenly so."""
+    """M3 of |rg| and |yb|: what ColorMNet's and DDColor's scripts compute. Lower than `colorfulness`, by
+    varying amounts."""
     return _m3(*map(np.abs, _opponents(frame)))
 
 
@@ -38,7 +38,7 @@ def _opponents(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
 def _m3(rg: np.ndarray, yb: np.ndarray) -> float:
     """sqrt(var rg + var yb) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2)."""
     mean = [np.add.reduce(plane, axis=None, dtype=np.float64) / plane.size for plane in (rg, yb)]
-    # A row's sum of squares keeps its digits in float32, a frame's would not.
+    # A row's sum of squares is precise enough in float32, a frame's would not be.
     square = [np.einsum("hw,hw->h", plane, plane).sum(dtype=np.float64) / plane.size for plane in (rg, yb)]
     spread = sum(square) - mean[0] ** 2 - mean[1] ** 2
     return float(np.sqrt(max(spread, 0.0)) + 0.3 * np.hypot(*mean))

@@ -23,9 +23,9 @@ def cdc(frames: Iterable[Frame], lags: Sequence[int] = LAGS) -> float:
     CDC_t is the mean, over all pairs of frames (i, i + t) and over R, G and B, of the Jensen-Shannon
     divergence (natural logarithm, no square root) of their 256-bin histograms. A lag counts once, however
     many pairs it has. lags: t = 1, 2, 4, as the published scorers and CAVC's equation have it; CAVC's text
-    says 1, 2, 3 beside that equation (see LAGS). All frames count, the exemplar too. It knows no truth and no
-    place: a panning camera alone gives 1e-3 to 3e-3, a grey film scores about as the truth does (its own
-    lightness changes), a frozen one 0. Print the truth's value beside it.
+    says 1, 2, 3 beside that equation (see LAGS). All frames count, the exemplar too. It uses neither the
+    ground truth nor positions: a panning camera alone gives 1e-3 to 3e-3, a grey film scores about as the
+    truth does (because its lightness changes), a frozen one 0. Print the truth's value beside it.
 
     Raises InputError for a clip without a single pair at the longest lag.
     """

@@ -1,8 +1,8 @@
-"""CIEDE2000, the difference between two colours as people see it: about 1 is just noticed, side by side.
+"""CIEDE2000, the perceptual difference between two colours: about 1 is just noticeable side by side.
 
 After G. Sharma, W. Wu, E. N. Dalal, "The CIEDE2000 color-difference formula: implementation notes,
 supplementary test data, and mathematical observations", Color Research and Application 30(1), 2005; their
-equation numbers stand at the lines. All weights are 1.
+equation numbers are given in the comments. All weights are 1.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ FAR = 25.0**7
 
 
 def ciede2000(one: Tensor, other: Tensor) -> Tensor:
-    """Lab (..., 3, H, W) twice -> (..., H, W), never negative, 0 for equal colours; the same whichever comes
-    first."""
+    """Lab (..., 3, H, W) twice -> (..., H, W), never negative, 0 for equal colours; symmetric."""
     (l1, a1, b1), (l2, a2, b2) = one.unbind(-3), other.unbind(-3)
     mean = (torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2                                    # (2), (3)
     g = 0.5 * (1 - _saturating(mean))                                                         # (4)

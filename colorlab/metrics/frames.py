@@ -1,5 +1,5 @@
-"""How far one frame is from the truth: PSNR and SSIM, and the variants that published numbers were made
-with."""
+"""The distance of one frame from the ground truth: PSNR and SSIM, and the variants behind published
+numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from colorlab.files.errors import InputError
 
 Frame = np.ndarray  # (H, W, 3) uint8 RGB, as films and folders give it
 
-PSNR_CEILING = 100.0  # dB; equal frames count as this much in a mean, which would be infinite otherwise
+PSNR_CEILING = 100.0  # dB; value of equal frames in a mean, which would otherwise be infinite
 
 
 def psnr(predicted: Frame, truth: Frame) -> float:
@@ -36,10 +36,11 @@ def psnr_of_error(mean_squared: float) -> float:
 
 
 def psnr_wrapped_uint8(predicted: Frame, truth: Frame) -> float:
-    """A wrong number, for the lesson in notebook 08 only: what ColorMNet's published script prints as PSNR.
+    """A wrong PSNR, for demonstration in notebook 08 only: what ColorMNet's published script prints as PSNR.
 
     It subtracts and squares arrays of uint8, so both wrap around at 256: an error of 16 levels squares to 0,
-    and the mean can never exceed 249. The worse the frame, the more it flatters: about 28 dB is its floor.
+    and the mean can never exceed 249. The worse the frame, the more it overestimates: it never falls much
+    below 28 dB.
     """
     check_pair(predicted, truth)
     error = float(np.mean((predicted - truth) ** 2))
@@ -51,7 +52,7 @@ def mean_squared_error(predicted: Frame, truth: Frame) -> float:
     around."""
     check_pair(predicted, truth)
     difference = np.subtract(predicted, truth, dtype=np.float32).reshape(len(predicted), -1)
-    # a row's sum keeps its digits in float32, a frame's not
+    # a row's sum is precise enough in float32, a frame's is not
     rows = np.einsum("hw,hw->h", difference, difference)
     return float(rows.sum(dtype=np.float64) / difference.size)
 
@@ -60,8 +61,8 @@ def ssim(predicted: Frame, truth: Frame) -> float:
     """Structural similarity as `skimage.metrics.structural_similarity` has it by default, in [-1, 1].
 
     7 x 7 uniform window, sample covariance, data range 255, mean over R, G and B: ColorMNet's column. It is
-    not Wang et al.'s own (`ssim_gaussian`), and torchmetrics' differs from both, as it counts the padded rim.
-    The same number as the library's, to rounding, in two thirds of its time.
+    not Wang et al.'s own (`ssim_gaussian`), and torchmetrics' differs from both, as it includes the padded
+    border. Equal to the library's up to rounding, in two thirds of its time.
     """
     _check_window(predicted, truth, 7)
     x, y = truth.astype(np.float32), predicted.astype(np.float32)

@@ -1,4 +1,4 @@
-"""The Frechet distance between two clouds of features, behind FID and FVD, and the statistics that it
+"""The Frechet distance between two sets of features, used by FID and FVD, and the statistics that it
 needs."""
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from colorlab.files.errors import InputError
 
 
 class Moments:
-    """Mean and covariance of feature vectors that come in batches: as much memory for an hour as for a
-    second."""
+    """Running mean and covariance of feature vectors that come in batches, in constant memory."""
 
     def __init__(self, dimension: int):
         self.count = 0

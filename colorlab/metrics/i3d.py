@@ -1,8 +1,8 @@
-"""FVD's eyes: I3D (Carreira and Zisserman 2017), and how clips are cut into the windows that it sees.
+"""FVD's network: I3D (Carreira and Zisserman 2017), and the cutting of clips into its input windows.
 
 The Frechet video distance (Unterthiner et al. 2018) compares the 400 logits of an RGB I3D trained on
 Kinetics-400. The paper of this field that prints it (ColorMNet) publishes no code for it, no length and no
-sampling of clips, so its numbers cannot be made again. Here: every window of 16 consecutive frames, 8 apart,
+sampling of clips, so its numbers cannot be reproduced. Here: every window of 16 consecutive frames, 8 apart,
 resized to 224 x 224, in [-1, 1]. Few windows give a singular
 covariance and a number that depends on how many there are: print the count with it.
 """
@@ -61,8 +61,7 @@ class I3D(nn.Module):
 
 
 class Unit(nn.Module):
-    """Convolution, batch norm, ReLU, padded as TensorFlow's SAME pads: more at the end where it cannot be
-    even."""
+    """Convolution, batch norm, ReLU, with TensorFlow's SAME padding: an odd zero goes to the end."""
 
     def __init__(self, inner: int, outer: int, kernel: int, stride: int = 1, plain: bool = False):
         super().__init__()
@@ -75,7 +74,7 @@ class Unit(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Four branches side by side, joined by channel."""
+    """Four parallel branches, concatenated by channel."""
 
     def __init__(self, inner: int, one: int, three_in: int, three: int, other_in: int, other: int,
                  pooled: int):

@@ -1,9 +1,8 @@
-"""Meters: a metric's view of one clip after another, a frame at a time, in memory that does not grow.
+"""Meters: accumulate a metric over clips, a frame at a time, in constant memory.
 
-A meter's `see` is given the frame that is scored and the step it belongs to, and returns what that frame adds
-to a per-frame table, if anything; `value` is the metric so far, or InputError saying why there is none.
-`weight` is the number of values behind the mean. `new_clip` tells a meter that gathers a whole set where a
-clip ends and the next begins.
+A meter's `see` takes the scored frame and its step, and returns that frame's entry in a per-frame table, if
+any; `value` is the metric so far, or raises InputError saying why there is none. `weight` is the number of
+values in the mean. `new_clip` tells a meter that accumulates over a whole set that the next clip begins.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from colorlab.metrics.frechet import Moments, frechet_distance
 from colorlab.metrics.i3d import STRIDE, WINDOW
 from colorlab.metrics.warping import FlowOf, PairFlow, estimated_flow
 
-BATCH = 8  # frames that a network sees at a time
+BATCH = 8  # frames per network batch
 
 
 @dataclass
@@ -40,7 +39,7 @@ class Step:
 
     @cached_property
     def flow(self) -> PairFlow:
-        """The truth's flow between the frame before and this one: estimated once, whoever asks."""
+        """The truth's flow between the previous frame and this one: estimated once and shared."""
         return self.flow_of(self.index - 1, self.truth_before, self.truth)
 
     @cached_property
@@ -51,7 +50,7 @@ class Step:
 
 @dataclass
 class Tools:
-    """What meters are built with: where networks run, whether they may be fetched, how flow is had."""
+    """What meters need: the device of networks, whether they may be downloaded, and how flow is estimated."""
 
     device: str = "cpu"
     download: bool = False
@@ -59,8 +58,7 @@ class Tools:
     networks: dict[Callable, nn.Module | InputError] = field(default_factory=dict)
 
     def network(self, build: Callable[..., nn.Module]) -> nn.Module:
-        """A network, built once for all clips; a failure is remembered, too, so that nothing is tried
-        twice."""
+        """A network, built once for all clips; a failure is remembered too, so that it is not retried."""
         if build not in self.networks:
             try:
                 self.networks[build] = build(download=self.download).to(self.device)
@@ -216,7 +214,7 @@ class Frechet:
         return None
 
     def look(self) -> None:
-        """Pass the frames that wait through the network."""
+        """Run the network on the waiting frames."""
         for waiting, moments in zip(self.waiting, self.moments):
             if waiting:
                 moments.add(self.features(as_batch(waiting)))
@@ -239,13 +237,13 @@ class Frechet:
 
 
 class FrechetCells(Frechet):
-    """The same, of a network that gives a vector for each cell of a frame."""
+    """The same, for a network with one vector per cell of a frame."""
 
     unit = "cells of frames"
 
 
 class FrechetVideo(Frechet):
-    """FVD: the same, of windows of frames."""
+    """FVD: the same, for windows of frames."""
 
     unit = f"windows of {WINDOW} frames"
 

@@ -1,9 +1,8 @@
-"""The networks that metrics look through, and the files of their weights.
+"""The networks used by metrics, and the files of their weights.
 
-Every file has one place, where torch keeps downloads: $TORCH_HOME/hub/checkpoints
-(~/.cache/torch/hub/checkpoints). Nothing is fetched unless asked for; without its file a metric says what it
-needs and where to put it. The libraries are imported after that question, as torchmetrics and torchvision
-take seconds.
+Every file is in torch's download cache: $TORCH_HOME/hub/checkpoints (~/.cache/torch/hub/checkpoints). Nothing
+is downloaded unless requested; without its file a metric says what it needs and where to put it. The
+libraries are imported only after that check, because importing torchmetrics and torchvision takes seconds.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def network_file(key: str, download: bool = False) -> Path:
         try:
             torch.hub.download_url_to_file(file.address + file.name, str(file.path), progress=False)
             return file.path
-        except OSError as error:  # no network, no such address, no space
+        except OSError as error:  # no connection, no such address, no disk space
             failed = f" ({error})"
     raise InputError(f"needs {file.of}: get {file.address}{file.name} ({file.megabytes} MB) and put it "
                      f"at {file.path}{failed}")
@@ -65,7 +64,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """A state dict from a file that may hold tensors only; InputError for anything else."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises five unrelated types for a file that is not what it should be
+    except Exception as error:  # torch raises five unrelated exception types for a wrong file
         raise InputError(
             f"{path} does not hold a network's weights: {str(error).splitlines()[0]}; get it again"
         ) from error
@@ -77,15 +76,14 @@ class InceptionFeatures(nn.Module):
     (torch-fidelity's port).
 
     antialias: False resizes to 299 x 299 as TensorFlow 1 did, as the original FID, pytorch-fid and
-    torch-fidelity do; True as torchmetrics does unless told otherwise, which on film frames is another
-    number.
+    torch-fidelity do; True as torchmetrics does by default, which gives a different number on film frames.
     dimension: 2048, or an earlier layer's 64, 192 or 768.
     """
 
     def __init__(self, antialias: bool = False, dimension: int = 2048, download: bool = False):
         super().__init__()
         path = network_file("inception", download)
-        load_tensors(path)  # the library unpickles whatever it is given: look first
+        load_tensors(path)  # the library unpickles any file: check it first
         from torchmetrics.image.fid import NoTrainInceptionV3
 
         self.dimension = dimension
@@ -97,9 +95,10 @@ class InceptionFeatures(nn.Module):
 
 
 class NTIREInceptionFeatures(nn.Module):
-    """The features of the NTIRE 2023 scorer, also in ColorMNet's, DDColor's and TCAVC's FID code: not FID's.
+    """The features of the NTIRE 2023 scorer, also used in ColorMNet's, DDColor's and TCAVC's FID code; not
+    FID's.
 
-    ImageNet's Inception v3 of torchvision instead of FID's, and an input that is normalised once too often.
+    torchvision's ImageNet Inception v3 instead of FID's, and an input that is normalised once too often.
     """
 
     dimension = 2048
@@ -122,8 +121,8 @@ class NTIREInceptionFeatures(nn.Module):
 def ntire_input(frames: Tensor) -> Tensor:
     """(N, 3, H, W) uint8 -> (N, 3, 299, 299): what the NTIRE scorer feeds to its first layer.
 
-    Its network re-normalises input that it believes to be ImageNet-normalised, but is in [0, 1]: a third of
-    the range.
+    Its network re-normalises input that it assumes to be ImageNet-normalised, but that is in [0, 1]: the
+    result covers a third of the range.
     """
     small = F.interpolate(frames.float() / 255, (299, 299), mode="bilinear", align_corners=False)
     scale = small.new_tensor((0.458, 0.448, 0.450)).view(3, 1, 1)
@@ -136,7 +135,7 @@ class PerceptualDistance(nn.Module):
 
     net: "alex" or "vgg"; the two are different metrics. fed: the range that the network is *given*. LPIPS is
     defined on [-1, 1]; "0 to 1" (LSTVC's group) and "0 to 255" (ColorMNet's script) are what published code
-    feeds instead, and nothing in it objects.
+    feeds instead, without an error.
     """
 
     FED = {"-1 to 1": lambda x: x / 127.5 - 1, "0 to 1": lambda x: x / 255, "0 to 255": lambda x: x}

@@ -52,16 +52,16 @@ def pairs_of(predicted: Iterable[Frame], truth: Iterable[Frame]) -> Iterator[tup
 def evaluate_clips(clips: Iterable[Clip], metrics: Sequence[str] = STANDARD, *, skip: Sequence[int] = (),
                    tools: Tools | None = None,
                    on_row: Callable[[Row], None] | None = None) -> dict[str, object]:
-    """Score clips in one pass, frame by frame, in memory that does not grow with their length.
+    """Score clips in one pass, frame by frame, in memory independent of their length.
 
     metrics: names of METRICS. skip: indices of exemplar frames, left out where a metric allows it (CDC and
-    the warp error take all frames by definition). tools: device, downloads, and the flow for clips that bring
-    none. on_row: called with every frame's own values.
+    the warp error take all frames by definition). tools: device, downloads, and the flow for clips without
+    their own. on_row: called with every frame's own values.
 
     Returns {"frames": n, metric: value, ..., "truth": {metric: the truth's own}, "definitions": {metric: one
     line}}; a value that could not be computed is None, and its definition says why. Several clips add
-    "clips": {name: the same for one}, and metric + "_clip_mean" where the value is a mean over all frames, so
-    that long clips weigh more.
+    "clips": {name: the same for one}, and metric + "_clip_mean" if the value is a mean over all frames, in
+    which long clips weigh more.
     """
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
@@ -110,7 +110,7 @@ class Track:
             return None
 
     def end_clip(self, name: str) -> float | None:
-        """The clip's own value; None where there is none, or where a value belongs to the whole set."""
+        """The clip's own value; None if there is none, or if the metric is only defined for the whole set."""
         if self.reason or self.metric.pooling == "set":
             return None
         try:
@@ -139,7 +139,7 @@ class Track:
         return None if self.reason else sum(value for value, _ in self.clips) / len(self.clips)
 
     def definition(self) -> str:
-        """What the number means, with what is particular to this one; call `value` first."""
+        """The definition of the number, with notes on this one; call `value` first."""
         if self.reason:
             return f"{self.metric.definition}. Not computed: {self.reason}"
         note = self.meter.note()

@@ -1,8 +1,7 @@
-"""Every metric by name: what it is, how clips are put together, and the meter that computes it.
+"""Every metric by name: its definition, how clips are combined, and the meter that computes it.
 
-The plain names are the definitions that this package stands for. The others are the variants that published
-numbers were made with, under names that say whose they are; they are here to compare with those numbers, not
-to be preferred.
+The plain names are the definitions that this package recommends. The others are variants behind published
+numbers, under names that say whose they are; they are here for comparison with those numbers only.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ class Metric:
     definition: str         # one line; what a number by this name means
     better: Literal["higher", "lower", "like the truth"]
     meter: Callable[[Tools], Meter]
-    # a mean over all frames, over clips, or one value of all together
+    # mean over all frames, over clips, or one value for the whole set
     pooling: Literal["frames", "clips", "set"] = "frames"
     of_truth: bool = False  # no reference is needed, so the truth has a value of its own
     exemplar: bool = True   # exemplar frames can be left out
-    needs: str = ""         # the network that it looks through, of FILES or "efficientnet"; "": none
+    needs: str = ""         # the network that it uses, from FILES or "efficientnet"; "": none
 
 
 def _against_truth(measure: Callable, ceiling: float = float("inf")) -> Callable[[Tools], Meter]:
@@ -51,7 +50,7 @@ def _pair(measure: Callable) -> Callable[[Tools], Meter]:
     return lambda tools: PerPair(measure)
 
 
-# Built here once, so that the same network serves all clips: `Tools.network` knows them by identity.
+# Built here once, so that all clips share one network: `Tools.network` caches them by identity.
 _ALEX, _VGG = partial(PerceptualDistance, "alex"), partial(PerceptualDistance, "vgg")
 _ALEX_255 = partial(PerceptualDistance, "alex", "0 to 255")
 _VGG_01 = partial(PerceptualDistance, "vgg", "0 to 1")
@@ -94,7 +93,7 @@ METRICS: dict[str, Metric] = {
     "ciede2000_p90": Metric(
         "CIEDE2000 that nine in ten pixels of a frame stay below; mean over frames", "lower",
         lambda tools: PerFrame(lambda frame, step: float(np.percentile(step.difference, 90)))),
-    # through a network that comes as a package; neither FID nor LPIPS
+    # with a network installed as a package; neither FID nor LPIPS
     "frechet_efficientnet": Metric(
         "Frechet distance of 112 features of EfficientNet-Lite0 (ImageNet) at every cell "
         "of 16 x 16 pixels; all frames together; not FID", "lower", _frechet(EfficientNetCells, FrechetCells),
@@ -140,8 +139,8 @@ STANDARD = ("psnr", "ssim", "lpips", "fid", "fvd", "colorfulness", "cdc", "warp_
 
 
 def missing(name: str) -> str:
-    """Why a metric cannot be computed on this machine, in a few words that name no folder of it; "" where
-    nothing is missing.
+    """Why a metric cannot be computed on this machine, in a few words without local paths; "" if nothing is
+    missing.
 
     `evaluate` says in its definition where to get the file and where to put it.
     """

@@ -1,9 +1,9 @@
-"""How much the colours of a clip flicker along its motion: the warp error of Lai et al. 2018.
+"""Flicker of a clip's colours along its motion: the warp error of Lai et al. 2018.
 
 For each pair of frames, sum(mask * (warp(I_{t+1}, F_{t->t+1}) - I_t)^2) / sum(mask), RGB in [0, 1], the mask
 counted per channel; then the mean over pairs, then over clips. Flow and mask come from the **truth**, the
 images are the scored ones. LSTVC's column WE seems to be this times 1000. Fading to grey lowers it, and part
-of it is not colour at all: print the truth's own value beside it.
+of it is not due to colour: print the truth's own value beside it.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ def warp_error(first: Frame, second: Frame, flow: PairFlow) -> float | None:
 def warp_error_lai(first: Frame, second: Frame, flow: PairFlow) -> float:
     """Warp error of one pair exactly as Lai et al.'s script has it.
 
-    Their mask does not ask whether a pixel left the picture and their warp clamps at the rim, so such pixels
-    are compared with the rim's colour: even exact flow and the truth itself do not give 0. A pair without a
-    usable pixel gives 0.
+    Their mask does not check whether a pixel left the picture and their warp clamps at the border, so such
+    pixels are compared with the border's colour: even exact flow and the truth itself do not give 0. A pair
+    without a usable pixel gives 0.
     """
     usable = ~occlusion_lai(flow.forward, flow.backward)
     return masked_error(_rgb(first), warp(_rgb(second), flow.forward, padding_mode="border"), usable) or 0.0
 
 
 def warp_error_ab(first: Frame, second: Frame, flow: PairFlow) -> float | None:
-    """`warp_error` on the a and b of CIELAB alone (squared ab units): lightness is the input's and says
-    nothing here."""
+    """`warp_error` on the a and b of CIELAB alone (squared ab units): lightness comes from the input and
+    carries no information here."""
     usable = reliable_ruder(flow.forward, flow.backward).reliable
     ab = [rgb_to_lab(_rgb(frame))[:, 1:] for frame in (first, second)]
     return masked_error(ab[0], warp(ab[1], flow.forward), usable)

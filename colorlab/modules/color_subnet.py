@@ -2,10 +2,9 @@
 al., CVPR 2019).
 
 Three strided stages down to an eighth of the size, dilated stages there, three stages up again with a skip
-from each
-size to its own: TCAVC's reference colorizer is exactly this, and LSTVC's colorization subnet puts a
+connection at each size: TCAVC's reference colorizer is exactly this, and LSTVC's colorization subnet puts a
 transformer into its middle. Layers keep the numbers they have in that paper. Lightness is one of the input
-channels, so the skips carry its edges at full size to where colour is painted.
+channels, so the skips carry its full-size edges to the output layers.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from colorlab.modules.instance_norm import instance_norm
 
 
 class Skips(NamedTuple):
-    """What the way down hands across to the way up."""
+    """Skip connections from encoder to decoder."""
 
     full: Tensor     # (B, c, H, W)
     half: Tensor     # (B, 2c, H/2, W/2)
@@ -33,8 +32,8 @@ def conv3x3(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
 
 
 class Shrink(nn.Module):
-    """Every second pixel, each channel times a factor of its own: the strided depthwise 1x1, the papers'
-    "group convolution"."""
+    """Strided depthwise 1x1 convolution, the papers' "group convolution": every second pixel, times a factor
+    per channel."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -68,7 +67,7 @@ class WayDown(nn.Module):
 
 
 class MiddleStage(nn.Module):
-    """Layers 5, 6 or 7: three convolutions at an eighth of the size, dilated so that they see further."""
+    """Layers 5, 6 or 7: three convolutions at an eighth of the size, dilated for a larger receptive field."""
 
     def __init__(self, channels: int, dilation: int):
         super().__init__()
@@ -98,15 +97,14 @@ class WayUp(nn.Module):
         x = _stage(x, self.conv8_2, self.conv8_3)                # (B, 4c, H/4, W/4)
         x = F.relu_(self.conv9_1(x).add_(self.skip_half(skips.half)))
         x = _stage(x, self.conv9_2)                              # (B, 2c, H/2, W/2)
-        # at this size, convolutions gain by it
+        # faster convolutions at this size
         x, full = (maps.contiguous(memory_format=torch.channels_last) for maps in (x, skips.full))
         x = F.relu_(self.conv10_1(x).add_(self.skip_full(full)))
         return self.to_ab(F.leaky_relu_(self.conv10_2(x), 0.2))  # (B, 2, H, W)
 
 
 class UpConv(nn.Conv2d):
-    """Nearest upsampling to twice the size, then a 3x3 convolution; evaluated the other way round, which is
-    cheaper."""
+    """Nearest upsampling by 2, then a 3x3 convolution; evaluated in the opposite order, which is cheaper."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__(inputs, outputs, kernel_size=3, padding=1)

@@ -1,8 +1,8 @@
-"""The networks that a colorizer is trained against: one score per picture, or one per patch.
+"""Discriminators for adversarial training: one score per picture, or one per patch.
 
 LSTVC and TCAVC take the discriminator of Deep Exemplar-based Video Colorization; TCAVC's text asks for a
-PatchGAN (Isola et al. 2017), though its code averages to one score per picture. Here are both. Only training
-needs them.
+PatchGAN (Isola et al. 2017), though its code averages to one score per picture. Both are here. Only training
+uses them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 
 class Judgement(NamedTuple):
-    # (B, 1) one for the picture, or (B, 1, h, w) one for each patch; higher is more like the truth
+    # (B, 1) one for the picture, or (B, 1, h, w) one for each patch; higher means more realistic
     score: Tensor
     features: Tensor  # (B, C, h', w') output of the fourth stage, for a feature-matching loss
 
 
 class SpectralConv(nn.Conv2d):
-    """A convolution whose matrix is divided by its largest singular value (Miyato et al. 2018), so that it
-    changes slowly.
+    """A convolution with spectral normalisation: weights divided by their largest singular value (Miyato et
+    al. 2018).
 
-    One power iteration at every call, in eval mode too, as in the authors' code. `u` is where the last one
-    arrived.
+    One power iteration at every call, in eval mode too, as in the authors' code. `u` is the result of the
+    last one.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int = 1,
@@ -35,7 +35,7 @@ class SpectralConv(nn.Conv2d):
         self.register_buffer("u", F.normalize(torch.randn(outputs), dim=0))
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # a ratio of norms wants all its digits
+        with torch.autocast(x.device.type, enabled=False):  # a ratio of norms needs full precision
             matrix = self.weight.float().flatten(1)
             with torch.no_grad():
                 v = F.normalize(matrix.mT @ self.u.float(), dim=0)
@@ -46,7 +46,7 @@ class SpectralConv(nn.Conv2d):
 
 
 class Stage(nn.Module):
-    """Half the size: a 4x4 convolution, instance norm except at the start, and a leaky ReLU."""
+    """Halve the size: a 4x4 convolution, instance norm except in the first stage, and a leaky ReLU."""
 
     def __init__(self, inputs: int, outputs: int, norm: bool = True, stride: int = 2):
         super().__init__()
@@ -58,7 +58,7 @@ class Stage(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every place looks at every other (Zhang et al. 2019); what it adds starts at nothing."""
+    """Self-attention over all positions (Zhang et al. 2019), added with a factor that starts at zero."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -76,8 +76,8 @@ class PictureDiscriminator(nn.Module):
     """One score per picture. The defaults are LSTVC's, 11.24 M parameters for 216 x 384; TCAVC's first stage
     ends in a 3x3.
 
-    widths: of its stages, each of which halves the size; `last` is the kernel of the closing convolution,
-    whose map is averaged.
+    widths: of its stages, each of which halves the size; `last` is the kernel of the final convolution, whose
+    map is averaged.
     """
 
     def __init__(self, channels: int = 3, widths: Sequence[int] = (64, 64, 128, 256, 512, 1024),
@@ -106,18 +106,20 @@ class PictureDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """A score for every patch of 70 x 70 pixels: the PatchGAN of Isola et al. 2017, with spectral norm to
-    keep it in step.
+    """A score for every patch of 70 x 70 pixels: the PatchGAN of Isola et al. 2017, with spectral norm for
+    stability.
 
-    width: of the first stage; 64 is Isola's. The fourth stage and the last convolution do not stride.
+    width: of the first stage; 64 is Isola's. The fourth stage and the last convolution have stride 1.
     """
 
     def __init__(self, channels: int = 3, width: int = 64):
         super().__init__()
         widths = (width, 2 * width, 4 * width, 8 * width)
         strides = (2, 2, 2, 1)
-        self.stages = nn.ModuleList(Stage(i, o, norm=k > 0, stride=s)
-                                    for k, (i, o, s) in enumerate(zip((channels, *widths), widths, strides)))
+        self.stages = nn.ModuleList(
+            Stage(i, o, norm=k > 0, stride=s)
+            for k, (i, o, s) in enumerate(zip((channels, *widths), widths, strides))
+        )
         self.last = SpectralConv(widths[-1], 1, 4, padding=1)
 
     def forward(self, picture: Tensor) -> Judgement:

@@ -1,4 +1,4 @@
-"""One frame or several: the two shapes that `step` accepts, as one."""
+"""One frame or several: unify the two shapes that `step` accepts."""
 
 from __future__ import annotations
 

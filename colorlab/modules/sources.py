@@ -1,5 +1,4 @@
-"""Where a colour comes from: what the maps of `model.attention` are called, and what their names stand
-for."""
+"""Where a colour comes from: the names of the maps of `model.attention`, and what they refer to."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from torch import Tensor
 from colorlab.modules.references import Reference
 
 # What a method's `attention_of(l, state)` returns: for any pixel (y, x) of that frame {source: (H, W)},
-# together summing to 1. What the pixels of one frame have in common is computed once.
+# together summing to 1. Work shared by the pixels of one frame is done once.
 Attention = Callable[[tuple[int, int]], "dict[Source, Tensor]"]
 Kind = Literal["reference", "frame", "memory", "itself"]
 
@@ -38,17 +37,18 @@ class Source(str):
         return source
 
     def detailed(self, detail: str) -> Source:
-        """The same source, seen in one particular way: "reference, vanilla head"."""
+        """The same source, further qualified: "reference, vanilla head"."""
         return Source(f"{self.pattern}, {detail}", self.kind, self.frame, self.index)
 
     def later(self, frames: int) -> Source:
         """The same source in a film that began so many frames earlier."""
-        return self if self.frame is None else Source(self.pattern, self.kind, self.frame +
-                                                      frames, self.index)
+        return (
+            self if self.frame is None else Source(self.pattern, self.kind, self.frame + frames, self.index)
+        )
 
 
 def own_pixel(l: Tensor, at: tuple[int, int]) -> Tensor:
-    """The map (H, W) of a colour that comes from the pixel's own place; l: (..., H, W) of the frame."""
+    """The map (H, W) of a colour that comes from the pixel's own position; l: (..., H, W) of the frame."""
     own = l.new_zeros(l.shape[-2:])
     own[at] = 1
     return own

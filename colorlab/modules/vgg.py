@@ -1,8 +1,8 @@
-"""VGG-19 as far as relu5_2: the eyes of the perceptual losses (LSTVC Eq. 9, TCAVC Eq. 5).
+"""VGG-19 up to relu5_2, for the perceptual losses (LSTVC Eq. 9, TCAVC Eq. 5).
 
-Both papers, and Deep Exemplar before them, look through the weights of the original Caffe network, which
-wants BGR less a mean, times 255. torchvision's weights want RGB in ImageNet's mean and deviation. `load`
-tells the two kinds of file apart by their names and sets `preparation` accordingly.
+Both papers, like Deep Exemplar before them, use the weights of the original Caffe network, which expects BGR
+minus a mean, times 255. torchvision's weights expect RGB normalised by ImageNet's mean and deviation. `load`
+distinguishes the two kinds of file by their tensor names and sets `preparation` accordingly.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def caffe_input(lab: Tensor) -> Tensor:
-    """Lab (B, 3, H, W), L in [0, 100] -> what Caffe's VGG takes: BGR less its mean, times 255."""
+    """Lab (B, 3, H, W), L in [0, 100] -> input of Caffe's VGG: BGR minus its mean, times 255."""
     bgr = lab_to_rgb(lab).flip(-3).unbind(-3)
-    # numbers, no tensor: nothing to copy
+    # Python numbers, not a tensor: no copy to the device
     return torch.stack([255 * (channel - mean) for channel, mean in zip(bgr, CAFFE_MEAN)], dim=-3)
 
 
@@ -55,7 +55,7 @@ class VGG19(nn.Module):
         self.convs = nn.ModuleDict(convs)
         self.preparation, self.trained = imagenet_input, False
         generator = torch.Generator().manual_seed(seed)
-        for conv in convs.values():  # He et al.: the size of what passes through stays the same
+        for conv in convs.values():  # He et al.: keeps the scale of activations
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(conv.bias)
         self.eval().requires_grad_(False)
@@ -76,7 +76,7 @@ class VGG19(nn.Module):
     def load(self, path: str | Path) -> VGG19:
         """Take trained weights from a file: torchvision's VGG-19 or a port of Caffe's. Raises InputError for
         anything else."""
-        from colorlab.files.checkpoints import read_state  # it knows how to read files safely
+        from colorlab.files.checkpoints import read_state  # its loader reads files safely
 
         state = read_state(Path(path))
         caffe = "conv1_1.weight" in state
@@ -97,11 +97,10 @@ class VGG19(nn.Module):
 
 
 def trained_vgg(path: str | Path | None = None) -> VGG19:
-    """VGG-19 with trained weights, from `path` or from where torch keeps downloads. InputError says what to
-    get."""
+    """VGG-19 with trained weights, from `path` or torch's download cache. The InputError says what to get."""
     found = Path(path) if path else Path(torch.hub.get_dir(), "checkpoints", FILE)
     if not found.is_file():
-        raise InputError("the perceptual loss looks through VGG-19: get "
+        raise InputError("the perceptual loss needs VGG-19: get "
                          f"https://download.pytorch.org/models/{FILE} (548 MB) and put it at {found}, or "
                          "train without it (--set weights.perceptual=0)")
     return VGG19().load(found)

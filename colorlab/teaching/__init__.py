@@ -1,2 +1,1 @@
-"""What the course stands on: the pictures of notebooks, things to point at, exercises, labs, the check of an
-installation."""
+"""Support for the course: plots, interactive explorers, exercises, labs, and the installation check."""

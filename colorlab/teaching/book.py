@@ -1,16 +1,16 @@
-"""The notebooks as a book for any web server, or to be opened from a folder: `make book`.
+"""The notebooks as a book for any web server, or opened from a folder: `make book`.
 
     python -m colorlab.teaching.book notebooks --out book
 
 Sphinx builds it with myst-nb and the sphinx-book-theme: contents, search, next and previous, light and dark,
 for screens of any width. Nothing is fetched from any network, neither now nor by a reader's browser:
 
-- equations become MathML here, which browsers draw themselves;
-- explorers answer by the HTML that stands in the notebooks' outputs (colorlab/teaching/page.py);
-- the notebooks are not run: the book shows the outputs that they hold.
+- equations become MathML here, which browsers render natively;
+- explorers use the HTML in the notebooks' outputs (colorlab/teaching/page.py);
+- the notebooks are not run: the book shows their stored outputs.
 
-A solution stands behind a click, below the lines that a student starts from. The tools are installed by `pip
-install -e ".[book]"`, or by `make book`; importing this module is possible without.
+Solutions are collapsed, below the lines that a student starts from. The tools are installed by `pip install
+-e ".[book]"`, or by `make book`; this module can be imported without them.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ html[data-theme="dark"] .bd-content div.cell_output .text_html img:not(.only-dar
 def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
     """Write the book of these notebooks into the folder `out`; a line for each page.
 
-    A book that is there is replaced; a folder that holds something else is refused. Raises InputError for
+    An existing book is replaced; a folder with other contents is refused. Raises InputError for
     that, for a notebook that cannot be read, for missing tools, and for a page that would load something from
     a network.
     """
@@ -137,8 +137,8 @@ def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
 
 
 def chapter(book: NotebookNode, name: str = "notebook", others: Iterable[str] = ()) -> NotebookNode:
-    """A notebook as it stands in the book: what a student starts from before each solution, and the solution
-    behind a click.
+    """A notebook as shown in the book: the student's starting point before each solution, and the solution
+    collapsed.
 
     others: names of chapters; where the text names one, `02_...`, it becomes a link.
     """
@@ -171,16 +171,16 @@ def title_of(book: NotebookNode) -> str:
 
 
 def mathml(latex: str, display: bool = False) -> str:
-    """An equation in LaTeX as MathML; `\\tag{...}` stands at its right. Raises ValueError for what cannot be
+    """An equation in LaTeX as MathML; `\\tag{...}` is put at its right. Raises ValueError for what cannot be
     converted."""
     from latex2mathml.converter import convert
 
     tags = re.findall(r"\\tag\{([^}]*)\}", latex)
     try:
         math = convert(re.sub(r"\\tag\{[^}]*\}", "", latex).strip(), display="block" if display else "inline")
-    except Exception as error:  # whatever the converter makes of it
+    except Exception as error:  # any exception of the converter
         raise ValueError(f"no MathML for {' '.join(latex.split())}: {error}") from error
-    # the name is of MathML 2; browsers want a length
+    # a name from MathML 2; browsers need a length
     math = math.replace('width="negativethinmathspace"', 'width="-0.167em"')
     return f'<div class="colorlab-equation">{math}<span>({tags[0]})</span></div>' if tags else math
 
@@ -202,8 +202,8 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def resources(page: Path) -> Iterator[str]:
-    """The addresses from which a page loads scripts, styles, pictures and the like; not those that it links
-    to."""
+    """The addresses from which a page loads scripts, styles, pictures and the like; not those that it merely
+    links to."""
     found: list[str] = []
 
     class Parser(HTMLParser):
@@ -239,8 +239,10 @@ def _read(path: Path) -> NotebookNode:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m colorlab.teaching.book",
-                                     description="Make a book of the notebooks, for any web server.")
+    parser = argparse.ArgumentParser(
+        prog="python -m colorlab.teaching.book",
+        description="Make a book of the notebooks, for any web server.",
+    )
     parser.add_argument("notebooks", nargs="*", default=["notebooks"],
                         help="notebooks, or folders of them (default: notebooks)")
     parser.add_argument("--out", default="book", help="where to write it (default: book)")

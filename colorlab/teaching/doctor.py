@@ -1,8 +1,7 @@
 """What works on this machine and what does not, each with a suggested fix: `colorlab doctor`, and the first
 cell of notebook 00.
 
-Nothing is imported here that the check in question is not about, so that a broken torch is a finding and not
-a traceback.
+Each check imports only what it tests, so that a broken torch is a finding and not a traceback.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
 
 
 class Finding(NamedTuple):
-    subject: str     # what was looked at
+    subject: str     # what was checked
     state: str       # "ok"; "note": works, with less; "problem": something will fail
     said: str        # what was found
     fix: str = ""   # what to do about it
@@ -77,7 +76,7 @@ def report() -> tuple[Finding, ...]:
             broken = any(finding.subject == "torch" and finding.state == "problem" for finding in findings)
             found = look() if look not in NEED_TORCH or not broken else Finding(
                 look.__name__, "note", "not looked at, because torch cannot be imported", "fix torch first")
-        except Exception as error:  # whatever a broken installation throws is what the reader wants to know
+        except Exception as error:  # any exception from a broken installation is worth reporting
             found = Finding(look.__name__, "problem", f"could not be looked at: {first_line(error)}",
                             COMPLETE)
         findings += [found] if isinstance(found, Finding) else found
@@ -96,7 +95,7 @@ def python() -> Finding:
 
 
 def packages() -> list[Finding]:
-    """Is everything installed that pyproject.toml asks for, and new enough?"""
+    """Is everything that pyproject.toml requires installed, and new enough?"""
     from packaging.requirements import Requirement
 
     from colorlab.experiments.provenance import requirements
@@ -130,8 +129,7 @@ def torch() -> Finding:
 
 
 def torchvision() -> Finding:
-    """Are torch and torchvision a pair? A torch from one place and a torchvision from another are two builds
-    that do not fit."""
+    """Do torch and torchvision match? From different sources they may be incompatible builds."""
     if installed("torchvision") is None:
         return Finding("torchvision", "problem", "not installed", REINSTALL)
     ours, theirs = built("torch"), built("torchvision")
@@ -157,7 +155,7 @@ def film() -> Finding:
 
 
 def device() -> Finding:
-    """What torch can compute on, and why not on a GPU that is there."""
+    """Which device torch can use, and why not a GPU that is present."""
     torch = importlib.import_module("torch")
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
@@ -168,9 +166,12 @@ def device() -> Finding:
         if torch.version.cuda is None:
             return Finding("device", "note",
                            "the CPU: an NVIDIA GPU is here, but this torch is built without CUDA", REINSTALL)
-        return Finding("device", "note", "the CPU: an NVIDIA GPU is here, but torch cannot use it with CUDA "
-                                         f"{torch.version.cuda}",
-                       "update the NVIDIA driver; in a container, pass the GPU through")
+        return Finding(
+            "device",
+            "note",
+            f"the CPU: an NVIDIA GPU is here, but torch cannot use it with CUDA {torch.version.cuda}",
+            "update the NVIDIA driver; in a container, pass the GPU through",
+        )
     return Finding("device", "ok", "the CPU, for which the notebooks and preset='course' are made")
 
 
@@ -244,7 +245,7 @@ def installed(name: str) -> str | None:
 
 
 def built(name: str) -> str:
-    """The version with its build ("2.15.0+cpu"), read from its version.py: it is wanted most when the import
+    """The version with its build ("2.15.0+cpu"), read from its version.py: it is needed most when the import
     fails."""
     file = metadata.distribution(name).locate_file(f"{name}/version.py")
     found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)",
@@ -253,13 +254,13 @@ def built(name: str) -> str:
 
 
 def variant(version: str) -> str:
-    """What stands behind the "+" of a version: "cpu", "cu132", or nothing."""
+    """The part after the "+" of a version: "cpu", "cu132", or nothing."""
     return version.partition("+")[2]
 
 
 def shown(folder: Path) -> str:
-    """A folder as it reads best, and as a notebook may be passed on: from the project or from home, where it
-    lies in one."""
+    """A folder in short form without private paths: relative to the project or to home, if it is in one of
+    them."""
     for name, root in (("", Path(__file__).parents[2]), ("~/", home())):
         if folder.is_relative_to(root):
             return f"{name}{folder.relative_to(root).as_posix()}"

@@ -7,15 +7,15 @@ traceback:
     ✓ my_warp
     my_warp: not yet. Its shape is (2, 6), the answer's is (6, 2): the last two axes are exchanged.
 
-What is right stands in answers.py, under the function's name; where a notebook has computed it already and
-shows it, the cell may hand it over, `expected=warp.ab`.
+The right answer is in answers.py, under the function's name; if a notebook has already computed and shown it,
+the cell may pass it, `expected=warp.ab`.
 
-Solutions stand between nbgrader's marks, `### BEGIN SOLUTION` and `### END SOLUTION`; without them the body
+Solutions are between nbgrader's marks, `### BEGIN SOLUTION` and `### END SOLUTION`; without them the body
 raises NotImplementedError, which reads "not yet written". `colorlab.teaching.labs` makes a course's editions
 from these cells.
 
-Imported in a notebook, this also watches for the NameError that a cell raises when one above it has not been
-run, and says so.
+Imported in a notebook, this also explains the NameError that a cell raises when one above it has not been
+run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import torch
 
 from colorlab.teaching.answers import TASKS
 
-KNOWN = object()  # what `expected` is where answers.py knows it
+KNOWN = object()  # stands for an `expected` that answers.py knows
 
 
 class Verdict(NamedTuple):
@@ -46,14 +46,14 @@ class Verdict(NamedTuple):
 
 def check(answer: Callable[..., object], *arguments: object, expected: object = KNOWN, atol: float = 1e-4,
           hints: Mapping[str, object] | None = None) -> Verdict:
-    """Call `answer(*arguments)` and compare it with what is right for them.
+    """Call `answer(*arguments)` and compare its result with the right one.
 
     expected: leave it out where answers.py knows the exercise by the function's name; it then gives `atol`
-    and `hints`, too. Else a number, tensor or array; the answer must be of its kind, but for single numbers.
-    hints: {what to say: when}, in order, before the general ones about shape, nan, sign, scale, order and
-    symmetry; `when` is the wrong result that this is said to, or a function of the result as an array. The
-    answer gets copies of tensors and arrays, so that it cannot spoil the notebook's. Whatever it does, one
-    line comes back.
+    and `hints`, too. Else a number, tensor or array; the answer must be of the same type, except for single
+    numbers. hints: {hint: when}, tried in order before the general ones about shape, nan, sign, scale, order
+    and symmetry; `when` is the wrong result that triggers the hint, or a predicate on the result as an array.
+    The answer gets copies of tensors and arrays, so that it cannot modify the notebook's. Whatever it does,
+    one line is returned.
     """
     name = getattr(answer, "__name__", "the answer")
     wrong = lambda hint: Verdict(False, f"{name}: not yet. {hint}")
@@ -84,9 +84,10 @@ def check(answer: Callable[..., object], *arguments: object, expected: object = 
 
 
 def unknown_name(name: str, known: Iterable[str] = ()) -> str:
-    """What to do about a name that is not there: a slip of the pen, or a cell that has not been run."""
-    near = difflib.get_close_matches(name, [other for other in known if not other.startswith("_")], 1,
-                                     cutoff=0.8)
+    """A hint for an undefined name: a typo, or a cell that has not been run."""
+    near = difflib.get_close_matches(
+        name, [other for other in known if not other.startswith("_")], 1, cutoff=0.8
+    )
     slip = f"did you mean `{near[0]}`? Or has " if near else "has "
     return (f"`{name}` is not known here: {slip}the cell that makes it not been run since the "
             "kernel started? Run > Run All Above Selected Cell runs all that stand before this one.")
@@ -108,7 +109,7 @@ def _error_hint(answer: Callable, error: Exception) -> str:
 
 
 def _kind_hint(given: object, expected: object) -> str:
-    """What to say when the answer is no number, tensor or array as is wanted; "" when it is."""
+    """A hint if the answer is not of the expected type; "" if it is."""
     if given is None:
         return "It returns nothing; is there a `return`?"
     if callable(given):
@@ -159,7 +160,7 @@ def _shape_hint(theirs: np.ndarray, ours: np.ndarray) -> str:
 
 
 def _number_hint(given: float, wanted: float, close: Callable) -> str:
-    """Large or small, but not how much: else the hint were the answer."""
+    """Too large or too small, but not by how much: that would give the answer away."""
     if given and close(-given):
         return "The sign is turned round."
     for factor in (2, 3, 4, 10, 100, 255):
@@ -171,7 +172,7 @@ def _number_hint(given: float, wanted: float, close: Callable) -> str:
 
 
 def _arranged_hint(theirs: np.ndarray, ours: np.ndarray, close: Callable) -> str:
-    """The right values, but not in their places."""
+    """The right values in the wrong places."""
     if theirs.ndim >= 2 and theirs.shape[-1] == theirs.shape[-2] and close(np.swapaxes(theirs, -1, -2)):
         return "The last two axes are exchanged: right numbers, transposed."
     for axis in range(theirs.ndim):
@@ -196,7 +197,7 @@ def _scaled_hint(theirs: np.ndarray, ours: np.ndarray, close: Callable) -> str:
 
 
 def _property_hint(theirs: np.ndarray, ours: np.ndarray, atol: float) -> str:
-    """Something that holds for the answer and not for this one."""
+    """A property of the right answer that this one lacks."""
     off = np.abs(theirs - ours) > atol
     if off.mean() < 0.3:
         return f"{100 * off.mean():.0f} % of the values are off, the rest are right: look at the border or at a special case."
@@ -230,7 +231,7 @@ def _fits(when: object, theirs: np.ndarray, atol: float) -> bool:
             return bool(when(theirs))
         usual = _array(when)
         return usual.shape == theirs.shape and np.allclose(theirs, usual, atol=atol, rtol=1e-3)
-    except Exception:  # a hint that does not fit this answer is no hint
+    except Exception:  # a hint that fails on this answer does not apply
         return False
 
 
@@ -239,7 +240,7 @@ class _Hint(str):
 
 
 def _after_cell(result: object) -> None:
-    """Below the traceback of a NameError, what to do about it."""
+    """Print advice below the traceback of a NameError."""
     from IPython import get_ipython
     from IPython.display import display
 

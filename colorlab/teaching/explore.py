@@ -1,22 +1,22 @@
 """Pictures to point at: click a pixel, see where its colour came from.
 
-One vocabulary for all methods. An `Explorer` shows a picture and asks a function of yours, `look(at,
-**settings)`, what to show beside it whenever the point or a slider changes; `colors_from` writes that
-function for any method of `colorlab.METHODS`, and `open` for a film, reference and network of your own:
+One vocabulary for all methods. An `Explorer` shows a picture and calls a function, `look(at, **settings)`,
+for what to show beside it whenever the point or a slider changes; `colors_from` provides that function for
+any method of `colorlab.METHODS`, and `open` for your own film, reference and network:
 
     explore.open("film.mp4", reference="picture.png", method="lstvc", weights="checkpoint.safetensors")
 
-Without a browser, set `explorer.at` or a slider's value and read `explorer.view`; `explorer.ask` answers and
-moves nothing.
+Without a browser, set `explorer.at` or a slider's value and read `explorer.view`; `explorer.ask` answers
+without moving the point.
 
-**What a page shows.** The output of an explorer holds up to four forms of it; a front end takes the best that
-it can show.
+**What a page shows.** The output of an explorer contains up to four forms; a front end picks the best that it
+can show.
 
-| where | what is seen |
+| where | what is shown |
 |---|---|
 | JupyterLab, VS Code, Colab with a kernel | the widget: every pixel and every setting answers |
-| JupyterLab without a kernel (a trusted notebook), VS Code, nbviewer, nbconvert's HTML, `make book` | HTML that answers for a grid of places and a few settings (page.py) |
-| GitHub, GitLab, an untrusted notebook: scripts are taken out of HTML | the still picture that stands in this HTML |
+| JupyterLab without a kernel (a trusted notebook), VS Code, nbviewer, nbconvert's HTML, `make book` | HTML that is interactive for a grid of places and a few settings (page.py) |
+| GitHub, GitLab, an untrusted notebook: scripts are removed from HTML | the still picture in this HTML |
 | where no HTML is shown, such as a PDF | the same still as JPEG |
 """
 
@@ -44,19 +44,19 @@ from colorlab.teaching.tiles import ringed, sheet, tiles
 from colorlab.teaching.view import Look, View
 from colorlab.teaching.widgets import ClickablePicture, Tiles
 
-GRID = (8, 14)        # rows and columns of the places that answer on a page without a kernel
-GREY = 3.0            # of ab: what has no more anywhere is a grey film, and there is no truth to compare with
+GRID = (8, 14)        # rows and columns of the grid of places on a page without a kernel
+GREY = 3.0            # of ab: a film that never exceeds it is grey, so there is no truth to compare with
 
 
 class Explorer(widgets.VBox):
-    """A picture to click, sliders, and the heat maps that answer.
+    """A clickable picture, sliders, and the heat maps of the chosen point.
 
     look: called as look((y, x), **settings) and returns a View. at: the point to begin with.
     grid: rows and columns of the places that answer where no kernel runs; `look` is then called for each of
-    them and each of the `stops` when the explorer is displayed. None: a still picture stands there, and
-    nothing more is computed.
-    stops: values of the first control at which they answer; None: at most three, spread over it. The other
-        controls stay as they are.
+    them and each of the `stops` when the explorer is displayed. None: only a still picture, and nothing more
+    is computed.
+    stops: values of the first control for which they are computed; None: at most three, evenly spread. The
+        other controls keep their values.
     controls: one slider each, as (lowest, highest, first) integers, as a list of values, or as a ready-made
     widget.
     """
@@ -70,10 +70,13 @@ class Explorer(widgets.VBox):
         self.controls = {name: _slider(name, spec) for name, spec in controls.items()}
         left = widgets.VBox([self.picture, *self.controls.values(), self.note], layout=_column("1 1 340px"))
         side = widgets.VBox([self.answer], layout=_column("1.3 1 340px"))
-        super().__init__([
-            widgets.Box([left, side], layout=widgets.Layout(flex_flow="row wrap", grid_gap="12px",
-                                                            width="100%"))
-        ])
+        super().__init__(
+            [
+                widgets.Box(
+                    [left, side], layout=widgets.Layout(flex_flow="row wrap", grid_gap="12px", width="100%")
+                )
+            ]
+        )
         for widget in self.controls.values():
             widget.observe(lambda _: self.refresh(), "value")
         self.picture.observe(lambda _: self.refresh(), "at")
@@ -94,22 +97,22 @@ class Explorer(widgets.VBox):
         return {name: widget.value for name, widget in self.controls.items()}
 
     def ask(self, at: tuple[int, int] | None = None, **settings: Any) -> View:
-        """The view of a point and of settings, without moving anything; what is not given stays as it is
-        now."""
+        """The view of a point and settings, without changing the explorer; anything not given keeps its
+        current value."""
         if unknown := sorted(settings.keys() - self.controls.keys()):
             raise InputError(f"this explorer has no setting {', '.join(unknown)}; it has "
                              f"{', '.join(self.controls) or 'none'}")
         return self._look(self.at if at is None else tuple(at), **self.settings | settings)
 
     def refresh(self) -> None:
-        """Ask `look` again and draw what it says."""
+        """Call `look` again and draw the result."""
         self.view = self.ask()
         self.picture.draw(page.visible(plots.as_array(self.view.picture)))
         self.answer.draw(tiles(self.view))
         self.note.value = self.view.note
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """The live widget, and beside it what answers, or stands, on pages that cannot run it."""
+        """The live widget, plus HTML or a still picture for pages that cannot run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         still = sheet({"the pixel": ringed(self.view.picture, self.at)} | tiles(self.view))
@@ -120,19 +123,19 @@ class Explorer(widgets.VBox):
         return bundle
 
     def page(self, still: np.ndarray | None = None, budget: int = page.BUDGET) -> str:
-        """HTML that answers without a kernel, for the places and stops that the explorer was made with; see
-        page.py."""
+        """Interactive HTML that needs no kernel, for the explorer's grid of places and stops; see page.py."""
         still = sheet({"the pixel": ringed(self.view.picture, self.at)}
                       | tiles(self.view)) if still is None else still
         settings, start = self._settings_of_a_page()
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.view.shares.items())
-        describe = f"A picture, and where the colour of its pixel {self.at} comes from" + (f": {shares}"
-                                                                                           if shares else "")
+        describe = f"A picture, and where the colour of its pixel {self.at} comes from" + (
+            f": {shares}" if shares else ""
+        )
         return page.page(lambda point, setting: self.ask(point, **setting), self.at, settings, start,
                          self._grid or GRID, still, describe, budget)
 
     def _settings_of_a_page(self) -> tuple[list[dict[str, Any]], int]:
-        """Some settings of the first control, and which of them is nearest to the one that is set."""
+        """Some settings of the first control, and the index of the one nearest to the current value."""
         if not self.controls:
             return [{}], 0
         name, control = next(iter(self.controls.items()))
@@ -161,9 +164,9 @@ def colors_from(model: nn.Module, lab: Tensor, references: References, at: tuple
 
     lab: (T, 3, H, W) the clip in colour (its L is coloured; its ab, where it has any, are only compared
     with). references: as `model.start` takes them. A slider chooses the frame. grid, stops: places and frames
-    that answer on a page without a kernel; see Explorer. States are values, so each is computed once and
-    kept, and so is what the maps of one frame have in common (`attention_of`): a click costs some tens of
-    milliseconds with the course's networks at 128 x 224. The network must not learn in the meantime.
+    that answer on a page without a kernel; see Explorer. States are immutable, so each is computed once and
+    cached, as is the work shared by the maps of one frame (`attention_of`): a click takes some tens of
+    milliseconds with the course's networks at 128 x 224. The network must not be trained in the meantime.
     """
     frames = lab.shape[0]
     states, predicted, asked = [model.start(references)], [], {}
@@ -206,10 +209,10 @@ def open(film: str | Path | np.ndarray, reference: object = None, method: str = 
          weights: str | Path = "course", preset: str = "course", frames: int = 24, start: int = 0,
          size: int = 128, at: tuple[int, int] | None = None, grid: tuple[int, int] | None = GRID,
          stops: Sequence[int] | None = None) -> Explorer:
-    """Explore a film, reference and network of your own, in one line.
+    """Explore your own film, reference and network, in one line.
 
     film: a video file or a folder of frames, a name of `colorlab.clips.FILMS`, or frames uint8 (T, H, W, 3);
-    `frames` of it are seen, from `start` on, with a short side of `size` pixels.
+    `frames` of it are used, from `start` on, with a short side of `size` pixels.
     reference: a picture's file, or "picture.png@12" for the colours of the film's frame 12; or uint8 (H, W,
     3), or (12, picture); or a list of these. None: the first of these frames, in its own colours (nothing for
     tcavc, which paints its own).
@@ -225,8 +228,7 @@ def open(film: str | Path | np.ndarray, reference: object = None, method: str = 
 
 
 def _attention_of(model: nn.Module, l: Tensor, state: object) -> Attention:
-    """Of a method that does not say what the pixels of a frame have in common, each pixel is asked for by
-    itself."""
+    """For a method without shared work between the pixels of a frame, each pixel is computed separately."""
     return model.attention_of(l, state) if hasattr(
         model, "attention_of") else lambda at: model.attention(l, state, at)
 
@@ -235,8 +237,9 @@ def _behind(maps: Mapping[Source, Tensor], rgb: Tensor, references: Sequence[Ten
     """The picture behind each map: the reference or the frame that its source names; else the film's first
     frame."""
     return {
-        source: references[source.index] if source.kind == "reference" and references else rgb[source.frame
-                                                                                               or 0]
+        source: references[source.index]
+        if source.kind == "reference" and references
+        else rgb[source.frame or 0]
         for source in maps
     }
 
@@ -258,7 +261,7 @@ def _slider(name: str, spec: tuple | list | widgets.Widget) -> widgets.Widget:
 
 
 def _values(control: widgets.Widget) -> list:
-    """What a control may be set to; only what it is, where that cannot be told."""
+    """The possible values of a control; only the current one if they are unknown."""
     if hasattr(control, "options"):
         return [value for _, value in control._options_full]
     if hasattr(control, "min") and isinstance(control.value, int):

@@ -1,6 +1,10 @@
-"""A course's labs, made from the notebooks: one source, three editions, and a folder for the leaderboard.
+"""A course's labs, made from the notebooks: one source, four editions, and a folder for the leaderboard.
 
-    python -m colorlab.teaching.labs notebooks --out labs           (what `make labs` does)
+    python -m colorlab.teaching.labs notebooks --self-study labs/self-study     (what `make lab` does)
+
+    labs/self-study/    for a learner alone: exercises to fill in, the solution folded away below each
+
+    python -m colorlab.teaching.labs notebooks --out labs                       (what `make labs` does)
 
     labs/student/       without solutions and outputs; runs to the end, every check says "not yet"
     labs/instructor/    with both
@@ -19,9 +23,9 @@ SOLUTION`, and below it what checks it, which ends in a call of `check`:
 
     check(my_warp, correlation, reference_ab, expected=warp.ab)
 
-nbgrader removes the solutions and, later, grades. It wants answer and test in cells of their own, so the cell
-is cut in two, and the second, which is locked, ends in a hidden `assert`: a student sees the hint, the grader
-the failure. nbgrader is needed (`pip install -e ".[labs]"`); importing this module is possible without.
+nbgrader removes the solutions and, later, grades. It needs answer and test in separate cells, so the cell is
+split, and the second, which is locked, ends in a hidden `assert`: a student sees the hint, the grader the
+failure. nbgrader is required (`pip install -e ".[labs]"`), except for the self-study edition.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ import ast
 import copy
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -40,10 +45,18 @@ from nbformat import NotebookNode
 
 from colorlab.experiments import find_notebooks
 from colorlab.files.errors import InputError
+from colorlab.files.whole import whole
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = "# your lines here\nraise NotImplementedError"
-# Comments that speak to the tests of the course, not to its readers.
+SOLUTION = """<details><summary>A solution of <code>{name}</code></summary>
+
+```python
+{solution}
+```
+
+</details>"""
+# Comments for the tests of the course, not for its readers.
 FOR_TESTS = re.compile(r"^# NBVAL_\w+\n", re.MULTILINE)
 
 CONFIG = f'''"""Configuration of nbgrader for the labs of colorlab."""
@@ -149,6 +162,41 @@ def student_edition(book: NotebookNode) -> NotebookNode:
     return book
 
 
+def self_study_edition(book: NotebookNode, name: str = "notebook") -> NotebookNode:
+    """The notebook without outputs, each solution in a folded cell below its exercise."""
+    found = {exercise.index: exercise for exercise in exercises(book, name)}
+    book = copy.deepcopy(book)
+    cells = []
+    for index, cell in enumerate(book.cells):
+        cell.source = FOR_TESTS.sub("", cell.source)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        cells.append(cell)
+        if exercise := found.get(index):
+            head, solution = exercise.answer.split(BEGIN)
+            cell.source = f"{head}{textwrap.indent(STUB, head.rpartition(chr(10))[2])}\n\n{exercise.check}"
+            solution = textwrap.dedent(solution.rpartition(END)[0]).strip()
+            cells.append(nbformat.v4.new_markdown_cell(
+                SOLUTION.format(name=exercise.name, solution=solution), id=f"{cell.id}-solution"))
+    book.cells = cells
+    return book
+
+
+def for_self_study(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
+    """Write the self-study edition of these notebooks into `out`; a line for each notebook that is new there.
+    An existing one contains somebody's answers and is left unchanged."""
+    lines = []
+    for path in find_notebooks(notebooks):
+        there = Path(out) / path.name
+        if not there.exists():
+            book = _read(path)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            with whole(there) as temporary:
+                nbformat.write(self_study_edition(book, path.name), temporary)
+            lines.append(f"{path.stem:28} {len(exercises(book, path.name))} exercises")
+    return lines
+
+
 def assignment(book: NotebookNode, name: str = "notebook") -> NotebookNode:
     """The notebook as nbgrader's source: solutions in, each exercise an answer cell and a locked test
     cell."""
@@ -167,7 +215,7 @@ def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
     """Write the three editions of these notebooks and the leaderboard's folder below `out`; a line for each
     notebook.
 
-    What is there is overwritten, but for nbgrader's configuration; gradebook and the submissions of students
+    Existing files are overwritten, except nbgrader's configuration; gradebook and the submissions of students
     are not touched. Raises InputError for a notebook that cannot be read, or with an exercise that is not
     built as above.
     """
@@ -178,7 +226,7 @@ def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
         _write(book, out / "instructor" / path.name)
         _write(assignment(book, path.name), out / "nbgrader" / "source" / path.stem / path.name)
         lines.append(f"{path.stem:28} {len(listed[path.stem])} exercises: {', '.join(listed[path.stem])}")
-    if not (out / "nbgrader" / "nbgrader_config.py").exists():  # a teacher's changes stay
+    if not (out / "nbgrader" / "nbgrader_config.py").exists():  # keep a teacher's changes
         (out / "nbgrader" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
     write_example(out / "submissions" / "example")
     table = "\n".join(f"| `{stem}` | {', '.join(f'`{name}`' for name in names) or 'none'} |"
@@ -188,9 +236,9 @@ def build(notebooks: Iterable[str | Path], out: str | Path) -> list[str]:
 
 
 def write_example(folder: Path) -> None:
-    """A submission to copy; what is in the folder already stays."""
+    """Write a submission to copy; existing files in the folder are kept."""
     if not folder.exists():
-        import torch  # here, as the editions need no network
+        import torch  # imported here because the editions need no network
 
         from colorlab.experiments.submissions import pack
 
@@ -203,15 +251,26 @@ def write_example(folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m colorlab.teaching.labs",
-                                     description="Make the labs of a course from its notebooks.")
+    parser = argparse.ArgumentParser(
+        prog="python -m colorlab.teaching.labs", description="Make the labs of a course from its notebooks."
+    )
     parser.add_argument("notebooks", nargs="*", default=["notebooks"],
                         help="notebooks, or folders of them (default: notebooks)")
     parser.add_argument(
         "--out", default="labs",
         help="where to write student/, instructor/, nbgrader/ and submissions/ (default: labs)")
+    parser.add_argument(
+        "--self-study", metavar="FOLDER",
+        help="write the self-study edition into FOLDER instead; notebooks that are there already stay as "
+        "they are")
     given = parser.parse_args(arguments)
     try:
+        if given.self_study:
+            lines = for_self_study(given.notebooks, given.self_study)
+            sys.stdout.write("".join(f"{line}\n" for line in lines)
+                             or f"{given.self_study} is complete; notebooks in it stay as they are. Delete one "
+                             "to begin it again.\n")
+            return 0
         lines = build(given.notebooks, given.out)
     except InputError as error:
         sys.stderr.write(f"labs: {' '.join(str(error).split())}\n")
@@ -246,7 +305,7 @@ def _exercise(index: int, source: str, where: str) -> Exercise:
 
 
 def _graded(cell: NotebookNode, exercise: Exercise) -> list[NotebookNode]:
-    """An answer cell, and a test cell that only passes when the verdict does."""
+    """An answer cell, and a test cell that passes only if the verdict is positive."""
     kept = {key: value for key, value in cell.metadata.items() if key != "nbgrader"}
     marks = {"schema_version": 3, "task": False, "cell_type": "code"}
     answer = nbformat.v4.new_code_cell(exercise.answer, id=cell.id, metadata=kept | {"nbgrader": marks | {
@@ -274,7 +333,7 @@ def _preprocessors() -> tuple[type, type]:
 def _read(path: Path) -> NotebookNode:
     try:
         return nbformat.read(path, as_version=4)
-    except Exception as error:  # whatever nbformat's reader makes of a file that is no notebook
+    except Exception as error:  # any exception of nbformat's reader for a file that is not a notebook
         raise InputError(f"{path} cannot be read as a notebook: {error}") from None
 
 

@@ -1,5 +1,5 @@
-"""Training to look at while it runs: the losses, a film in the network's colours and where it finds them,
-updated in place.
+"""A live view of training: the losses, a film coloured by the network and the sources of its colours, updated
+in place.
 
     live = Live({"learned": film, "never seen": other}, method="colormnet")
     with live.running():
@@ -7,9 +7,9 @@ updated in place.
         **live.settings))
 
 `running` shows the view; when the run ends, its last state stays on the page as a still. Two things stop the
-run early, and both leave a checkpoint that can be used and gone on from: the view's button, where the front
-end hands clicks to a kernel that is busy (JupyterLab 4.4 and later with ipykernel 7), and "Interrupt the
-kernel" everywhere.
+run early, and both leave a checkpoint that can be used and resumed: the view's button, if the front end
+delivers clicks to a busy kernel (JupyterLab 4.4 and later with ipykernel 7), and "Interrupt the kernel"
+everywhere.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _View(widgets.VBox):
 
 
 class Live:
-    """What a training run shows: see the module's text.
+    """A live view of a training run: see the module's docstring.
 
     films: {name: frames}; each is coloured from its first frame at every validation, by a method without
     references from none. at: the pixel (y, x) of the first film's last frame whose match map is drawn; None:
@@ -59,9 +59,10 @@ class Live:
         self.quality: dict[str, dict[int, float]] = {name: {} for name in self.films}
         self.pictures: dict[int, dict[str, list[np.ndarray]]] = {}
         self.maps: dict[int, np.ndarray] = {}
-        self.asked = threading.Event()                          # set by whoever wants the run to stop
-        self.button = widgets.Button(description="stop", icon="stop",
-                                     tooltip="stop after this step and keep a checkpoint")
+        self.asked = threading.Event()  # set to stop the run
+        self.button = widgets.Button(
+            description="stop", icon="stop", tooltip="stop after this step and keep a checkpoint"
+        )
         self.button.on_click(lambda _: self.stop())
         self.curve, self.frames = (widgets.Image(format="jpeg", layout=widgets.Layout(max_width="100%"))
                                    for _ in range(2))
@@ -69,18 +70,18 @@ class Live:
 
     @property
     def settings(self) -> dict:
-        """What `train.Settings` wants to know of it."""
+        """Keyword arguments for `train.Settings`."""
         return {"watch": self.watch, "follow": self.follow, "stop": self.asked.is_set}
 
     def stop(self) -> None:
-        """Ask the run to end after the step it is in."""
+        """Ask the run to end after the current step."""
         self.asked.set()
         self.button.description, self.button.disabled = "stopping", True
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Show the view, and let an interrupt of the kernel stop the run as the button does; at the end the
-        still takes its place."""
+        still replaces the view."""
         shown = display(self.view, display_id=True)
         if (comm := getattr(self.button, "comm", None)) is not None:
             # ipykernel 7.4 sends a click to whichever shell the button last spoke from, which is the busy
@@ -100,13 +101,13 @@ class Live:
                 shown.update({"image/jpeg": still, "text/plain": "<picture>"}, raw=True)
 
     def follow(self, line: Mapping[str, float]) -> None:
-        """Take in a logged line of the run."""
+        """Process a logged line of the run."""
         if "loss" in line:
             self.losses.append((int(line["step"]), float(line["loss"])))
             self.curve.value = plots.to_jpeg(self._curves())
 
     def watch(self, step: int, network: nn.Module) -> None:
-        """Colour the films with the network as it is, and draw them."""
+        """Colour the films with the current network, and draw them."""
         self.pictures[step] = {}
         for number, (name, film) in enumerate(self.films.items()):
             colored, found = self._colored(network, film, number == 0)
@@ -142,12 +143,12 @@ class Live:
         return colored, sum(maps.values()).cpu().numpy()
 
     def _curves(self) -> np.ndarray:
-        figure = Figure(figsize=(10.4, 3.0), dpi=86, layout="constrained")  # not pyplot: no window, no state
+        figure = Figure(figsize=(10.4, 3.0), dpi=86, layout="constrained")  # not pyplot: no window or state
         left, right = figure.subplots(1, 2)
         left.plot(*(zip(*self.losses) if self.losses else ((), ())), linewidth=1.2, color="C3")
         left.set(xlabel="step", title="loss on the training windows")
         for name, values in self.quality.items():
-            # films differ by more than training changes: changes are drawn
+            # films differ more than training changes them, so changes are drawn
             start = next(iter(values.values()), 0.0)
             right.plot(list(values), [value - start for value in values.values()], marker="o", markersize=4,
                        label=f"{name}, from {start:.1f}")

@@ -1,7 +1,7 @@
-"""One figure a method: the stages of its `model.py` as boxes, each with the tensors of a real forward pass.
+"""One figure per method: the stages of its `model.py` as boxes, each with the tensors of a real forward pass.
 
-`OVERVIEWS` says which module is which box. The picture is drawn from what hooks caught, so that it shows this
-network, these weights and this film. Nothing in the methods knows of it.
+`OVERVIEWS` maps modules to boxes. The picture is drawn from tensors captured by hooks, so that it shows this
+network, these weights and this film. The methods do not depend on it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from colorlab.teaching import plots
 
 
 class Cells(NamedTuple):
-    """Rows of numbers that belong to cells of a frame, in reading order; of frames the last counts."""
+    """Rows of numbers for the cells of a frame, in reading order; of several frames the last is used."""
 
     rows: Tensor      # (N,) or (N, C)
     stride: int = 0   # pixels along a cell's side; 0: the rows are one frame's, whose shape tells
@@ -230,7 +230,7 @@ def catch(model: nn.Module, boxes: Sequence[Box], film: Tensor,
 
 @contextmanager
 def _listening(model: nn.Module, module: str, caught: dict[str, Any]) -> Iterator[None]:
-    """While this lasts, what a module (or a method of one) returns is kept; the latest stays."""
+    """Context that records what a module (or a method of one) returns; the latest value is kept."""
     part = _found(model, module)
     if isinstance(part, nn.Module):
         handle = part.register_forward_hook(lambda _, inputs, output: caught.__setitem__(module, output))
@@ -309,7 +309,7 @@ def _box(box: Box, output: Any, l: Tensor, breadth: int, shape: tuple[int, int])
 
 
 def _reached(box: Box, boxes: Sequence[Box]) -> Iterator[str]:
-    """Where a box's arrows lead; past one that this model does not have, to where that one's would lead."""
+    """The targets of a box's arrows; a box that this model lacks is replaced by its own targets."""
     there = {other.module for other in boxes}
     every = {
         other.module: other for table in OVERVIEWS.values()
@@ -323,7 +323,8 @@ def _reached(box: Box, boxes: Sequence[Box]) -> Iterator[str]:
 
 
 def _arrow(pen: ImageDraw.ImageDraw, source: tuple[int, ...], target: tuple[int, ...]) -> None:
-    """From box to box: straight to a neighbour, over a corner to one askew, over the row to one farther."""
+    """An arrow between boxes: straight to a neighbour, with a corner to a diagonal one, around the row to a
+    farther one."""
     left, right = source[2] <= target[0], target[2] <= source[0]
     up, down = target[1] < source[1], target[1] > source[1]
     if not up and not down and abs((target[0] - source[2]) if left else (source[0] - target[2])) > SPACE:
@@ -395,6 +396,6 @@ def _square(tokens: Tensor) -> Tensor:
 
 
 def _held(memory: Any) -> Cells:
-    """How many of a memory's entries were seen at each cell."""
+    """The number of a memory's entries that came from each cell."""
     cells = memory.entries.cell
     return Cells(cells.new_zeros(int(cells.max()) + 1).index_add(0, cells, torch.ones_like(cells)))

@@ -1,4 +1,4 @@
-"""Films, pictures and frames of a reader's own, as an explorer takes them."""
+"""Loading a reader's own films, pictures and frames for an explorer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def frames_of(film: str | Path | np.ndarray, start: int, frames: int, size: int)
     check_size(size)
     if frames < 1 or start < 0:
         raise InputError(
-            f"an explorer wants at least 1 frame, from frame 0 or later; got {frames} from {start}")
+            f"an explorer needs at least 1 frame, from frame 0 or later; got {frames} from {start}")
     if isinstance(film, str) and film in clips.FILMS and not Path(film).exists():
         taken = list(clips.film(film, frames, start=start))
     else:
@@ -60,7 +60,7 @@ def references_of(reference: object, start: int, frames: int) -> References:
 
 
 def _file_and_frame(named: str | Path) -> tuple[int | None, Path]:
-    """"picture.png@12" -> 12 and the file; a file whose own name holds an @ is recognised."""
+    """"picture.png@12" -> 12 and the file; a file whose own name contains an @ is recognised."""
     image, at, frame = str(named).rpartition("@")
     if Path(named).is_file() or not at or not frame.isdecimal():
         return None, Path(named)

@@ -1,12 +1,11 @@
-"""An explorer's answers as a piece of HTML that needs no Python: what a web page of a notebook answers a
-pointer with.
+"""An explorer as a piece of HTML that needs no Python, for the web page of a notebook.
 
-For a grid of places and a few settings, every answer is computed beforehand. The maps of all of them lie side
-by side in one small grey picture, an atlas; the script cuts out the maps of the place nearest to the pointer,
-colours them as `plots.heat` does and draws them over the picture that they point into. No address of any
-network is in it. Without scripts, the still picture stands there.
+For a grid of places and a few settings, all maps are computed beforehand. They are packed into one small grey
+picture, an atlas; the script cuts out the maps of the place nearest to the pointer, colours them as
+`plots.heat` does and draws them over the picture that they refer to. It contains no network addresses.
+Without scripts, the still picture is shown.
 
-| of each | is kept |
+| for each | stored |
 |---|---|
 | setting | the picture to point at, the names of its sources, the dimmed picture behind each map |
 | place   | its maps, each relative to its own largest value and as a square root; its shares in percent; its note |
@@ -33,11 +32,11 @@ from colorlab.teaching.view import View
 
 # bytes that one explorer's HTML should not exceed: a notebook has two of them at most, in 1 MB
 BUDGET = 250_000
-# rows that a map keeps at most; a row stands for at least `CELL` pixels, or one pixel alone would not be seen
+# maximum rows of a map; a row covers at least `CELL` pixels, because a single pixel would be invisible
 FINEST = 64
 CELL = 4
 COARSEST = 8
-LEVELS = 32     # shades of a map; finer ones cannot be told apart in the colour map
+LEVELS = 32     # shades of a map; finer ones are indistinguishable in the colour map
 WIDEST = 16383  # pixels, of a WebP file
 
 
@@ -53,11 +52,11 @@ def places(size: tuple[int, int], grid: tuple[int, int]) -> list[tuple[int, int]
 def page(ask: Callable[[tuple[int, int], Mapping[str, Any]],
                        View], at: tuple[int, int], settings: Sequence[Mapping[str, Any]], start: int,
          grid: tuple[int, int], still: np.ndarray, describe: str, budget: int = BUDGET) -> str:
-    """The HTML that answers for each place of a grid and each of some settings.
+    """The interactive HTML for each place of a grid and each of some settings.
 
     ask: gives the view of a point and a setting. at, start: the place and the setting (its index) to begin
-    with. settings: named values; what differs between them is offered as a slider. still: the picture for
-    where no script runs, (H, W, 3) uint8.
+    with. settings: named values; what differs between them is offered as a slider. still: the picture shown
+    without scripts, (H, W, 3) uint8.
     describe: the same in words. budget: bytes; maps become coarser until the HTML fits, down to `COARSEST`
     rows.
     """
@@ -81,14 +80,14 @@ def page(ask: Callable[[tuple[int, int], Mapping[str, Any]],
 
 @dataclass
 class Gathered:
-    """Pictures and maps of a page, each kept once."""
+    """Pictures and maps of a page, without duplicates."""
 
     files: list[str] = field(default_factory=list)                   # data URIs, in the order of first use
     maps: list[np.ndarray] = field(default_factory=list)             # (H, W) uint8
     _known: dict[object, int] = field(default_factory=dict)
 
     def setting(self, setting: Mapping[str, Any], views: Sequence[View]) -> dict[str, Any]:
-        """What the script needs to know of one setting, with the views of all places."""
+        """The script's data for one setting, with the views of all places."""
         names = list(dict.fromkeys(name for view in views for name in view.maps))
         panels = list(dict.fromkeys(name for view in views for name in view.panels))
         behind = [
@@ -103,7 +102,8 @@ class Gathered:
             "maps": [[self.map(view.maps[name]) if name in view.maps else None
                       for name in names]
                      for view in views],
-            "shares": [[round(100 * view.shares.get(name, 0)) for name in names] for view in views],
+            "shares": [[None if view.alternatives else round(100 * view.shares.get(name, 0)) for name in names]
+                       for view in views],
             "panels": [[
                 name,
                 _once([self.picture(view.panels[name]) if name in view.panels else None for view in views])
@@ -130,7 +130,7 @@ class Gathered:
         return self._known[key]
 
     def atlas(self, rows: int) -> dict[str, Any]:
-        """All maps with `rows` rows each in one grey picture, and what is needed to cut them out again."""
+        """All maps with `rows` rows each in one grey picture, and the layout for cutting them out again."""
         if not self.maps:
             return {"atlas": "", "tile": [1, 1], "columns": 1}
         H, W = self.maps[0].shape
@@ -155,8 +155,7 @@ def shades(values: np.ndarray) -> np.ndarray:
 
 
 def shrunk(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A map (H, W) with fewer rows and columns, each the largest value of those that it stands for: no peak
-    is lost."""
+    """A map (H, W) with fewer rows and columns, by max-pooling, so that no peak is lost."""
     rows, columns = (np.linspace(0, side, parts + 1).astype(int)[:-1]
                      for side, parts in zip(values.shape, shape))
     return np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)
@@ -184,7 +183,7 @@ def data_uri(file: bytes, kind: str) -> str:
 
 
 def _once(values: list) -> list:
-    """A list whose values are all alike as a list of one."""
+    """Collapse a list of equal values to a list of one."""
     return values[:1] if all(value == values[0] for value in values) else values
 
 
@@ -207,7 +206,7 @@ def _color_map() -> list[list[int]]:
 
 
 def _html(data: Mapping[str, Any], still: np.ndarray, describe: str) -> str:
-    # so that no </script> ends it
+    # so that it cannot contain </script>
     told = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return (f'<div class="colorlab-page"><style>{STYLE.strip()}</style><img '
             f'class="colorlab-still" src="{data_uri(webp(still, quality=70), "webp")}" '

@@ -1,4 +1,5 @@
-"""What a browser needs in order to answer from an explorer's data; see page.py, which puts it together."""
+"""The style and script that make an explorer's data interactive in a browser; see page.py, which assembles
+the page."""
 
 STYLE = """
 .colorlab-page { max-width: 1000px; color: inherit; font-size: 14px; line-height: 1.4; }
@@ -24,8 +25,7 @@ STYLE = """
 .colorlab-page .colorlab-small { opacity: .75; font-size: 13px; }
 """
 
-# Two explorers on a page, or one on a page that is drawn anew, keep out of each other's way: each is brought
-# to life once.
+# Several explorers on a page, or one on a page that is redrawn, do not interfere: each is initialised once.
 SCRIPT = """
 (() => {
   // An element with a class, its text, and where it belongs.
@@ -116,7 +116,8 @@ SCRIPT = """
         if (file !== null) panels[k].src = data.pictures[file];
       });
       now.sources.forEach(([name, behind], k) => {
-        captions[k].textContent = `${name}: ${now.shares[place][k]} %`;
+        const share = now.shares[place][k];
+        captions[k].textContent = share === null ? name : `${name}: ${share} %`;
         const pen = canvases[k].getContext("2d"), box = [0, 0, canvases[k].width, canvases[k].height];
         pen.imageSmoothingQuality = "high";
         pen.fillRect(...box);

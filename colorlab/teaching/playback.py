@@ -1,4 +1,4 @@
-"""Films that play on a page: side by side, in a loop, without a player and without a kernel.
+"""Films that play on a page: side by side, in a loop, without a player or a kernel.
 
     play(grey, coloured, names=("grey", "coloured"), rate=12)
 """
@@ -21,12 +21,12 @@ def play(*films: Sequence[plots.Picture], names: Sequence[str] = (), rate: float
          width: int = 320, quality: int = 60) -> None:
     """Play films of one length side by side, for as long as the page is open.
 
-    films: uint8 (H, W, 3) pictures or tensors (3, H, W) each. names: one above each film. rate: frames a
+    films: uint8 (H, W, 3) pictures or tensors (3, H, W) each. names: one above each film. rate: frames per
         second.
     columns: films to a row. width: of one film in pixels. quality: of the pictures, 0 to 100.
-    The output is HTML that holds an animated WebP, which browsers show by themselves. Beside it stands the
-    frame in the middle, for pages that show no HTML. Raises ValueError where there is no film, or films of
-    different lengths.
+    The output is HTML that holds an animated WebP, which browsers show natively. The middle frame is included
+    as a still for pages that show no HTML. Raises ValueError where there is no film, or films of different
+    lengths.
     """
     lengths = {len(film) for film in films}
     if len(lengths) != 1 or lengths == {0}:

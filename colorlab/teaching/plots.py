@@ -3,9 +3,9 @@
 A picture is an RGB tensor (3, H, W) in [0, 1], an array of uint8 (H, W, 3), or one plane (H, W) or (1, H, W)
 of numbers, which is drawn in a colour map.
 
-What notebooks draw is made for a page that is PAGE pixels wide: as many pictures to a row as leave each at
-least TALL pixels high. Films are enlarged smoothly; `smooth=False` shows single pixels. Every drawing has a
-light ground of its own and can be read in a dark theme too.
+Drawings are made for a page that is PAGE pixels wide, with as many pictures per row as leave each at least
+TALL pixels high. Films are enlarged smoothly; `smooth=False` shows single pixels. Every drawing has its own
+light background and is readable in a dark theme too.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ __all__ = [
     "wrapped"
 ]
 
-PAGE = 790    # pixels, the width of a notebook's page, less a margin
-TALL = 220    # pixels, the least height of a picture that has not the whole width of the page
+PAGE = 790    # width of a notebook's page without margin, in pixels
+TALL = 220    # minimum height of a picture narrower than the page, in pixels
 WIDEST = 560  # pixels, the width of a picture that stands alone
 GAP = 8       # pixels between pictures
 
@@ -43,9 +43,10 @@ def show(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = N
          smooth: bool = True, scale: bool | None = None) -> None:
     """Draw pictures side by side; planes in `cmap` between `limits` (their own range by default).
 
-    columns: pictures to a row; by default as many as leave each TALL pixels high. width: of one picture in
-    inches of 72 pixels; by default the page is shared. smooth: False draws each pixel as a square. scale: a
-    bar beside each plane that says which colour is which value; by default for every colour map but "gray".
+    columns: pictures per row; by default as many as leave each TALL pixels high. width: of one picture in
+    inches of 72 pixels; by default the page's width is divided. smooth: False draws each pixel as a square.
+    scale: a bar beside each plane that says which colour is which value; by default for every colour map but
+    "gray".
     """
     display_sheet(sheet(*pictures, titles=titles, columns=columns, width=width, cmap=cmap, limits=limits,
                         smooth=smooth, scale=scale))
@@ -69,10 +70,10 @@ def film_strip(*films: Sequence[Picture], names: Sequence[str] = (), count: int 
 
 
 def before_after(before: Picture, after: Picture, names: tuple[str, str] = ("before", "after")) -> None:
-    """Two pictures of one size in one frame, with a line to drag: `before` left of it, `after` right.
+    """Two pictures of one size in one frame, with a draggable divider: `before` left of it, `after` right.
 
-    The output is a piece of HTML that needs no script file and no address: both pictures and a slider, which
-    a pointer, a finger and the arrow keys move. Beside it stands a still of both for pages that show no HTML.
+    The output is a piece of HTML that needs no script file and no network: both pictures and a slider, moved
+    by mouse, touch or arrow keys. A still of both is included for pages that show no HTML.
     Raises ValueError where the sizes differ.
     """
     first, second = (as_array(picture) for picture in (before, after))
@@ -87,7 +88,7 @@ def before_after(before: Picture, after: Picture, names: tuple[str, str] = ("bef
 
 def curves(lines: Mapping[str, Sequence[float]], x: Sequence[float] | None = None, xlabel: str = "",
            ylabel: str = "", title: str = "", log: bool = False) -> None:
-    """Named curves in one axis, each with a mark at its points where there are few."""
+    """Named curves in one plot, with markers if there are few points."""
     figure, axis = plt.subplots(figsize=(8.2, 3.1), dpi=96)
     for name, values in lines.items():
         places = range(len(values)) if x is None else x
@@ -127,7 +128,7 @@ def intervals(groups: Mapping[str, Mapping[str, tuple[float, float, float] | Non
 
 
 def difference(predicted: Picture, truth: Picture, limit: float = 40.0) -> np.ndarray:
-    """How far a picture's ab are off, as uint8 (H, W, 3): black for right, bright for `limit` and more."""
+    """Error of a picture's ab, as uint8 (H, W, 3): black for 0, bright for `limit` and more."""
     pictures = (as_array(picture).copy() for picture in (predicted, truth))
     ab = [rgb_to_lab(frames_to_rgb(picture))[1:] for picture in pictures]  # (2, H, W)
     off = (ab[0] - ab[1]).norm(dim=0).numpy()
@@ -137,8 +138,8 @@ def difference(predicted: Picture, truth: Picture, limit: float = 40.0) -> np.nd
 def sheet(*pictures: Picture, titles: Sequence[str] = (), columns: int | None = None,
           width: float | None = None, cmap: str = "gray", limits: tuple[float, float] | None = None,
           smooth: bool = True, scale: bool | None = None) -> np.ndarray:
-    """What `show` draws, uint8 (H, W, 3): pictures under their titles, which are broken into lines and never
-    cut."""
+    """What `show` draws, uint8 (H, W, 3): pictures under their titles, which are wrapped and never
+    truncated."""
     arrays = [as_array(picture) for picture in pictures]
     barred = cmap != "gray" if scale is None else scale
     ratio = arrays[0].shape[1] / arrays[0].shape[0]
@@ -190,7 +191,7 @@ def _draw_bar(tile: Image.Image, draw: ImageDraw.ImageDraw, box: tuple[int, int,
 
 
 def _bar_labels(limits: tuple[float, float]) -> list[str]:
-    """The highest value, the middle and the lowest, with as many digits as their distance deserves."""
+    """The highest value, the middle and the lowest, with as many digits as their spacing needs."""
     low, high = limits
     digits = int(np.clip(2 - np.floor(np.log10(max(high - low, 1e-6))), 0, 6))
     return [f"{value:.{digits}f}" for value in (high, (low + high) / 2, low)]
@@ -205,17 +206,17 @@ def for_page(picture: Picture) -> bytes:
 
 
 def display_sheet(page: Picture) -> None:
-    """Show a ready drawing as a JPEG, which for photographs takes a fifth of the bytes of a PNG."""
+    """Show a finished drawing as a JPEG, which for photographs has a fifth of the size of a PNG."""
     display({"image/jpeg": for_page(_framed(page)), "text/plain": "<picture>"}, raw=True)
 
 
 def _framed(page: Picture) -> np.ndarray:
-    """With a white margin, so that letters do not touch a dark page."""
+    """Add a white margin, so that text does not touch a dark page."""
     return np.pad(as_array(page), ((4, 4), (4, 4), (0, 0)), constant_values=255)
 
 
 def _display(figure: plt.Figure) -> None:
-    """Show a figure and forget it. The output is an image and nothing that changes from run to run."""
+    """Show a figure and close it. The output is an image only, so that it does not change from run to run."""
     figure.tight_layout(pad=0.3)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.05, facecolor="white")
@@ -247,14 +248,14 @@ def _colored(array: np.ndarray, cmap: str, limits: tuple[float, float] | None) -
 
 
 def _webp(array: np.ndarray) -> str:
-    """The picture as an address that holds the picture itself."""
+    """The picture as a data URI."""
     webp = encoded(array, "WEBP", quality=82, method=6)
     return "data:image/webp;base64," + base64.b64encode(webp).decode()
 
 
-# A slider lies over both pictures, unseen: pointer, finger and arrow keys move it, and it moves the line.
-# There is no script but its own event, so any number of these may stand on one page. Where a page takes
-# styles away, both pictures are left, one below the other.
+# An invisible slider covers both pictures: mouse, touch and arrow keys move it, and it moves the divider. The
+# only script is its own event handler, so a page may contain any number of these. If a page strips styles,
+# both pictures remain, one below the other.
 _COMPARE = """<style>
 .colorlab-compare{{position:relative;max-width:720px;line-height:0;--at:50%}}
 .colorlab-compare img{{width:100%;height:auto;margin:0}}

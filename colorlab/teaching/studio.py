@@ -8,10 +8,10 @@
     studio.propagate()
     studio.why((50, 70))
 
-A stroke first colours its own frame: its colour spreads over what is as light (scribbles.py), and a method
-carries the whole frame from there. Turned off, a painting is a reference with alpha, uint8 (H, W, 4),
-transparent wherever nobody painted: `studio.references()` gives them as `colorlab.colorize` takes them, and
-`studio.save(folder)` writes them for `colorlab colorize --reference`.
+A stroke first colours its own frame: its colour spreads to areas of similar lightness (scribbles.py), and a
+method propagates the whole frame from there. With spreading turned off, a painting is a reference with alpha,
+uint8 (H, W, 4), transparent wherever nothing was painted: `studio.references()` gives them as
+`colorlab.colorize` takes them, and `studio.save(folder)` writes them for `colorlab colorize --reference`.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ export default { render };
 
 
 class Easel(anywidget.AnyWidget):
-    """The frame that is painted on: it says which stroke was drawn last, and which pixel was asked about."""
+    """The canvas: reports the last stroke and the last pixel asked about."""
 
     _esm = _EASEL
     png = traitlets.Unicode().tag(sync=True)                             # base64 of the file
@@ -116,7 +116,7 @@ class Easel(anywidget.AnyWidget):
 
 
 class Shown:
-    """Frames in memory, with what `colorlab.film.contact_sheets` asks of a film."""
+    """Frames in memory, with the interface that `colorlab.film.contact_sheets` needs."""
 
     def __init__(self, frames: Sequence[Picture]):
         self.frames, self.size = list(frames), frames[0].shape[:2]
@@ -135,9 +135,9 @@ class Studio(widgets.VBox):
     """Paint, propagate, compare, ask.
 
     film: uint8 (H, W, 3) frames, or the path of a film. methods: one or two of `colorlab.METHODS`, or
-    networks by name {name: network}. frames, start: how many of a film's frames are held, and from which on.
-    size: the short side at which the networks see the film. cuts: as for `colorize`. rate: frames a second
-    when it plays.
+    networks by name {name: network}. frames, start: how many of a film's frames are held, and the first of
+    them. size: the short side at which the networks run. cuts: as for `colorize`. rate: frames per second in
+    playback.
     """
 
     def __init__(self, film: str | Path | Sequence[Picture],
@@ -153,7 +153,7 @@ class Studio(widgets.VBox):
         self.film, self.size, self.cuts, self.device = Shown(held), size, cuts, torch.device(device)
         given = methods if isinstance(methods, Mapping) else {name: _loaded(name) for name in methods}
         self.models = dict(given)
-        self.paintings: dict[int, Picture] = {}  # frame -> uint8 (H, W, 4), alpha 0 where nobody painted
+        self.paintings: dict[int, Picture] = {}  # frame -> uint8 (H, W, 4), alpha 0 where nothing was painted
         self.loose: list[Picture] = []           # pictures that are no frame of the film
         self.results: dict[str, list[Picture]] = {}
         self.confidence: dict[str, list[Picture]] = {}
@@ -163,7 +163,7 @@ class Studio(widgets.VBox):
 
     @property
     def frame(self) -> int:
-        """The frame that is shown and painted on."""
+        """The frame being shown and painted on."""
         return self._slider.value
 
     @frame.setter
@@ -172,8 +172,8 @@ class Studio(widgets.VBox):
 
     def stroke(self, points: Sequence[tuple[float, float]], color: str | None = None,
                radius: int | None = None) -> None:
-        """Paint a line through (y, x), ... in pixels of the film; by default with the colour and width
-        chosen."""
+        """Paint a line through (y, x), ... in pixels of the film; by default with the selected colour and
+        width."""
         color, radius = color or self._color.value, radius or self._radius.value
         mask = Image.new("L", self.film.size[::-1])
         pen, path = ImageDraw.Draw(mask), [(x, y) for y, x in points]
@@ -193,12 +193,13 @@ class Studio(widgets.VBox):
             self.loose.append(picture)
         else:
             image = Image.fromarray(picture).convert("RGBA")
-            self.paintings[self.frame] = np.array(image.resize(self.film.size[::-1],
-                                                               Image.Resampling.LANCZOS))
+            self.paintings[self.frame] = np.array(
+                image.resize(self.film.size[::-1], Image.Resampling.LANCZOS)
+            )
         self._draw()
 
     def erase(self) -> None:
-        """Take away what was painted on this frame."""
+        """Erase this frame's painting."""
         self.paintings.pop(self.frame, None)
         self._draw()
 
@@ -208,7 +209,7 @@ class Studio(widgets.VBox):
 
     def references(self) -> list[Picture | tuple[int, Picture]]:
         """What was painted and dropped, as `colorlab.colorize` takes it; strokes are spread over their frame
-        where that is on."""
+        if that is on."""
         painted = {number: self.spread_over(number) if self._spread.value else self.paintings[number]
                    for number in sorted(self.paintings)}
         return [*painted.items(), *self.loose]
@@ -241,8 +242,9 @@ class Studio(widgets.VBox):
         for name, model in self.models.items():
             confident = offers_confidence(model)
             colored, sure = [], []
-            blocks = colored_blocks(iter(self.film), guidance, model.to(self.device), self.size, self.device,
-                                    confident=confident)
+            blocks = colored_blocks(
+                iter(self.film), guidance, model.to(self.device), self.size, self.device, confident=confident
+            )
             for block in blocks:
                 colored += list(block.frames)
                 sure += list(block.confidence[..., 0]) if confident else []
@@ -280,7 +282,7 @@ class Studio(widgets.VBox):
         return written
 
     def sheet(self) -> Picture:
-        """The frame as painted and as each method coloured it, and how sure it was: uint8 (H', W', 3)."""
+        """The frame as painted and as coloured by each method, with its confidence: uint8 (H', W', 3)."""
         tiles = {f"frame {self.frame}, painted": self._painted()}
         tiles |= {name: frames[self.frame] for name, frames in self.results.items()}
         for name, maps in self.confidence.items():
@@ -350,7 +352,7 @@ class Studio(widgets.VBox):
         self._note.value = line
 
     def _try(self, action, *arguments: object) -> None:
-        """Do what a button asks for; what cannot be done is said in the note."""
+        """Run a button's action; errors are shown in the note."""
         try:
             action(*arguments)
         except InputError as error:
@@ -364,7 +366,7 @@ class Studio(widgets.VBox):
             self._say(f"{item['name']} is {what}")
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """The live studio, and beside it a still for pages that cannot run it."""
+        """The live studio, plus a still for pages that cannot run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["image/jpeg"] = base64.b64encode(plots.to_jpeg(self.sheet())).decode()
@@ -375,7 +377,7 @@ class Studio(widgets.VBox):
 
 
 def _panel() -> widgets.VBox:
-    """A picture under its name, as wide as there is room."""
+    """A picture under its name, as wide as the available space."""
     picture = widgets.Image(format="jpeg", layout=widgets.Layout(width="100%"))
     return widgets.VBox([widgets.Label(), picture],
                         layout=widgets.Layout(flex="1 1 300px", min_width="260px", max_width="440px"))

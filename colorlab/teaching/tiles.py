@@ -1,4 +1,4 @@
-"""How what an explorer shows for one point is drawn."""
+"""Drawing an explorer's view of one point."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ TILE_WIDTH = 400  # pixels of a picture in the still, two in a row: a film of 12
 
 
 def tiles(view: View) -> dict[str, plots.Picture]:
-    """The pictures that answer, by name."""
+    """The pictures of a view, by name."""
     shares = view.shares
     heats = {
-        f"{name}: {100 * shares[name]:.0f} %": heat(values, view.backgrounds.get(name))
+        f"{name}: {100 * shares[name]:.0f} %" if shares else name: heat(values, view.backgrounds.get(name))
         for name, values in view.maps.items()
     }
     return heats | {name: page.visible(plots.as_array(picture)) for name, picture in view.panels.items()}
 
 
 def heat(values: np.ndarray, background: plots.Picture | None) -> np.ndarray:
-    """What `plots.heat` draws, twice as large, smooth and quicker: the largest weight of each cell, as one
-    pixel alone would not be seen, with a ring around the largest of all."""
+    """As `plots.heat`, twice as large, smooth and faster: the maximum of each cell, because a single pixel
+    would be invisible, with a ring around the overall maximum."""
     H, W = values.shape
     h, w = max(1, H // page.CELL), max(1, W // page.CELL)
     cells = page.shrunk(page.shades(values), (h, w))
@@ -55,6 +55,6 @@ def ringed(picture: plots.Picture, at: tuple[int, int]) -> np.ndarray:
 
 
 def sheet(pictures: Mapping[str, plots.Picture]) -> np.ndarray:
-    """The pictures two in a row, each under its name: what stands where nothing answers, uint8 (H', W',
-    3)."""
+    """The pictures two in a row, each under its name: the still for pages that are not interactive, uint8
+    (H', W', 3)."""
     return plots.sheet(*pictures.values(), titles=list(pictures), columns=2, width=TILE_WIDTH / 72)

@@ -1,4 +1,4 @@
-"""What an explorer shows for one point."""
+"""An explorer's view of one point."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from colorlab.teaching import plots
 
 @dataclass(frozen=True)
 class View:
-    """What there is to see for one point and one setting of the sliders."""
+    """Everything shown for one point and one setting of the sliders."""
 
-    picture: plots.Picture  # the one to point at
+    picture: plots.Picture  # the picture to point at
     # {source: (H, W)}, >= 0: heat maps that together sum to one
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)
     # {source: the picture the map lies on}
@@ -22,10 +22,14 @@ class View:
     # {name: picture}: more to see, beside the maps
     panels: Mapping[str, plots.Picture] = field(default_factory=dict)
     note: str = ""          # a line below
+    # the maps are answers of different networks, each summing to one, and not parts of one colour
+    alternatives: bool = False
 
     @property
     def shares(self) -> dict[str, float]:
-        """How much of the colour each source gives; together 1."""
+        """The share of the colour from each source; sums to 1. Nothing where the maps are alternatives."""
+        if self.alternatives:
+            return {}
         return {name: float(np.sum(values)) for name, values in self.maps.items()}
 
 

@@ -1,7 +1,6 @@
-"""The two parts of an explorer that live in the browser: a picture to click, and the pictures that answer.
+"""The two browser widgets of an explorer: a clickable picture, and the pictures of the view.
 
-Names are text of the page and not drawn into the pictures, so they are whole at any width and fit a dark
-theme.
+Names are page text and not drawn into the pictures, so they are legible at any width and fit a dark theme.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ _TILES_STYLE = """
 
 
 class ClickablePicture(anywidget.AnyWidget):
-    """A picture that knows which of its pixels was clicked last."""
+    """A picture that reports its last clicked pixel."""
 
     _esm = _CLICKS
     _css = _CLICKS_STYLE
@@ -124,7 +123,7 @@ class ClickablePicture(anywidget.AnyWidget):
 
 
 class Tiles(anywidget.AnyWidget):
-    """Pictures side by side, each under its name, as many in a row as there is room for."""
+    """Pictures side by side, each under its name, as many per row as fit."""
 
     _esm = _TILES
     _css = _TILES_STYLE

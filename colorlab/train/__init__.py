@@ -1,4 +1,4 @@
-"""Training: recipes, the loop, and how good the result is.
+"""Training: recipes, the loop, and measuring the result.
 
     recipe = recipe_for("lstvc", "course")
     found = survey("clips", "photos")
@@ -6,9 +6,9 @@
     train(colorlab.load("lstvc", "course"), "lstvc", recipe, ClipWindows(recipe, training, found.photographs),
           Path("out"), Settings(validation=validation))
 
-`recipes.py` says how each network is trained; `forward.py` what it is shown; `objective.py` what its answer
-costs; `loop.py` is the loop; `measure.py` says how good the result is, `python -m colorlab.train.validate`
-prints it.
+`recipes.py` says how each network is trained; `forward.py` runs it on training windows; `objective.py`
+computes its loss; `loop.py` is the loop; `measure.py` scores the result, and `python -m
+colorlab.train.validate` prints the scores.
 """
 
 from colorlab.train.batches import Batch, ClipWindows, EmbeddedWindows, Motion, estimated_motion

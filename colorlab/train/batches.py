@@ -1,9 +1,8 @@
-"""Batches of windows. Which windows a step sees is a function of the step, so that training can stop and go
-on anywhere.
+"""Batches of windows. The windows of a step are a function of its number, so that training can stop and
+resume anywhere.
 
 Step s, its k-th part, process r, place i: window ((s * parts + k) * processes + r) * batch + i. Nothing is
-shuffled on the way, because the windows come in a random order of their own; nothing is remembered but the
-number of the step.
+shuffled here, because the windows are already in random order; the only state is the number of the step.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from colorlab.modules.flow.estimate import raft_file
 from colorlab.train.recipes import Recipe
 
 
-PICTURES = {"all": None, "tcavc": file_kept_by_tcavc}  # which photographs serve
+PICTURES = {"all": None, "tcavc": file_kept_by_tcavc}  # which photographs are used
 
 
 class Motion(NamedTuple):
-    """Where the film goes from each frame to the next, on the grid of the earlier."""
+    """Optical flow from each frame to the next, on the grid of the earlier one."""
 
     flow: Tensor     # (B, T-1, 2, H, W) pixels
-    visible: Tensor  # (B, T-1, 1, H, W) 1 where it can be trusted, else 0
+    visible: Tensor  # (B, T-1, 1, H, W) 1 where it is reliable, else 0
 
     def to(self, device: torch.device) -> Motion:
         return Motion(*(part.to(device, non_blocking=True) for part in self))
 
 
 class Moving(NamedTuple):
-    """A window of which the motion is known."""
+    """A window with known motion."""
 
     frames: Tensor   # (T, 3, H, W) Lab
     source: str
@@ -54,7 +53,7 @@ class Moving(NamedTuple):
 
 class Batch(NamedTuple):
     lab: Tensor                # (B, T, 3, H, W)
-    motion: Motion | None      # where the data knows it
+    motion: Motion | None      # if the data contains it
     sources: tuple[str, ...]   # where the windows come from, for messages
     reference: Tensor | None = None  # (B, 3, H, W) Lab, loose ones; None: the reference is the first frame
 
@@ -65,8 +64,8 @@ class Batch(NamedTuple):
 
 
 class ClipWindows(Dataset):
-    """Windows out of clips and photographs as a recipe wants them, its steps between frames changing as
-    training goes on.
+    """Windows from clips and photographs according to a recipe; the steps between frames change during
+    training.
 
     Whether references are loose is the same for all windows of a batch, of all processes together.
     """
@@ -97,7 +96,7 @@ class ClipWindows(Dataset):
 
 
 class EmbeddedWindows(Dataset):
-    """Windows of the embedded films, with their exact motion: a temporal loss without any estimate. No
+    """Windows of the embedded films, with their exact motion, so that the temporal loss needs no estimate. No
     download, no folder.
 
     scenes: of CLIPS; films: how many different ones of each scene; length: how many windows there are.
@@ -121,8 +120,10 @@ class EmbeddedWindows(Dataset):
         pairs = slice(first, first + self.recipe.frames - 1)
         frames, flow, visible = clip.frames[part], clip.forward[pairs], clip.reliable_forward[pairs]
         if self.recipe.reversed and rng.random() < 0.5:
-            frames, flow, visible = (np.ascontiguousarray(x[::-1])
-                                     for x in (frames, clip.backward[pairs], clip.reliable_backward[pairs]))
+            frames, flow, visible = (
+                np.ascontiguousarray(x[::-1])
+                for x in (frames, clip.backward[pairs], clip.reliable_backward[pairs])
+            )
         lab = rgb_to_lab(frames_to_rgb(frames))
         return Moving(lab, scene, first, torch.from_numpy(flow), torch.from_numpy(visible).float()[:, None])
 
@@ -136,8 +137,8 @@ def estimated_motion(lab: Tensor, how: str) -> Motion:
     """Flow and reliability of neighbouring frames: lab (B, T, 3, H, W); how: "auto", "raft" or "classical",
     on the device of `lab`.
 
-    Raises InputError where "auto" would let a GPU wait for the classical flow, which a processor computes:
-    whoever wants that says so.
+    Raises InputError if "auto" would make a GPU wait for the classical flow, which runs on the CPU: that must
+    be requested explicitly.
     """
     if how == "auto" and lab.device.type != "cpu" and not raft_file().is_file():
         raise InputError("the temporal loss needs flow, RAFT's weights are not here, and a GPU would wait "
@@ -195,8 +196,8 @@ class Failure(NamedTuple):
 
 
 class Guarded(Dataset):
-    """A data set whose InputErrors come back as values: thrown in a worker, they would arrive as a page of
-    text."""
+    """A data set whose InputErrors are returned as values: raised in a worker, they would arrive as a long
+    traceback."""
 
     def __init__(self, windows: Dataset):
         self.windows = windows
@@ -209,7 +210,8 @@ class Guarded(Dataset):
 
 
 def collate(windows: list[Window | LooseWindow | Moving | Failure]) -> Batch | Failure:
-    """Windows side by side. Where only some know their motion, the others' counts as nowhere visible."""
+    """Windows stacked into a batch. If only some have known motion, the others' is marked as visible
+    nowhere."""
     if failed := next((window for window in windows if isinstance(window, Failure)), None):
         return failed
     lab = torch.stack([window.frames for window in windows])

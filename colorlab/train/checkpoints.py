@@ -1,5 +1,4 @@
-"""A training run on disk: one file with all that the next step depends on, which appears whole or not at
-all."""
+"""A training run on disk: one file with everything that the next step depends on, written atomically."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from colorlab.files.whole import whole
 
 
 def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:
-    """Write tensors and plain values; until all is on disk, the checkpoint that was there before stays.
+    """Write tensors and plain values; the previous checkpoint is kept until everything is on disk.
 
     Raises InputError where the disk is full or the folder cannot be written.
     """
@@ -30,21 +29,21 @@ def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict:
-    """What was saved, on the CPU. Holds no code; InputError for a file that is not whole."""
+    """Load what was saved, on the CPU, without running code; InputError for an incomplete file."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle makes torch's reader stumble in every way there is
+    except Exception as error:  # a damaged pickle can raise almost any exception in torch's reader
         raise InputError(
             f"{path} is no checkpoint of a training run ({_first_line(error)}); remove it to start again"
         ) from error
 
 
 def check_same(path: Path, stored: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise InputError unless the checkpoint was made with these settings: going on with others would be
-    neither run."""
+    """Raise InputError unless the checkpoint was made with these settings: resuming with others would mix two
+    runs."""
     apart = [
-        f"{name} was {stored.get(name, 'not there')} and is {now.get(name, 'not there')}" for name in (stored
-                                                                                                       | now)
+        f"{name} was {stored.get(name, 'not there')} and is {now.get(name, 'not there')}"
+        for name in (stored | now)
         if stored.get(name) != now.get(name)
     ]
     if apart:
@@ -53,16 +52,16 @@ def check_same(path: Path, stored: Mapping[str, str], now: Mapping[str, str]) ->
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, object]) -> None:
-    """The network alone, as `colorlab.load(weights=path)` takes it; `note` stands in the file's header, as
+    """The network alone, as `colorlab.load(weights=path)` takes it; `note` is stored in the file's header, as
     JSON."""
     from safetensors.torch import save_file
 
     try:
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
         with whole(path) as temporary:
-            # one entry: several would come in any order
+            # one entry: the order of several is not fixed
             save_file(tensors, temporary, metadata={"colorlab": json.dumps(note)})
-    except Exception as error:  # safetensors has an error type of its own, derived from nothing more special
+    except Exception as error:  # safetensors has its own error type, a direct subclass of Exception
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
             raise InputError(f"the weights could not be written to {path} ({_first_line(error)})") from error
         raise

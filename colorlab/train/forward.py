@@ -1,6 +1,6 @@
-"""What each network is shown of a window of film in training, and what it answers.
+"""How each network is run on a training window, and what it predicts.
 
-The first frame is the reference, in its own colours, and the rest are to be coloured, with gradients through
+The first frame is the reference, in its own colours, and the rest are coloured, with gradients through
 linkage and memory.
 """
 
@@ -21,13 +21,13 @@ class Prediction(NamedTuple):
     ab: Tensor                 # (B, T, 2, H, W)
     truth: Tensor              # (B, T, 3, H, W) Lab
     first: int                 # index in the window of the first of these frames
-    rgb: Tensor | None = None  # (B, T, 3, H, W) in [-1, 1], where the network paints that
+    rgb: Tensor | None = None  # (B, T, 3, H, W) in [-1, 1], if the network paints RGB
     matched: Tensor | None = None  # (B, t <= T, heads, 2, H/4, W/4) ab that matching alone carried over
 
 
 class Pass(nn.Module):
-    """A network and how it is shown a window, as one module: what several processes have to keep in step is
-    inside."""
+    """A network and its training forward pass as one module, so that distributed training synchronises all of
+    it."""
 
     def __init__(self, network: nn.Module, method: str, lightness_noise: float = 0.0):
         super().__init__()
@@ -36,7 +36,7 @@ class Pass(nn.Module):
 
     def forward(self, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
         """lab: (B, T, 3, H, W); loose: references (B, 3, H, W), or None where the first frame is the
-        reference. draw: seeds what the whole batch has in common by chance. Returns predictions by name."""
+        reference. draw: seeds the random choices shared by the whole batch. Returns predictions by name."""
         return self.see(self, lab, loose, draw)
 
 
@@ -54,21 +54,21 @@ def see_lstvc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict
         look, state = network.look(block, state)
         looks.append(look)
     first = int(loose is None)
-    # later blocks match with what was coloured, too
+    # later blocks also match with coloured frames
     ab, matched = torch.cat([look.ab for look in looks], dim=1), looks[0].warped
     return {"colors": Prediction(ab[:, first:], lab[:, first:], first, matched=matched[:, first:T])}
 
 
 def see_colormnet(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
-    """Predictions are remembered and read again; which frames are read is drawn once for the batch."""
+    """Predictions are stored in memory and read again; which frames are read is drawn once per batch."""
     ab = train.network(lab[:, :, :1], _references(lab, loose), torch.Generator().manual_seed(draw))
     first = int(loose is None)
     return {"colors": Prediction(ab[:, first:], lab[:, first:], first)}
 
 
 def see_tcavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
-    """Stage 1 paints every frame from lightness alone; stage 2 is given the true first frame (§4), as a
-    picture, as in use."""
+    """Stage 1 paints every frame from lightness alone; stage 2 is given the true first frame (§4) as a
+    picture, as at inference."""
     network, l = train.network, lab[:, :, :1]
     noisy = l + train.lightness_noise * torch.randn_like(l) if train.lightness_noise else l
     painted = network.reference.paint(noisy.flatten(0, 1)).unflatten(0, lab.shape[:2])
@@ -79,7 +79,7 @@ def see_tcavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict
 
 
 def see_cavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
-    """Frames by themselves, painted in RGB by what is known of the first, or of a loose reference."""
+    """Independent frames, painted in RGB from the first frame or a loose reference."""
     first = int(loose is None)
     rgb = train.network.paint(lab[:, first:, :1], train.network.start(lab[:, 0] if loose is None else loose))
     return {"colors": Prediction(split_lab(rgb_to_lab((rgb + 1) / 2))[1], lab[:, first:], first, rgb)}

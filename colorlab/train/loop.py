@@ -1,14 +1,15 @@
-"""The training loop: one network, or a network and its judges, on a CPU, a GPU, or many (`accelerate
+"""The training loop: one network, or a network and its discriminators, on a CPU, a GPU, or many (`accelerate
 launch`).
 
 **Resuming.** A step is a function of the weights, the optimiser's state and its own number: its windows are
 found by number, its learning rate is a function of the number, and the random generators are seeded from it.
-So a checkpoint needs no generator's state and no reader's position, and a run that was killed and goes on
-computes what it would have computed; on a CPU to the bit, on a GPU as far as its kernels repeat themselves.
+So a checkpoint needs no generator state and no data loader position, and a run that was killed and resumed
+computes the same as an uninterrupted one: bit for bit on a CPU, and on a GPU as far as its kernels are
+deterministic.
 
-**Several processes** each take `batch` windows and average their gradients: two processes are one with the
-batch doubled. (The relativistic adversarial loss compares with the mean of its own process's batch, as the
-authors' code does on each GPU.)
+**Several processes** each take `batch` windows and average their gradients: two processes are equivalent to
+one with twice the batch. (The relativistic adversarial loss compares with the mean of its own process's
+batch, as the authors' code does on each GPU.)
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ CHECKPOINT = "checkpoint.pt"
 
 def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out: Path | None = None,
           settings: Settings = Settings(), identity: Mapping[str, str] | None = None) -> Record:
-    """Train a network in place, on windows that `windows` gives by number, and leave it in eval mode.
+    """Train a network in place, on windows that `windows` returns by number, and leave it in eval mode.
 
-    out: the folder of the run (made if need be). A checkpoint in it is gone on from. It receives
+    out: the folder of the run (made if need be). Training resumes from a checkpoint in it. It receives
     checkpoint.pt, METHOD.safetensors, metrics.jsonl, losses.png and pictures/. None: nothing is written.
-    identity: what else a checkpoint must agree in, such as the data, as text. Returns the record of losses.
-    Raises InputError for a checkpoint of other settings, data that is lost or damaged, a loss that is not
-    finite, and a full disk.
+    identity: what else must match in a checkpoint, such as the data, as text. Returns the record of losses.
+    Raises InputError for a checkpoint with other settings, missing or damaged data, a non-finite loss, and a
+    full disk.
     """
     accelerator = new_accelerator(recipe, settings)
     run = prepared(accelerator, network, method, recipe, settings, identity or {})
@@ -70,14 +71,14 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
 
 
 def _take_up(path: Path, accelerator: object, run: Run) -> None:
-    """Go on from a checkpoint; InputError for one of other settings, and for a file of something else."""
+    """Resume from a checkpoint; InputError for one with other settings, and for any other file."""
     stored = load_checkpoint(path)
     try:
         check_same(path, stored["identity"], run.identity)
         restore(accelerator, run, stored)
     except InputError:
         raise
-    except Exception as error:  # a file of anything may hold anything
+    except Exception as error:  # an arbitrary file may contain anything
         said = " ".join(str(error).split())[:100]
         raise InputError(
             f"{path} is no checkpoint of this training run ({said}); remove it to start again") from error
@@ -85,8 +86,7 @@ def _take_up(path: Path, accelerator: object, run: Run) -> None:
 
 def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batches: Iterator[Batch],
                 settings: Settings, record: Record, out: Path | None) -> None:
-    """Step after step, until all are done or time is over, with what is logged, measured and kept on the
-    way."""
+    """Run all steps, or until time is up, logging, validating and saving checkpoints on the way."""
     began, main = time.monotonic(), accelerator.is_main_process
     with tqdm(total=recipe.steps, initial=run.step, unit="step",
               disable=not (settings.progress and main)) as bar:
@@ -113,8 +113,8 @@ def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batc
 
 
 def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Batch]) -> dict[str, Tensor]:
-    """One update of the network, and of its judges. Returns the losses, means over the parts of this
-    process."""
+    """One update of the network and of its discriminators. Returns the losses, averaged over this process's
+    parts."""
     seed = _seed(recipe.seed, run.step)
     torch.manual_seed(seed + accelerator.process_index)
     set_rates(run, recipe)
@@ -148,7 +148,7 @@ def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Bat
 
 
 def _check_finite(values: dict[str, Tensor], step: int, recipe: Recipe, parts: Sequence[Batch]) -> None:
-    # one look per step, before the weights change: each makes a GPU wait
+    # once per step, before the weights change: each check synchronises the GPU
     if not bool(torch.isfinite(values["loss"])):
         broken = [name for name, value in values.items() if not bool(torch.isfinite(value))]
         raise InputError(f"the loss of step {step} is not finite ({', '.join(broken)}); the last "
@@ -159,7 +159,7 @@ def _check_finite(values: dict[str, Tensor], step: int, recipe: Recipe, parts: S
 
 
 def _seed(seed: int, step: int) -> int:
-    """A number for each step of each seed, far from those of its neighbours."""
+    """A seed for each step, well separated from those of neighbouring steps and seeds."""
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint32)[0])
 
 
@@ -194,7 +194,7 @@ def _watched(run: Run, settings: Settings) -> None:
 
 
 def _keep(accelerator: object, run: Run, method: str, record: Record, path: Path | None) -> None:
-    """The checkpoint, the weights by themselves, and the picture of the losses."""
+    """Save the checkpoint, the weights alone, and the plot of the losses."""
     if not path or not accelerator.is_main_process:
         return
     save_checkpoint(path, content(accelerator, run))
@@ -205,8 +205,8 @@ def _keep(accelerator: object, run: Run, method: str, record: Record, path: Path
 
 
 def _time_is_over(accelerator: object, settings: Settings, began: float) -> bool:
-    """Whether all processes stop after this step: the first one's clock decides, or whoever may stop it
-    there."""
+    """Whether all processes stop after this step: decided in the first process, by its clock or its stop
+    callback."""
     if settings.minutes is None and settings.stop is None:
         return False
     over = settings.minutes is not None and time.monotonic() - began > 60 * settings.minutes

@@ -8,10 +8,9 @@
 | LSTVC §3.3, TCAVC Eq. 6, after Zhang et al. 2019 | smoothness | `smoothness` |
 | LSTVC §3.3, after Zhang et al. 2019; TCAVC's "patch" | adversarial | `adversarial_generator`, `adversarial_discriminator` |
 
-All are means over all that they compare, so that no weight depends on batch, length or size. Colours are ab
-as in Lab, about ±110,
-not scaled for a network: the papers' weights are for these units. Weights are in the recipes
-(`colorlab.train`), not here.
+All are means, so that no weight depends on batch, length or size. Colours are ab as in Lab, about ±110, not
+scaled for a network: the papers' weights are for these units. Weights are in the recipes (`colorlab.train`),
+not here.
 """
 
 from __future__ import annotations
@@ -45,15 +44,15 @@ def perceptual(predicted: Mapping[str, Tensor], truth: Mapping[str, Tensor],
 
 
 def temporal(ab: Tensor, flow: Tensor, visible: Tensor, squared: bool = False) -> Tensor:
-    """How far colour moves off as the film moves on (LSTVC Eq. 10).
+    """Change of colour along the motion of the film (LSTVC Eq. 10).
 
     ab: (B, T, 2, H, W) predicted. flow: (B, T-1, 2, H, W) in pixels, from frame t to t+1, on the grid of t;
     visible: (B, T-1, 1, H, W), 1 where that flow can be trusted, on the grid of t too. squared: as in the
-    code that LSTVC grew from.
+    code that LSTVC is based on.
 
     The equation warps the frame before by the forward flow, which sampling cannot do; as in that code, the
-    later frame is brought onto the grid of the earlier. The mean runs over all pixels, those masked out count
-    as no error.
+    later frame is brought onto the grid of the earlier. The mean is over all pixels; masked pixels count as
+    zero error.
     """
     B, pairs = flow.shape[:2]
     if ab.shape[1] != pairs + 1 or flow.shape[-2:] != ab.shape[-2:]:
@@ -74,11 +73,11 @@ def smoothness(ab: Tensor, lab: Tensor, alpha: float = 10.0) -> Tensor:
 
 
 def neighbour_mean(ab: Tensor, lab: Tensor, alpha: float = 10.0) -> Tensor:
-    """Each pixel's mean over its 3 x 3 neighbourhood, weighted by how alike the truth is there. (B, 2, H, W).
+    """Each pixel's mean over its 3 x 3 neighbourhood, weighted by similarity in the truth. (B, 2, H, W).
 
-    Weights are a softmax over the nine of -|Δlab|² / alpha, itself included. Outside the picture all is zero,
-    L too, and these zeros take part, as in the authors' code: bright rims hardly notice, black ones are
-    pulled to grey.
+    Weights are a softmax over the nine of -|Δlab|² / alpha, itself included. Outside the picture everything
+    is zero, L too, and these zeros are included, as in the authors' code: bright borders are hardly affected,
+    black ones are pulled to grey.
     """
     if ab.shape[-2:] != lab.shape[-2:] or ab.shape[-3] != 2 or lab.shape[-3] != 3:
         raise ValueError("neighbour_mean wants ab (B, 2, H, W) and the truth's Lab (B, 3, H, W), got "
@@ -88,17 +87,18 @@ def neighbour_mean(ab: Tensor, lab: Tensor, alpha: float = 10.0) -> Tensor:
 
 
 def adversarial_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """Relativistic average least squares (Jolicoeur-Martineau 2019): the painted should be judged truer than
-    the true ones are.
+    """Relativistic average least squares (Jolicoeur-Martineau 2019): generated pictures should score higher
+    than the average real one.
 
-    real, fake: scores of any one shape with the batch first. `real` is what the colorizer cannot change, but
-    it is judged by too.
+    real, fake: scores of any one shape with the batch first. The colorizer cannot change `real`, but its loss
+    depends on it.
     """
     return ((real - fake.mean() + 1).square().mean() + (fake - real.mean() - 1).square().mean()) / 2
 
 
 def adversarial_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """The other side of it: the true should be judged truer than the painted ones are, by a margin of 1."""
+    """The discriminator's side: real pictures should score higher than the average generated one, by a margin
+    of 1."""
     return ((real - fake.mean() - 1).square().mean() + (fake - real.mean() + 1).square().mean()) / 2
 
 

@@ -1,5 +1,5 @@
-"""`python -m colorlab.train.matching`: what a match alone is worth, before any network corrects what it
-brings.
+"""`python -m colorlab.train.matching`: the quality of matching alone, before any network corrects the matched
+colour.
 
     python -m colorlab.train.matching --data FOLDER --method copy patches imagenet lstvc --weights course
 
@@ -46,14 +46,14 @@ Similarity = Callable[[Tensor, Tensor], Tensor]
 
 
 class Measure(NamedTuple):
-    """How alike the cells of a frame and of the reference are, and the temperatures to choose from."""
+    """The similarity of a frame's cells and the reference's, and the temperatures to choose from."""
 
     similarity: Similarity
     temperatures: tuple[float, ...] = TEMPERATURES
 
 
 class Worth(NamedTuple):
-    """What the match of one method is worth: means over clips, at the best temperature."""
+    """The matching quality of one method: means over clips, at the best temperature."""
 
     errors: dict[int, float]  # by moment: mean distance in ab of a cell
     psnr: float               # dB, mean over moments
@@ -93,8 +93,9 @@ def patches(l: Tensor) -> list[Tensor]:
     maps = []
     for scale in (1, 2, 4):
         padded = F.pad(F.avg_pool2d(l, scale), (4, 4, 4, 4), mode="replicate")
-        found = F.unfold(padded, 9, stride=CELL // scale).view(1, 81, l.shape[-2] // CELL,
-                                                               l.shape[-1] // CELL)
+        found = F.unfold(padded, 9, stride=CELL // scale).view(
+            1, 81, l.shape[-2] // CELL, l.shape[-1] // CELL
+        )
         mean = found.mean(1, keepdim=True)
         maps += [mean, found - mean]
     return maps
@@ -110,12 +111,12 @@ def frozen_maps(l: Tensor, eye: PretrainedFeatures) -> list[Tensor]:
 
 
 def by(features: Callable[[Tensor], Sequence[Tensor]]) -> Similarity:
-    """The cosine of what `features` makes of the lightness of both."""
+    """The cosine of `features` of both lightness images."""
     return lambda l, reference: cosines(features(l), features(reference[:, :1]))
 
 
 def of_copy(l: Tensor, reference: Tensor) -> Tensor:
-    """Each cell is like the one at its own place, and like no other."""
+    """Each cell matches the one at its own place, and no other."""
     return torch.eye(l.shape[-2] // CELL * (l.shape[-1] // CELL))
 
 
@@ -135,8 +136,9 @@ def of_colormnet(model: nn.Module) -> Similarity:
     def similarity(l: Tensor, reference: Tensor) -> Tensor:
         state = model.opened(l, model.start(reference))
         asking, stored = (model.look(x, state).query for x in (l, reference[:, :1]))
-        key, shrinkage, query, selection = (map.flatten(2)[0].mT for map in (stored.key, stored.shrinkage,
-                                                                             asking.key, asking.selection))
+        key, shrinkage, query, selection = (
+            map.flatten(2)[0].mT for map in (stored.key, stored.shrinkage, asking.key, asking.selection)
+        )
         scores = colormnet_similarity(key, shrinkage[:, 0], query, selection) / model.config.temperature
         last = scores.topk(min(model.config.top_k or len(key), len(key))).values[:, -1:]
         return scores.masked_fill(scores < last, -torch.inf)
@@ -144,7 +146,7 @@ def of_colormnet(model: nn.Module) -> Similarity:
 
 
 def of_cavc(model: nn.Module) -> Similarity:
-    """The cosine of the keys by which the reference's colours are laid, whatever the distance."""
+    """The cosine of the keys that warp the reference's colours, ignoring distance."""
     keys = lambda l: model.laying.keys(l / 50 - 1).flatten(2)[0]
     return lambda l, reference: keys(l).mT @ keys(reference[:, :1])
 

@@ -1,10 +1,10 @@
-"""How good a method is on clips it was not trained on.
+"""Scores of a method on clips it was not trained on.
 
 The definition: frames at short side 128 (Pillow's bicubic, 8-bit RGB: that is the truth); the first frame is
 the reference, as the film's own frame 0; `colorlab.colorize` at that size; PSNR of 8-bit RGB, averaged over
-frames 1, 2, ... of a clip, then over clips. Colourfulness and CDC stand beside it with the truth's own: a
-method that paints grey has little error. With a loose reference, the clip's last frame mirrored, a picture
-that is no frame of the film, frames 0 to 11 are coloured and all of them count.
+frames 1, 2, ... of a clip, then over clips. Colourfulness and CDC are reported with it, next to the truth's
+own, because a method that paints grey has little error. With a loose reference (the clip's last frame
+mirrored, so not a frame of the film) frames 0 to 11 are coloured and all of them count.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LOOSE_FRAMES = 12  # that are coloured from a loose reference
 
 
 class Score(NamedTuple):
-    """One clip; all numbers leave out a frame that was given but for CDC, which wants whole clips."""
+    """One clip; all numbers exclude given frames, except CDC, which needs whole clips."""
 
     clip: str
     frames: int
@@ -71,7 +71,8 @@ def score(name: str, truth: Sequence[np.ndarray], model: nn.Module, device: str 
 
 
 def paints_its_own(model: nn.Module) -> bool:
-    """Whether its method makes its own reference: it is measured as it is used, without any colour given."""
+    """Whether its method makes its own reference; it is then measured without any given colour, as it is
+    used."""
     said = record_of(model)
     return said is not None and not said.needs_reference
 

@@ -1,4 +1,4 @@
-"""The sum of losses that a recipe asks for, and the judges that it needs."""
+"""The sum of a recipe's losses, and the discriminators that it needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from colorlab.train.recipes import LossWeights, Recipe
 
 
 class Objective:
-    """What a prediction costs. vgg: for the perceptual loss, None where no weight asks for it."""
+    """The loss of a prediction. vgg: for the perceptual loss; None if its weight is 0."""
 
     def __init__(self, recipe: Recipe, vgg: VGG19 | None = None):
         self.recipe, self.vgg = recipe, vgg
@@ -36,8 +36,9 @@ class Objective:
         for name, prediction in predictions.items():
             for term, weight in asdict(self.weights[name]).items():
                 if weight:
-                    loss = getattr(self, f"_{term}")(prediction, motion,
-                                                     judges[name] if name in judges else None)
+                    loss = getattr(self, f"_{term}")(
+                        prediction, motion, judges[name] if name in judges else None
+                    )
                     found[term if name == "colors" else f"{name}.{term}"] = weight, loss
         return found
 
@@ -78,7 +79,7 @@ class Objective:
         return losses.smoothness(found.ab.flatten(0, 1), found.truth.flatten(0, 1))
 
     def _adversarial(self, found: Prediction, motion: Motion | None, judge: nn.Module) -> Tensor:
-        """The judge's own parameters learn nothing here."""
+        """The discriminator's own parameters get no gradient here."""
         judge.requires_grad_(False)
         try:
             return losses.adversarial_generator(*_scores(judge, found))
@@ -87,15 +88,15 @@ class Objective:
 
 
 class Trial(nn.Module):
-    """All judges at work on what they are to tell apart: one module, so that several processes can keep it in
-    step."""
+    """All discriminators applied to real and predicted pictures, as one module so that distributed training
+    can synchronise it."""
 
     def __init__(self, judges: nn.ModuleDict):
         super().__init__()
         self.judges = judges
 
     def forward(self, predictions: dict[str, Prediction]) -> Tensor:
-        """The judges' own loss, a sum; nothing of it reaches the colorizer."""
+        """The sum of the discriminators' losses; no gradient reaches the colorizer."""
         return sum(losses.adversarial_discriminator(*_scores(judge, found._replace(ab=found.ab.detach())))
                    for name, judge in self.judges.items() if (found := predictions.get(name)) is not None)
 

@@ -1,9 +1,8 @@
-"""`python -m colorlab.train.pack FOLDER ... --out DIR`: training data made small enough to travel to the
-machine with the GPU.
+"""`python -m colorlab.train.pack FOLDER ... --out DIR`: shrink training data for upload to a GPU machine.
 
 Clips and photographs keep their names and their frames' order, so that a run on the packed folder has the
-same split. Frames are brought to a short side of 160 pixels (JPEG, quality 90, colours at full resolution):
-crops for windows of 128 x 224 lose little.
+same split. Frames are resized to a short side of 160 pixels (JPEG, quality 90, colours at full resolution):
+enough for crops of 128 x 224.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from colorlab.train.split import clip_name
 
 
 def pack(folders: Sequence[Path], out: Path, short_side: int = 160, quality: int = 90) -> int:
-    """Write OUT/clips/NAME/00000.jpg ... and OUT/photographs/NAME.jpg; returns how many bytes. OUT appears
-    whole or not at all.
+    """Write OUT/clips/NAME/00000.jpg ... and OUT/photographs/NAME.jpg; returns how many bytes. OUT is created
+    atomically.
 
     Raises InputError for two clips of one name, and for pictures that cannot be read.
     """
@@ -50,7 +49,7 @@ def _photograph_name(file: Path) -> str:
 
 
 def shrunk(file: Path, short_side: int) -> Image.Image:
-    """A picture with this short side, or as it is where it is smaller."""
+    """A picture with this short side, or unchanged if it is smaller."""
     height, width = picture_size(file)
     scale = min(1.0, short_side / min(height, width))
     return Image.fromarray(
@@ -58,8 +57,9 @@ def shrunk(file: Path, short_side: int) -> Image.Image:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m colorlab.train.pack",
-                                     description="Make clips and photographs small enough to travel.")
+    parser = argparse.ArgumentParser(
+        prog="python -m colorlab.train.pack", description="Make clips and photographs small enough to travel."
+    )
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--short-side", type=int, default=160)

@@ -1,4 +1,4 @@
-"""Phases: a training that sees one data set after another, as CAVC's sees DAVIS and then LDV (§4.3)."""
+"""Phases: training on one data set after another, as CAVC on DAVIS and then LDV (§4.3)."""
 
 from __future__ import annotations
 

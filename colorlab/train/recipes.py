@@ -1,7 +1,7 @@
 """How each network is trained: the four papers' recipes as published, and ours for the course networks.
 
-A recipe is all that decides the numbers, apart from the network, the data and how many processes share the
-work. What the papers leave open is marked so; where text and code differ, see the networks' own Departures.
+A recipe is everything that determines the result, apart from the network, the data and the number of
+processes. What the papers leave open is marked; where text and code differ, see the networks' own Departures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from colorlab.train.schedules import Cosine, Halving, Linear, Schedule, Steps
 
 @dataclass(frozen=True)
 class LossWeights:
-    """λ of each loss in `colorlab.train.losses`; what is 0 is not computed."""
+    """λ of each loss in `colorlab.train.losses`; losses with weight 0 are not computed."""
 
     l1: float = 0.0  # of ab
     # L1 of RGB in [-1, 1], for a network that paints RGB; else of the colours under the truth's L
@@ -33,10 +33,10 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a training that has data of its own."""
+    """A part of training with its own data."""
 
     data: str     # of `colorlab.clips.datasets`, "name/split"
-    share: float  # it begins when this share of all steps is done
+    share: float  # begins after this share of all steps
 
 
 @dataclass(frozen=True)
@@ -49,35 +49,35 @@ class Recipe:
     # flow for it; "given": only where the data knows it
     motion: Literal["given", "auto", "raft", "classical"] = "auto"
 
-    batch: int = 4                      # windows that a process sees at a time
-    accumulate: int = 1                 # times so many for one update
-    frames: int = 5                     # of a window, the reference among them
+    batch: int = 4                      # windows per process and step
+    accumulate: int = 1                 # gradient accumulation: this many batches per update
+    frames: int = 5                     # of a window, including the reference
     size: tuple[int, int] = (216, 384)  # (H, W)
     # from this share of the training on: these steps between frames
     strides: tuple[tuple[float, tuple[int, ...]], ...] = ((0.0, (1,)),)
-    # what of a picture: a random crop, the largest in its middle, all, out of shape
+    # what of a picture: a random crop, the largest centre crop, all of it, distorted
     framing: Literal["crop", "cover", "squash"] = "crop"
     zoom: float = 0.5                   # the smallest share of the picture's sides that a crop shows
     flip: bool = True                   # mirror half of the windows
     reversed: bool = False              # play half of the windows backwards
     photographs: float = 0.5  # share of the windows that are photographs set in motion, where there are some
     loose: float = 0.0  # share of the batches with loose references (`ClipDataset.with_reference`)
-    # photographs that serve: all, or those that TCAVC keeps (`clips.datasets.kept_by_tcavc`)
+    # photographs to use: all, or those that TCAVC keeps (`clips.datasets.kept_by_tcavc`)
     pictures: Literal["all", "tcavc"] = "all"
-    phases: tuple[Phase, ...] = ()      # data sets one after another; (): one alone
+    phases: tuple[Phase, ...] = ()      # data sets one after another; (): a single one
     lightness_noise: float = 0.0        # standard deviation added to the L that tcavc's first stage sees
 
     optimizer: Literal["adam", "adamw"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.01
-    # learning rate of the parameters whose names begin so; the longest fits
+    # learning rate by prefix of parameter names; the longest match counts
     rates: tuple[tuple[str, float], ...] = (("", 1e-4),)
     schedule: Schedule = field(default_factory=Steps)
     clip: float | None = None      # largest norm of the gradient
     discriminator: Literal["picture", "patch"] = "patch"
     discriminator_rate: float = 1e-3
-    discriminator_width: int = 64  # of the patches' judge, first stage
-    average: float = 0.0  # of the weights over steps (exponential); 0: the last weights are the result
+    discriminator_width: int = 64  # of the PatchGAN's first stage
+    average: float = 0.0  # decay of the weights' moving average; 0: the last weights are the result
     precision: Literal["no", "bf16", "fp16"] = "no"
     seed: int = 0
 
@@ -85,19 +85,19 @@ class Recipe:
 LSTVC_WEIGHTS = LossWeights(l1=0.5, perceptual=0.05, temporal=3.0, smoothness=4.0, adversarial=0.2)
 
 PAPER = {
-    # §4: ten epochs of 2,090 films, a tenth from the fourth, a hundredth from the eighth. How many windows a
-    # film gives is not said: with the released data set's (one per 3 frames, per 8 of Videvo's) ten epochs
-    # are some 300,000. Its clips: 11 frames (text: 20). "Resized to 384 x 216": its code shrinks a frame
-    # until it just covers that and cuts its middle out, which for 16:9 is the same. Neither tells of crops or
-    # mirrored frames, so there are none. The transformers begin with VisTR's weights: `--initial FILE`.
+    # §4: ten epochs of 2,090 films, a tenth from the fourth, a hundredth from the eighth. The number of
+    # windows per film is not given: with the released data set's (one per 3 frames, per 8 of Videvo's) ten
+    # epochs are some 300,000. Its clips: 11 frames (text: 20). "Resized to 384 x 216": its code shrinks a
+    # frame until it just covers that size and crops its centre, which for 16:9 is the same. Neither mentions
+    # crops or mirrored frames, so there are none. The transformers begin with VisTR's weights: `--initial
+    # FILE`.
     "lstvc": Recipe(steps=300_000, weights=LSTVC_WEIGHTS, motion="raft", batch=1, frames=11, framing="cover",
                     flip=False, photographs=0.0, betas=(0.5, 0.999), weight_decay=1e-4,
                     rates=(("", 1e-4), ("backbone", 1e-5)), schedule=Steps(
                         ((0.4, 0.1), (0.8, 0.01))), discriminator="picture", discriminator_rate=1e-3),
-    # Its two stages share no gradient, so one run trains both side by side. Stage 1: the released option
-    # dump; stage 2: LSTVC's numbers, as the paper gives none. One schedule serves both, stage 1's. Frames are
-    # loaded at 268 x 480 there and cropped: 0.8 of their sides. Of the photographs those are left out that
-    # its filter drops.
+    # Its two stages share no gradient, so one run trains both in parallel. Stage 1: the released option dump;
+    # stage 2: LSTVC's numbers, as the paper gives none. Both use stage 1's schedule. Frames are loaded at 268
+    # x 480 there and cropped: 0.8 of their sides. Photographs that its filter drops are left out.
     "tcavc": Recipe(
         steps=340_000, weights=LSTVC_WEIGHTS, motion="raft",
         reference=LossWeights(l1=0.5, perceptual=0.03, temporal=0.5, smoothness=2.0,
@@ -109,9 +109,9 @@ PAPER = {
     # the code has AdamW with decay 0.05, batches of 2 (on each GPU) and a tenth of the rate from step 120,000
     # on; and L1 "between the predicted images and the ground truths" where the code's is of ab alone: a sum
     # over seven frames of chroma / 110, hence 7 / 110. (The text's: `replace(recipe, optimizer="adam",
-    # weight_decay=0.0, batch=4, schedule=Steps())`.) A constant stride drawn from 1..s stands for the code's
-    # frames, each within s of another; half of its windows run backwards, as here. No affine or colour
-    # jitter.
+    # weight_decay=0.0, batch=4, schedule=Steps())`.) A constant stride drawn from 1..s replaces the code's
+    # sampling of frames, each within s of another; half of its windows run backwards, as here. No affine or
+    # colour jitter.
     "colormnet": Recipe(
         steps=160_000, weights=LossWeights(l1=7 / 110), batch=2, frames=8, size=(448, 448), zoom=0.6,
         reversed=True, photographs=0.0, strides=((0.0, (1, 2, 3, 4, 5)), (0.094, tuple(range(1, 11))),
@@ -129,11 +129,11 @@ PAPER = {
                    strides=((0.0, tuple(range(1, 11))),), rates=(("", 1e-4),), schedule=Linear(0.01)),
 }
 
-# The course networks begin where their output is the colour that they carry over, and learn to carry better
-# and to correct. So L1 alone teaches most; the losses that need another network's weights are left out. 128 x
-# 224 is where they are measured. Every second batch has loose references. `--change register=None` goes with
-# lstvc and colormnet: exact places send no gradient, cost most of a step, and would hide from the match what
-# it lacks.
+# Initially the course networks output the colour that they carry over, and they learn to match better and to
+# correct. So L1 alone teaches most; losses that need another network's weights are left out. They are
+# measured at 128 x 224. Every second batch has loose references. Use `--change register=None` with lstvc and
+# colormnet: refined places pass no gradient, take most of a step's time, and would hide errors of the
+# matching from the loss.
 _COURSE = Recipe(steps=4000, weights=LossWeights(l1=0.1), motion="given", batch=16, frames=6, size=(128, 224),
                  zoom=0.7, photographs=0.35, loose=0.5, strides=((0.0, (1, 2, 3)), (0.2, (1, 2, 3, 5, 8))),
                  rates=(("", 1e-3),), schedule=Cosine(200), clip=1.0, average=0.998)
@@ -144,12 +144,12 @@ COURSE = {
     "colormnet": replace(_COURSE, frames=6),
     "cavc": replace(_COURSE, weights=LossWeights(rgb=1.0), frames=3, strides=((0.0, (1, 2, 4, 8, 16)),)),
     # Stage 1 sees single pictures; `--change semantic_correspondence=False` leaves stage 2 to lstvc's
-    # weights. L1 alone paints in grey: of several possible colours it takes their middle. The patches' judge
-    # asks for one of them.
+    # weights. L1 alone gives greyish colours: of several possible colours it predicts the median. The
+    # PatchGAN loss favours one of them.
     "tcavc": replace(_COURSE, reference=LossWeights(l1=0.1, adversarial=0.2), frames=1, batch=32,
                      photographs=0.8, loose=0.0, discriminator_rate=5e-4),
 }
-# The same where there is no GPU: a second or two a step on one core, so an hour or so. Small crops of sharper
+# The same without a GPU: a second or two per step on one core, so about an hour. Small crops of sharper
 # pictures.
 _LAPTOP_FRAMES = {"plain": 4, "cavc": 3, "lstvc": 7, "colormnet": 5, "tcavc": 1}
 LAPTOP = {
@@ -167,8 +167,8 @@ RECIPES = {"paper": PAPER, "course": COURSE, "laptop": LAPTOP, "tiny": TINY}
 
 
 def recipe_for(method: str, preset: str = "course", **changes: object) -> Recipe:
-    """The recipe of a method's preset with some fields changed. Raises InputError for a method that does not
-    learn."""
+    """The recipe of a method's preset with some fields changed. Raises InputError for a method without
+    training."""
     if method not in LEARNED or record(method).recipe not in RECIPES.get(preset, ()):
         raise InputError(f"no recipe to train {method}, preset {preset}; there are {', '.join(LEARNED)} "
                          f"and {', '.join(RECIPES)}")
@@ -194,7 +194,7 @@ def changed(recipe: Recipe, settings: dict[str, str]) -> Recipe:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Raise InputError for a number with which no training is possible."""
+    """Raise InputError for a value with which training is impossible."""
     choices = {
         name: get_args(kind) for name, kind in get_type_hints(Recipe).items() if get_origin(kind) is Literal
     }
@@ -256,7 +256,7 @@ def _parsed(name: str, text: str, before: object) -> object:
 
 
 def described(recipe: Recipe) -> dict[str, str]:
-    """{field: value as text}, losses by themselves as "weights.l1": to be stored, shown and compared."""
+    """{field: value as text}, losses separately as "weights.l1": to be stored, shown and compared."""
     flat = {}
     for f in dataclasses.fields(recipe):
         value = getattr(recipe, f.name)

@@ -1,5 +1,4 @@
-"""What a run leaves to look at: metrics.jsonl, a picture of its losses, and validation frames as they are at
-some steps."""
+"""A run's logs: metrics.jsonl, a plot of its losses, and validation frames at some steps."""
 
 from __future__ import annotations
 
@@ -15,17 +14,18 @@ from colorlab.files.whole import whole, write_text
 
 
 class Record:
-    """A line of JSON for each logged step. `folder` None keeps them in memory alone."""
+    """A line of JSON for each logged step. `folder` None keeps them in memory only."""
 
     def __init__(self, folder: Path | None, from_step: int = 0):
-        """from_step: lines of later steps, which a killed run wrote after its checkpoint, are taken out: they
-        will come again."""
+        """from_step: lines of later steps, which a killed run wrote after its checkpoint, are removed: they
+        will be written again."""
         self.path = folder / "metrics.jsonl" if folder else None
         self.lines: list[dict] = []
         if self.path and self.path.is_file():
             self.lines = [
-                line for line in map(_parsed,
-                                     self.path.read_text().splitlines()) if line and line["step"] <= from_step
+                line
+                for line in map(_parsed, self.path.read_text().splitlines())
+                if line and line["step"] <= from_step
             ]
             text = "".join(json.dumps(line) + "\n" for line in self.lines)
             write_text(self.path, text)
@@ -45,7 +45,7 @@ class Record:
         """losses.png: each loss over steps, and the validation's PSNR."""
         if not self.path or len(self.lines) < 2:
             return
-        from matplotlib.figure import Figure  # not pyplot: no window, no state
+        from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
         names = [name for name in dict.fromkeys(name for line in self.lines for name in line)
                  if name not in ("step", "rate", "seconds", "waited", "psnr")]

@@ -1,5 +1,5 @@
-"""What a training run is made of: the network and its judges, ready for one process or many, and how they are
-kept and taken up again."""
+"""A training run: the network and its discriminators, prepared for one process or many, and how they are
+saved and restored."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from colorlab.train.recipes import Recipe, described
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run goes about it; nothing here changes its numbers."""
+    """How a run is executed; nothing here changes its numbers."""
 
     workers: int = 0                 # processes that read data ahead
-    log_every: int = 10              # steps from one line of metrics.jsonl to the next
-    save_every: int = 200            # steps from checkpoint to checkpoint
+    log_every: int = 10              # steps between lines of metrics.jsonl
+    save_every: int = 200            # steps between checkpoints
     validate_every: int = 500
     validation: Sequence[Path] = ()  # clips, as folders of frames or films
     validation_frames: int = 16      # of each
-    minutes: float | None = None     # stop, with a checkpoint, when so many are over
-    cpu: bool = False                # not on a GPU, though there is one
+    minutes: float | None = None     # stop, with a checkpoint, after this many
+    cpu: bool = False                # do not use a GPU even if there is one
     progress: bool = True
     # called with the step and the network at step 0 and at every validation
     watch: Callable[[int, nn.Module], None] | None = None
     # called with every logged line, losses and validation alike
     follow: Callable[[Mapping[str, float]], None] | None = None
-    # asked after every step: True ends the run there, with a checkpoint, as `minutes` does
+    # called after every step: True ends the run, with a checkpoint, as `minutes` does
     stop: Callable[[], bool] | None = None
-    vgg: nn.Module | None = None  # for the perceptual loss; None: trained weights where torch keeps downloads
+    vgg: nn.Module | None = None  # for the perceptual loss; None: trained weights in torch's download cache
 
 
 @dataclass
 class Run:
-    """What a training run holds."""
+    """The state of a training run."""
 
     network: nn.Module
     objective: Objective
     train: nn.Module                       # the network's pass, wrapped for several processes
     optimizer: torch.optim.Optimizer
     judges: nn.ModuleDict
-    trial: nn.Module | None                # the judges' pass, wrapped
+    trial: nn.Module | None                # the discriminators' pass, wrapped
     judge_optimizer: torch.optim.Optimizer | None
     average: dict[str, Tensor] = field(default_factory=dict)
     identity: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def new_accelerator(recipe: Recipe, settings: Settings) -> object:
     from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedDataParallelKwargs
 
-    AcceleratorState._reset_state()  # a notebook trains more than once, perhaps in another precision
+    AcceleratorState._reset_state()  # a notebook may train more than once, with different precisions
     # A window of one block uses no linkage: not every parameter has a gradient at every step.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     return Accelerator(mixed_precision=recipe.precision, cpu=settings.cpu, kwargs_handlers=[unused])
@@ -68,7 +68,7 @@ def new_accelerator(recipe: Recipe, settings: Settings) -> object:
 
 def prepared(accelerator: object, network: nn.Module, method: str, recipe: Recipe, settings: Settings,
               identity: Mapping[str, str]) -> Run:
-    """The network as it is, new judges and new optimisers, on the accelerator's device."""
+    """The given network with new discriminators and new optimisers, on the accelerator's device."""
     vgg = None
     objective = Objective(recipe)
     if objective.needs("perceptual"):
@@ -94,8 +94,8 @@ def prepared(accelerator: object, network: nn.Module, method: str, recipe: Recip
 
 
 def groups(network: nn.Module, rates: Sequence[tuple[str, float]]) -> list[dict]:
-    """Parameters that learn, by learning rate: each by the longest of the prefixes in `rates` that its name
-    begins with."""
+    """Trainable parameters, grouped by learning rate: each has the rate of the longest matching prefix in
+    `rates`."""
     found: dict[str, list[nn.Parameter]] = {prefix: [] for prefix, _ in rates}
     for name, parameter in network.named_parameters():
         fitting = [
@@ -120,7 +120,8 @@ def set_rates(run: Run, recipe: Recipe) -> None:
 
 @torch.no_grad()
 def update_average(run: Run, recipe: Recipe) -> None:
-    """Exponential mean of the weights, quicker at first, so that the start is soon forgotten."""
+    """Exponential moving average of the weights, faster at first, so that the initial weights are soon
+    forgotten."""
     if run.average:
         keep = min(recipe.average, (1 + run.step) / (10 + run.step))
         now = dict(run.network.named_parameters())
@@ -130,7 +131,7 @@ def update_average(run: Run, recipe: Recipe) -> None:
 
 @contextmanager
 def averaged(run: Run) -> Iterator[None]:
-    """The network with its averaged weights, in eval mode, and afterwards as it was."""
+    """Context with the averaged weights, in eval mode; restored afterwards."""
     parameters = dict(run.network.named_parameters())
     own = {name: parameters[name].detach().clone() for name in run.average}
     mode = run.network.training
@@ -148,7 +149,7 @@ def averaged(run: Run) -> Iterator[None]:
 
 
 def content(accelerator: object, run: Run) -> dict[str, object]:
-    """All that the next step depends on, as a checkpoint holds it."""
+    """Everything that the next step depends on, as stored in a checkpoint."""
     optimizers = {"optimizer": run.optimizer, "judge_optimizer": run.judge_optimizer}
     return {
         "step": run.step, "identity": run.identity, "network": run.network.state_dict(),
@@ -159,7 +160,7 @@ def content(accelerator: object, run: Run) -> dict[str, object]:
 
 
 def restore(accelerator: object, run: Run, stored: Mapping[str, object]) -> None:
-    """Take up what `content` gave."""
+    """Restore from `content`."""
     run.network.load_state_dict(stored["network"])
     run.judges.load_state_dict(stored["judges"])
     run.optimizer.load_state_dict(stored["optimizer"])

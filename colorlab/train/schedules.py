@@ -1,5 +1,4 @@
-"""How the learning rate goes: each schedule is a function of the step alone, so there is nothing to save and
-nothing to restore."""
+"""Learning rate schedules: each is a function of the step alone, so there is no state to save or restore."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Halving:
-    """Half as much after every so many steps."""
+    """Halve at fixed intervals of steps."""
 
     every: int
 
@@ -40,7 +39,7 @@ class Halving:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Up in a line for `warmup` steps, then down along half a cosine to `end`."""
+    """Linear warm-up for `warmup` steps, then cosine decay to `end`."""
 
     warmup: int = 100
     end: float = 0.02

@@ -1,5 +1,5 @@
-"""Which clips are never trained on. The split is by clip, as neighbouring frames of one film are nearly the
-same picture."""
+"""Which clips are never trained on. The split is by clip, because neighbouring frames of a film are nearly
+identical."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ COURSE_VALIDATION = ("davis_bmx-trees", "davis_horsejump-high", "davis_lady-runn
 def split(clips: Sequence[Path], held_out: Sequence[str] | None = None) -> tuple[list[Path], list[Path]]:
     """(to train on, to validate on). held_out: names of clips (of folders, or of films without suffix).
 
-    None: those of COURSE_VALIDATION that are there; where none is, every tenth clip, by its name and not by
-    chance or by order, so that it stays out however the collection grows. A single clip is trained on.
+    None: those of COURSE_VALIDATION that are present; if there are none, about every tenth clip, chosen by
+    its name and not at random or by order, so that it stays held out as the collection grows. A single clip
+    is trained on.
     """
     if held_out is None:
         held_out = [clip_name(path) for path in clips if clip_name(path) in COURSE_VALIDATION]

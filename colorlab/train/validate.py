@@ -39,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="the first frame (default), or the last one mirrored, for frames 0 to 11")
     parser.add_argument("--change", action="append", default=[], metavar="NAME=VALUE", dest="changes",
                         help="change a field of the networks' configs, e.g. --change register=None")
-    parser.add_argument("--frames", type=int, help="only so many of each clip")
+    parser.add_argument("--frames", type=int, help="use only this many frames of each clip")
     parser.add_argument("--short-side", type=int, default=SHORT_SIDE)
     parser.add_argument("--device", help="where networks run (default: a GPU if there is one)")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32",
-                        help="in what networks compute (default: float32)")
+                        help="numerical precision of the networks (default: float32)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, clip by clip")
     args = parser.parse_args(arguments)
     try:
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def chosen_clips(folders: Sequence[Path], which: str) -> list[Path]:
-    """Clips below these folders: of one side of the split, all, or by name."""
+    """Clips below these folders: one side of the split, all, or by name."""
     clips = survey(*folders).clips
     training, validation = split(clips)
     if which in ("validation", "training", "all"):
@@ -102,8 +102,13 @@ def as_table(method: str, scores: Sequence[Score]) -> str:
     rows.append(("mean", *(mean.get(name) for name in Score._fields[2:])))
     lines = [f"{method:24} {'PSNR':>7} {'colour':>7} {'truth':>7} {'CDC':>9} {'truth':>9}"]
     for name, *numbers in rows:
-        lines.append(f"{name:24} " + " ".join("-".rjust(w) if x is None else f"{x:{w}.{d}f}"
-                                              for x, w, d in zip(numbers, (7, 7, 7, 9, 9), (2, 1, 1, 6, 6))))
+        lines.append(
+            f"{name:24} "
+            + " ".join(
+                "-".rjust(w) if x is None else f"{x:{w}.{d}f}"
+                for x, w, d in zip(numbers, (7, 7, 7, 9, 9), (2, 1, 1, 6, 6))
+            )
+        )
     return "\n".join(lines) + "\n\n"
 
 

@@ -34,8 +34,13 @@ from attacks.mutations import BOOK  # noqa: E402
 from films import save_film  # noqa: E402
 from PIL import Image  # noqa: E402
 
-GREY = np.random.default_rng(0).integers(0, 256, (8, 12),
-                                         dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
+GREY = (
+    np.random.default_rng(0)
+    .integers(0, 256, (8, 12), dtype=np.uint8)
+    .repeat(8, 0)
+    .repeat(8, 1)[..., None]
+    .repeat(3, -1)
+)
 
 
 class Attack(NamedTuple):
@@ -157,8 +162,10 @@ def main() -> int:
         attacks = prepare(Path(folder))
         for name in args.commands or attacks:
             wrong += [
-                f"{name}: {line}" for line in attacked(name, attacks[name], args.times,
-                                                       random.Random(f"{args.seed} {name}"), Path(folder))
+                f"{name}: {line}"
+                for line in attacked(
+                    name, attacks[name], args.times, random.Random(f"{args.seed} {name}"), Path(folder)
+                )
             ]
     sys.stdout.write("".join(f"{line}\n" for line in wrong))
     return int(bool(wrong))

@@ -31,8 +31,13 @@ from colorlab.files.video import read_video
 from colorlab.modules.flow import write_flo
 from colorlab.train.checkpoints import load_checkpoint
 
-GREY = np.random.default_rng(0).integers(0, 256, (5, 7),
-                                         dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
+GREY = (
+    np.random.default_rng(0)
+    .integers(0, 256, (5, 7), dtype=np.uint8)
+    .repeat(8, 0)
+    .repeat(8, 1)[..., None]
+    .repeat(3, -1)
+)
 LONGEST = 30  # seconds that anything may take
 
 
@@ -82,8 +87,12 @@ def subjects(home: Path) -> list[Subject]:
 
     frames = [np.roll(GREY, n, 1) for n in range(8)]
     yuv = [av.VideoFrame.from_ndarray(frame, "rgb24").reformat(format="yuv420p") for frame in frames]
-    for name, codec in (("a.mp4", "libx264"), ("a.mkv", "ffv1"), ("a.avi", "mpeg4"), ("a.webm",
-                                                                                      "libvpx-vp9")):
+    for name, codec in (
+        ("a.mp4", "libx264"),
+        ("a.mkv", "ffv1"),
+        ("a.avi", "mpeg4"),
+        ("a.webm", "libvpx-vp9"),
+    ):
         add(save_film(home / name, yuv, codec, extra=with_tone if name == "a.mkv" else None), as_film,
             as_truth)
     for name in ("a.png", "a.jpg", "a.tif"):

@@ -24,8 +24,9 @@ WIDTH, HEADS, CELLS = 384, 8, 27 * 48
 
 def build() -> tuple[Attention, torch.nn.MultiheadAttention]:
     torch.manual_seed(0)
-    theirs = torch.nn.MultiheadAttention(WIDTH, HEADS, add_bias_kv=True, add_zero_attn=True,
-                                         batch_first=True).eval()
+    theirs = torch.nn.MultiheadAttention(
+        WIDTH, HEADS, add_bias_kv=True, add_zero_attn=True, batch_first=True
+    ).eval()
     ours = Attention(WIDTH, HEADS).eval()
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs
@@ -40,8 +41,9 @@ def variants():
 
 @torch.inference_mode()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, nargs="*", default=[2, 3, 5])
     parser.add_argument("--peak", nargs=2)
     parser.add_argument("--threads", type=int, default=2)

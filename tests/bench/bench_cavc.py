@@ -76,9 +76,11 @@ def compare(config: CAVCConfig, size: tuple[int, int]) -> tuple[dict[str, float]
 def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # random extractors are fast enough to time
-    rows = (("paper, 256 x 256", CAVCConfig.paper(), (256, 256)),
-            ("course, 128 x 224", CAVCConfig.course(), (128, 224)), ("course, 100 x 178", CAVCConfig.course(),
-                                                                     (100, 178)))
+    rows = (
+        ("paper, 256 x 256", CAVCConfig.paper(), (256, 256)),
+        ("course, 128 x 224", CAVCConfig.course(), (128, 224)),
+        ("course, 100 x 178", CAVCConfig.course(), (100, 178)),
+    )
     print(f"torch {torch.__version__}, 1 thread, float32, one grey channel, best of {RUNS} "
           "in processor time\n")
     print(f"{'':20}{'plain':>10}{'fused':>10}{'plain / fused':>16}{'largest |Δab|':>16}")

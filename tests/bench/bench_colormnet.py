@@ -102,8 +102,11 @@ def released_like(plain: bool = False, **changes: object) -> ColorMNet:
         network = ColorMNet(replace(ColorMNetConfig(), **changes))
     network.to_empty(device="cpu").eval()
     for name, tensor in network.state_dict().items():
-        if name.endswith("running_var") or name.endswith("gamma") or (name.endswith("weight")
-                                                                      and tensor.ndim == 1):
+        if (
+            name.endswith("running_var")
+            or name.endswith("gamma")
+            or (name.endswith("weight") and tensor.ndim == 1)
+        ):
             tensor.fill_(1)
         elif tensor.is_floating_point() and tensor.ndim > 1:
             tensor.normal_(std=(tensor.numel() / tensor.shape[0]) ** -0.5)
@@ -150,8 +153,9 @@ def race(height: int, width: int, frames: int, device: str, half: str | None, wi
         frame, outputs = l(t).to(device), {}
         for name, network in runners.items():
             with torch.inference_mode(), plainly() if name == "plain" else contextlib.nullcontext():
-                (outputs[name], states[name]), seconds = timed(lambda: network.step(frame, states[name]),
-                                                               device)
+                (outputs[name], states[name]), seconds = timed(
+                    lambda: network.step(frame, states[name]), device
+                )
             times[name].append(seconds)
         for name, ab in outputs.items():
             difference[name] = max(difference[name], float((ab - outputs["ours"]).abs().mean()))
@@ -208,8 +212,9 @@ def write(line: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", default="224x224,480x854")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--device", default="cpu")

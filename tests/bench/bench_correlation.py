@@ -70,8 +70,9 @@ def peak_apart(*arguments: object) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", nargs="*", default=["216x384", "480x848", "1080x1920"])
     parser.add_argument("--peak", nargs=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -87,8 +88,11 @@ def main() -> None:
           f"{'streamed GiB':>13} {'plain GiB':>10} {'apart':>8}")
     for size in arguments.sizes:
         height, width = map(int, size.split("x"))
-        for label, temperature, gradients in (("soft", 0.01, False), ("nearest", 1e-10, False),
-                                              ("soft, trained", 0.01, True)):
+        for label, temperature, gradients in (
+            ("soft", 0.01, False),
+            ("nearest", 1e-10, False),
+            ("soft, trained", 0.01, True),
+        ):
             positions = (height // 4) * (width // 4)
             fits = positions < PLAIN_FITS
             if gradients and positions > TRAINED:

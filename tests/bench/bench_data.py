@@ -61,15 +61,18 @@ def naive(files: list[Path], frames: int, size: tuple[int, int]) -> torch.Tensor
 
 
 def windows(found: Found, frames: int = 4, size: tuple[int, int] = (128, 224)) -> None:
-    data = lambda clips, photographs, space: ClipDataset(clips, photographs, frames=frames, size=size, space=
-                                                         space, length=1 << 20)
+    data = lambda clips, photographs, space: ClipDataset(
+        clips, photographs, frames=frames, size=size, space=space, length=1 << 20
+    )
     print(f"\nwindows of {frames} frames of {size[0]} x {size[1]} (ms processor time each, "
           "and how many times the naive loader's)")
     whole = timed(lambda _: naive(sorted(found.clips[0].glob("*.jpg")), frames, size), 20)
     print(f"  {'whole frames decoded, resized as floats':42s} {whole:7.1f}   1.00")
-    for title, dataset in (("clips, RGB", data(found.clips, (),
-                                               "rgb")), ("clips, Lab", data(found.clips, (), "lab")),
-                           ("photographs in motion, Lab", data((), found.photographs, "lab"))):
+    for title, dataset in (
+        ("clips, RGB", data(found.clips, (), "rgb")),
+        ("clips, Lab", data(found.clips, (), "lab")),
+        ("photographs in motion, Lab", data((), found.photographs, "lab")),
+    ):
         if dataset.clips or dataset.photographs:
             one = timed(dataset.__getitem__, 60)
             print(f"  {title:42s} {one:7.1f}   {one / whole:.2f}")

@@ -95,8 +95,9 @@ def length(counts: list[int], methods: list[str], size: tuple[int, int], preset:
                       f"ratio {found / first:.3f}, {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def full(methods: list[str], network_size: int | None, count: int, size: tuple[int,
-                                                                               int] = (1080, 1920)) -> None:
+def full(
+    methods: list[str], network_size: int | None, count: int, size: tuple[int, int] = (1080, 1920)
+) -> None:
     """A large film."""
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "in.mp4"
@@ -134,8 +135,10 @@ def overlap(count: int = 24, times: int = 6) -> None:
     for what, model, blocks, threads, size in cases:
         torch.set_num_threads(threads)
         taken = {way: [] for way in ways}
-        with tempfile.TemporaryDirectory() as folder, mock.patch.object(colorlab.film.colorize, "color_block",
-                                                                        blocks):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            mock.patch.object(colorlab.film.colorize, "color_block", blocks),
+        ):
             film = Path(folder) / "in.mp4"
             write_video(film, frames_of(count, size))
             for _ in range(times):
@@ -168,8 +171,9 @@ def segments(size: tuple[int, int] = (240, 320), count: int = 288) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--method", nargs="+", default=list(colorlab.METHODS))
     parser.add_argument("--preset", default="tiny", choices=PRESETS)

@@ -134,8 +134,9 @@ def measured(model: LSTVC, N: int, repeats: int) -> tuple[Cost, Cost, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--blocks", action="store_true")
     parser.add_argument("--work", action="store_true")
     parser.add_argument("--frames", type=int, nargs="*", default=[2, 3], help="N, frames of a block")
@@ -177,8 +178,11 @@ def blocks(model: LSTVC, repeats: int) -> None:
 def work() -> None:
     """Additions and multiplications of a block, on tensors that hold nothing."""
     with torch.device("meta"):
-        model, l, reference = LSTVC(LSTVCConfig()).eval(), torch.empty(1, 6, 1,
-                                                                       *SIZE), torch.empty(1, 3, *SIZE)
+        model, l, reference = (
+            LSTVC(LSTVCConfig()).eval(),
+            torch.empty(1, 6, 1, *SIZE),
+            torch.empty(1, 3, *SIZE),
+        )
     print(f"GFLOP a frame, {SIZE[0]} x {SIZE[1]}")
     for N in range(1, 7):
         _, state = model.step(l[:, :N], model.start(reference))

@@ -62,8 +62,12 @@ def cases() -> dict[str, tuple[Callable[[], float], Callable[[], float]]]:
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     predicted, truth = clips()
-    tools = metrics.Tools(networks={metrics.InceptionFeatures: metrics.InceptionFeatures(),
-                                    metrics.PerceptualDistance: metrics.PerceptualDistance()})
+    tools = metrics.Tools(
+        networks={
+            metrics.InceptionFeatures: metrics.InceptionFeatures(),
+            metrics.PerceptualDistance: metrics.PerceptualDistance(),
+        }
+    )
     lpips = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=False)
     fid = FrechetInceptionDistance(feature=2048,
                                    feature_extractor_weights_path=str(networks.FILES["inception"].path),
@@ -86,8 +90,11 @@ def cases() -> dict[str, tuple[Callable[[], float], Callable[[], float]]]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as home, mock.patch.dict(os.environ,
-                                                                {"TORCH_HOME": home}), torch.inference_mode():
+    with (
+        tempfile.TemporaryDirectory() as home,
+        mock.patch.dict(os.environ, {"TORCH_HOME": home}),
+        torch.inference_mode(),
+    ):
         write_stand_ins()
         sys.stdout.write(f"{'metric':8} {'ours':>9} {'library':>9} {'ratio':>6}  values agree to\n")
         for name, calls in cases().items():

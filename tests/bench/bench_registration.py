@@ -26,8 +26,9 @@ from colorlab.train.validate import chosen_clips
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--method", nargs="+", default=["lstvc", "colormnet"])
     parser.add_argument("--clips", default="validation")

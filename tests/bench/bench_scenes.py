@@ -23,8 +23,9 @@ from colorlab.film.cuts import NEIGHBOURS, Look, change, find_cuts, look_at, str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clips", type=Path)
     parser.add_argument("films", type=Path, nargs="?")
     args = parser.parse_args()

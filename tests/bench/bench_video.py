@@ -141,8 +141,9 @@ def apart(way: str, source: str, target: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 5, 20])
     parser.add_argument("--size", type=int, nargs=2, default=[96, 128], metavar=("H", "W"))
     parser.add_argument("--suffix", nargs="+", default=[".mp4", ".mkv"],
@@ -160,11 +161,14 @@ def main() -> None:
             for minutes in args.minutes:
                 generate(source, minutes, one)
                 for way in WAYS:
-                    program = CALL.format(here=str(Path(__file__).parent), way=way, source=str(source),
-                                          target=str(target))
+                    program = CALL.format(
+                        here=str(Path(__file__).parent), way=way, source=str(source), target=str(target)
+                    )
                     found = json.loads(
-                        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True,
-                                       text=True).stdout)
+                        subprocess.run(
+                            [sys.executable, "-c", program], check=True, capture_output=True, text=True
+                        ).stdout
+                    )
                     begun, least = first.setdefault(way, (minutes, found["peak"]))
                     hourly = (found["peak"] - least) / (minutes - begun) * 60 if minutes > begun else 0
                     print(f"{suffix:5} {way:10} {minutes:8g} {found['frames']:8d} "

@@ -71,8 +71,10 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
         str(port), "--ServerApp.port_retries=0", f"--ServerApp.root_dir={home}",
         f"--IdentityProvider.token={token}"
     ]
-    with open(home / "lab.log", "w") as log, subprocess.Popen(command, cwd=home, stdout=log, stderr=log,
-                                                              env=os.environ | own) as server:
+    with (
+        open(home / "lab.log", "w") as log,
+        subprocess.Popen(command, cwd=home, stdout=log, stderr=log, env=os.environ | own) as server,
+    ):
         try:
             running = Lab(f"http://127.0.0.1:{port}", token)
             wait_until(lambda: server.poll() is not None or answers(running), 120,
@@ -88,8 +90,9 @@ def browser() -> Iterator["sync_api.Browser"]:
     if not CHROMIUM:
         pytest.skip("needs Chromium or Chrome on this machine")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM,
-                                              args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield chromium
         chromium.close()
 
@@ -160,8 +163,9 @@ def test_a_click_into_the_picture_changes_the_heat_map(lab, browser, name, tmp_p
         page.set_viewport_size({"width": 1000, "height": 1000})
         page.wait_for_timeout(1000)
         narrow, below = picture.bounding_box(), answer.bounding_box()
-        assert min(narrow["width"], below["width"]) > 200 and (below["y"] > narrow["y"] + narrow["height"]
-                                                               or below["x"] > narrow["x"])
+        assert min(narrow["width"], below["width"]) > 200 and (
+            below["y"] > narrow["y"] + narrow["height"] or below["x"] > narrow["x"]
+        )
     finally:
         page.screenshot(path=os.environ.get("BROWSER_SCREENSHOTS", str(tmp_path)) + f"/{name}.png")
         page.close()

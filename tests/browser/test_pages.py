@@ -83,8 +83,9 @@ def address(folder) -> Iterator[str]:
         def log_message(self, *_) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent,
-                                                                             directory=folder)) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Silent, directory=folder)
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
@@ -95,8 +96,9 @@ def browser() -> Iterator["sync_api.Browser"]:
     if not CHROMIUM:
         pytest.skip("needs Chromium or Chrome on this machine")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM,
-                                              args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield chromium
         chromium.close()
 
@@ -219,8 +221,9 @@ def test_without_scripts_the_still_stands_there(browser, address):
     page = context.new_page()
     page.goto(f"{address}/nbconvert_{TWO}.html")
     stills = page.locator(".colorlab-still").all()
-    assert len(stills) == 2 and all(still.is_visible() and still.bounding_box()["width"] > 300
-                                    for still in stills)
+    assert len(stills) == 2 and all(
+        still.is_visible() and still.bounding_box()["width"] > 300 for still in stills
+    )
     context.close()
 
 

@@ -53,8 +53,9 @@ def test_one_clip_gives_the_golden_numbers_flat(folder, tmp_path):
     assert report["frames"] == 8
     assert report["psnr"] == pytest.approx(GOLDEN["psnr"]["pan"]["mean"], abs=1e-4)
     assert report["ssim"] == pytest.approx(GOLDEN["ssim"]["pan"]["skimage_default_mean"], abs=1e-6)
-    assert report["colorfulness"] == pytest.approx(GOLDEN["colorfulness"]["pan"]["pred"]["rgyb_signed_mean"],
-                                                   rel=1e-6)
+    assert report["colorfulness"] == pytest.approx(
+        GOLDEN["colorfulness"]["pan"]["pred"]["rgyb_signed_mean"], rel=1e-6
+    )
     assert report["cdc"] == pytest.approx(GOLDEN["cdc"]["pred"]["pan"]["cdc"], rel=1e-6)
     assert report["truth"]["cdc"] == pytest.approx(GOLDEN["cdc"]["gt"]["pan"]["cdc"], rel=1e-6)
     assert set(report["definitions"]) == {"psnr", "ssim", "colorfulness", "cdc"}
@@ -76,8 +77,9 @@ def test_a_folder_of_clips_is_a_data_set(folder, tmp_path):
     assert report["psnr"] == pytest.approx(GOLDEN["psnr"]["dataset"]["mean_over_frames"], abs=1e-4)
     assert report["psnr_clip_mean"] == pytest.approx(GOLDEN["psnr"]["dataset"]["mean_over_clips"], abs=1e-4)
     assert report["cdc"] == pytest.approx(GOLDEN["cdc"]["pred"]["dataset"]["cdc"], rel=1e-6)
-    assert report["warp_error"] == pytest.approx(GOLDEN["warp_error"]["dataset"]["pred"]["ruder_mask"],
-                                                 rel=1e-4)
+    assert report["warp_error"] == pytest.approx(
+        GOLDEN["warp_error"]["dataset"]["pred"]["ruder_mask"], rel=1e-4
+    )
     assert report["truth"]["warp_error"] == pytest.approx(0, abs=1e-12)
     assert report["clips"]["layers"]["psnr"] == pytest.approx(GOLDEN["psnr"]["layers"]["mean"], abs=1e-4)
 

@@ -33,8 +33,9 @@ def test_a_film_without_wear_is_its_own_grey(film):
 def test_a_stock_that_does_not_see_red_turns_it_black():
     red = np.zeros((1, 16, 16, 3), np.uint8)
     red[..., 0] = 255
-    assert aged(red, Wear(**NONE, stock=ORTHOCHROMATIC)).frames.max() == 0 < aged(red,
-                                                                                  Wear(**NONE)).frames.min()
+    assert (
+        aged(red, Wear(**NONE, stock=ORTHOCHROMATIC)).frames.max() == 0 < aged(red, Wear(**NONE)).frames.min()
+    )
 
 
 def test_a_seed_wears_the_same_again_and_another_does_not(film):

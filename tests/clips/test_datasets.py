@@ -227,11 +227,13 @@ def make_tar(path: Path, members: list[tarfile.TarInfo], mode: str = "w:gz") -> 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_an_archive_is_unpacked_as_it_is(tmp_path, kind):
-    archive = (make_zip(tmp_path /
-                        "a.zip", {"DAVIS/x/1.jpg": b"abc", "./DAVIS/2.jpg": b"abc"}) if kind == "zip" else
-               make_tar(tmp_path /
-                        "a.tar.gz", [tarfile.TarInfo("DAVIS/x/1.jpg"),
-                                     tarfile.TarInfo("./DAVIS/2.jpg")]))
+    archive = (
+        make_zip(tmp_path / "a.zip", {"DAVIS/x/1.jpg": b"abc", "./DAVIS/2.jpg": b"abc"})
+        if kind == "zip"
+        else make_tar(
+            tmp_path / "a.tar.gz", [tarfile.TarInfo("DAVIS/x/1.jpg"), tarfile.TarInfo("./DAVIS/2.jpg")]
+        )
+    )
     told = []
     assert datasets.unpack(archive, tmp_path / "sets/davis", lambda name, size: told.append(size)) == 2
     assert (tmp_path / "sets/davis/DAVIS/x/1.jpg").read_bytes() == b"abc" and (

@@ -36,8 +36,10 @@ def test_warping_along_the_flow_brings_each_frame_onto_its_neighbour(name):
     clip = embedded_clip(name, **SIZE)
     # the same exposure for all
     light = linear_light(clip.frames) / torch.from_numpy(clip.gain).view(-1, 1, 1, 1)
-    for here, there, flow, reliable in ((light[:-1], light[1:], clip.forward, clip.reliable_forward),
-                                        (light[1:], light[:-1], clip.backward, clip.reliable_backward)):
+    for here, there, flow, reliable in (
+        (light[:-1], light[1:], clip.forward, clip.reliable_forward),
+        (light[1:], light[:-1], clip.backward, clip.reliable_backward),
+    ):
         error = lambda dx, dy: residual(here, there, flow + np.float32(
             (dx, dy)).reshape(2, 1, 1))[reliable].mean()
         assert reliable.mean() > 0.5

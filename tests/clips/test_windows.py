@@ -73,8 +73,9 @@ def test_all_frames_of_a_window_get_the_same_crop_and_flip(tmp_path):
 
 
 def test_half_of_the_windows_are_mirrored(tmp_path):
-    ramp = np.repeat(np.arange(0, 200, 5, dtype=np.uint8)[None, None, :, None], 3, -1).repeat(24,
-                                                                                              1).repeat(2, 0)
+    ramp = (
+        np.repeat(np.arange(0, 200, 5, dtype=np.uint8)[None, None, :, None], 3, -1).repeat(24, 1).repeat(2, 0)
+    )
     data = ClipDataset([write_clip(tmp_path / "clip", ramp)], frames=1, size=(12, 20), space="rgb",
                        length=200)
     falling = sum(bool(data[i].frames[0, 0, 0, 0] > data[i].frames[0, 0, 0, -1]) for i in range(200))
@@ -89,8 +90,11 @@ def test_a_crop_shows_what_is_there(tmp_path):
         values = ClipDataset([clip], frames=1, size=(30, 30), zoom=0.5, flip=False,
                              space="rgb")[index].frames[0, 0] * 255
         across, down = values[:, -1] - values[:, 0], values[-1] - values[0]
-        assert across.std() < 1 and (across.mean() -
-                                     down.mean()).abs() < 3 and 29 * 2 - 2 < across.mean() < 29 * 4 + 2
+        assert (
+            across.std() < 1
+            and (across.mean() - down.mean()).abs() < 3
+            and 29 * 2 - 2 < across.mean() < 29 * 4 + 2
+        )
 
 
 @pytest.mark.parametrize("framing, corners", [("cover", (20, 99)), ("squash", (0, 119))])
@@ -161,8 +165,9 @@ def test_a_large_jpeg_is_read_as_well_as_a_whole_one(tmp_path):
     path = tmp_path / "large.jpg"
     Image.fromarray(photograph("retina")).save(path, quality=98, subsampling=0)
     got = windows.read_crop(path, (200, 300, 1000, 1000), (56, 64)).astype(float)
-    whole = Image.fromarray(photograph("retina")).resize((64, 56), Image.Resampling.BICUBIC,
-                                                         box=(200, 300, 1000, 1000))
+    whole = Image.fromarray(photograph("retina")).resize(
+        (64, 56), Image.Resampling.BICUBIC, box=(200, 300, 1000, 1000)
+    )
     assert np.abs(got - np.asarray(whole)).mean() < 1.5
 
 

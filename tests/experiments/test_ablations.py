@@ -18,8 +18,9 @@ each_row = pytest.mark.parametrize("name, row", ROWS, ids=[f"{name}: {row.name}"
 
 
 CHANGED = [(name, row) for name, row in ROWS if row.changes]
-each_change = pytest.mark.parametrize("name, row", CHANGED,
-                                      ids=[f"{name}: {row.name}" for name, row in CHANGED])
+each_change = pytest.mark.parametrize(
+    "name, row", CHANGED, ids=[f"{name}: {row.name}" for name, row in CHANGED]
+)
 
 
 def on_paper(table, row, preset="paper"):
@@ -64,14 +65,16 @@ def test_lstvcs_tables_are_quoted_whole():
     }
     assert wanted <= set(TABLES["lstvc 2"].columns) and wanted | {"s/frame DAVIS", "s/frame Videvo"} <= set(
         TABLES["lstvc 3"].columns)
-    for name, row, column, printed in (("lstvc 2", 0, "WE Videvo",
-                                        1.815), ("lstvc 2", 2, "COLOR Videvo",
-                                                 11.74), ("lstvc 2", 3, "FID Videvo",
-                                                          59.77), ("lstvc 3", 0, "FID DAVIS", 54.64),
-                                       ("lstvc 3", 4, "s/frame Videvo",
-                                        0.0575), ("lstvc 3", 5, "WE Videvo",
-                                                  1.598), ("lstvc 3", 5, "LPIPS Videvo",
-                                                           0.0771), ("lstvc 3", 3, "COLOR DAVIS", 14.38)):
+    for name, row, column, printed in (
+        ("lstvc 2", 0, "WE Videvo", 1.815),
+        ("lstvc 2", 2, "COLOR Videvo", 11.74),
+        ("lstvc 2", 3, "FID Videvo", 59.77),
+        ("lstvc 3", 0, "FID DAVIS", 54.64),
+        ("lstvc 3", 4, "s/frame Videvo", 0.0575),
+        ("lstvc 3", 5, "WE Videvo", 1.598),
+        ("lstvc 3", 5, "LPIPS Videvo", 0.0771),
+        ("lstvc 3", 3, "COLOR DAVIS", 14.38),
+    ):
         assert TABLES[name].rows[row].quoted[TABLES[name].columns.index(column)] == printed
 
 

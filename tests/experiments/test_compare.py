@@ -78,8 +78,9 @@ def test_like_the_truth_is_not_the_lowest_or_the_highest(comparison):
 
 
 def test_a_metric_of_the_whole_set_has_no_interval(comparison):
-    assert comparison.interval("copy", "psnr_pooled") is None and comparison.column("copy",
-                                                                                    "psnr_pooled") == []
+    assert (
+        comparison.interval("copy", "psnr_pooled") is None and comparison.column("copy", "psnr_pooled") == []
+    )
     assert comparison.gain("copy", "grey", "psnr_pooled") is None
     assert comparison.whole["copy"]["psnr_pooled"] < comparison.whole["copy"]["psnr"]
 

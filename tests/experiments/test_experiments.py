@@ -20,8 +20,9 @@ from colorlab.files.errors import InputError
 def notebook(path: Path, *cells: str, parameters: str = "", tagged: int = 1) -> Path:
     """Write a notebook; where `parameters` is given it is the first cell, with the tag, as often as `tagged`
     says."""
-    sources = [(source, ["parameters"]) for source in [parameters] * tagged if source] + [(source, [])
-                                                                                          for source in cells]
+    sources = [(source, ["parameters"]) for source in [parameters] * tagged if source] + [
+        (source, []) for source in cells
+    ]
     book = {
         "nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{
             "cell_type": "code", "id": f"cell-{n}", "execution_count": None,

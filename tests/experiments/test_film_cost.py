@@ -48,8 +48,10 @@ def test_the_average_leaves_out_the_frame_whose_colours_are_given():
 
 
 def test_stacking_holds_more_with_every_frame_and_memory_does_not():
-    table, frames = TABLES["colormnet 3"], torch.rand(4, 3, 32, 32,
-                                                      generator=torch.Generator().manual_seed(0)) * 50
+    table, frames = (
+        TABLES["colormnet 3"],
+        torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 50,
+    )
     stacked, compressed = (film_cost(build(table, row, "tiny"), frames, 30).held for row in table.rows)
     assert stacked[-1] > 1.5 * stacked[14] and compressed[-1] < 0.8 * stacked[-1]
 

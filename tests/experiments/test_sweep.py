@@ -138,22 +138,29 @@ def test_the_table_is_there_before_the_first_run_ends_and_grows(tmp_path):
     (tmp_path / "out").mkdir()
     table = Table(tmp_path / "out", jobs, ["size"])
     table.write({}, {jobs[0].name: "running", jobs[1].name: "waiting"})
-    assert [(row["size"], row["state"]) for row in read_table(tmp_path / "out")] == [("1", "running"),
-                                                                                     ("2", "waiting")]
+    assert [(row["size"], row["state"]) for row in read_table(tmp_path / "out")] == [
+        ("1", "running"),
+        ("2", "waiting"),
+    ]
     assert 'http-equiv="refresh"' in (tmp_path / "out" / "index.html").read_text()
     jobs[0].folder.mkdir()
     (jobs[0].folder / "metrics.json").write_text('{"psnr": 31.5, "size": 9}')
     ended = Run(jobs[0], {"status": "finished", "error": None, "seconds": 2.0, "device": "cpu"})
     table.write({jobs[0].folder: ended}, {})
     first, second = read_table(tmp_path / "out")
-    assert (first["state"], first["psnr"], first["size"], first["recorded.size"]) == ("finished", "31.5", "1",
-                                                                                      "9")
+    assert (first["state"], first["psnr"], first["size"], first["recorded.size"]) == (
+        "finished",
+        "31.5",
+        "1",
+        "9",
+    )
     assert (second["state"], second["psnr"]) == ("not run", "")
     assert 'http-equiv="refresh"' not in (tmp_path / "out" / "index.html").read_text()
 
 
-def test_a_sweep_leaves_one_table_and_what_is_finished_is_not_run_again(tmp_path, steady, monkeypatch,
-                                                                        capsys):
+def test_a_sweep_leaves_one_table_and_what_is_finished_is_not_run_again(
+    tmp_path, steady, monkeypatch, capsys
+):
     book = notebook(
         tmp_path / "book.ipynb", "from colorlab.experiments import record\nrecord(psnr=size * 1.5)",
         "with open('times.txt', 'a') as file:\n    _ = file.write(str(size))",
@@ -369,8 +376,11 @@ def test_a_repeated_run_has_the_same_numbers_whatever_has_become_of_notebook_and
     said = capsys.readouterr()
     again = tmp_path / "runs" / "repeats" / done.job.name
     then, now = (json.loads((folder / "metrics.json").read_text()) for folder in (done.job.folder, again))
-    assert {**then, "seconds": 0} == {**now, "seconds": 0
-                                      } and now["threads"] == "3" and then["seconds"] != now["seconds"]
+    assert (
+        {**then, "seconds": 0} == {**now, "seconds": 0}
+        and now["threads"] == "3"
+        and then["seconds"] != now["seconds"]
+    )
     assert "the same numbers" in said.out
     differences = [line for line in said.err.splitlines() if line.startswith("differs")]
     assert len(differences) == 3 and said.err.startswith("differs")

@@ -110,8 +110,9 @@ def test_frames_keep_their_order_in_blocks_of_any_length(block):
 
 def test_frames_come_one_by_one_from_a_film_without_end():
     endless = itertools.cycle(FILM)
-    assert len(list(itertools.islice(colorlab.colorize(endless, PICTURE, Painter(frames_per_step=3)),
-                                     20))) == 20
+    assert (
+        len(list(itertools.islice(colorlab.colorize(endless, PICTURE, Painter(frames_per_step=3)), 20))) == 20
+    )
 
 
 def test_no_more_than_a_block_is_read_ahead():

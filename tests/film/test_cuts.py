@@ -19,8 +19,13 @@ RED, BLUE, GREEN = (np.full((48, 64, 3), color, np.uint8)
 def moving(seed, count=12, speed=2, size=(96, 128)):
     """A film of one scene: a camera pans over blurred noise."""
     noise = torch.rand(1, 1, 24, 40, generator=torch.Generator().manual_seed(seed))
-    wide = nn.functional.interpolate(noise, (size[0], size[1] * 2),
-                                     mode="bicubic")[0, 0].clamp(0, 1).mul(255).byte().numpy()
+    wide = (
+        nn.functional.interpolate(noise, (size[0], size[1] * 2), mode="bicubic")[0, 0]
+        .clamp(0, 1)
+        .mul(255)
+        .byte()
+        .numpy()
+    )
     return [np.repeat(wide[:, speed * n : speed * n + size[1], None], 3, -1) for n in range(count)]
 
 

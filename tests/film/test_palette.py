@@ -61,18 +61,19 @@ def test_the_command_colours_with_a_palette_alone(tmp_path, capsys):
 
 def tinted(seed, color):
     grey = torch.nn.functional.interpolate(
-        torch.rand(1, 1, 12, 16, generator=torch.Generator().manual_seed(seed)), (96, 128), mode="bicubic")[0,
-                                                                                                            0]
+        torch.rand(1, 1, 12, 16, generator=torch.Generator().manual_seed(seed)), (96, 128), mode="bicubic"
+    )[0, 0]
     return (grey.clamp(0.1, 0.9).numpy()[..., None] * color).astype(np.uint8)
 
 
 def test_pictures_that_give_one_thing_two_colours_are_found_and_others_are_not():
     red, blue, pink = tinted(0, (230, 120, 120)), tinted(0, (120, 120, 230)), tinted(0, (228, 124, 118))
     said = contradictions(Guidance((Given(0, red), Given(9, blue), Given(12, pink))))
-    assert [(pair.one, pair.other)
-            for pair in said] in ([(0, 1),
-                                   (1, 2)], [(1, 2),
-                                             (0, 1)]) and said[0].share > 0.8 and said[0].distance > 30
+    assert (
+        [(pair.one, pair.other) for pair in said] in ([(0, 1), (1, 2)], [(1, 2), (0, 1)])
+        and said[0].share > 0.8
+        and said[0].distance > 30
+    )
     # another picture may have other colours
     assert not contradictions(Guidance((Given(0, red), Given(9, tinted(5, (120, 120, 230))))))
     assert not contradictions(Guidance((Given(0, red), Given(9, blue)), (5,)))  # and so may another scene

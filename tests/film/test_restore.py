@@ -313,8 +313,10 @@ def sure_model(method):
 
 @pytest.mark.parametrize("method", ["copy", "flow", "cavc", "lstvc", "colormnet", "tcavc"])
 def test_confidence_comes_with_the_very_step(method):
-    model, l = sure_model(method), torch.rand(1, 4, 1, 37, 50,
-                                              generator=torch.Generator().manual_seed(0)) * 100
+    model, l = (
+        sure_model(method),
+        torch.rand(1, 4, 1, 37, 50, generator=torch.Generator().manual_seed(0)) * 100,
+    )
     reference = torch.cat(
         (l[:, 0], 20 * torch.randn(1, 2, 37, 50, generator=torch.Generator().manual_seed(1))), 1)
     with torch.inference_mode():
@@ -322,8 +324,11 @@ def test_confidence_comes_with_the_very_step(method):
         ab, after = model.step(l, state)
         sure = sure_step(model, l, state)
     assert torch.equal(sure.ab, ab) and sure.state.frame == after.frame
-    assert sure.confidence.shape == (1, 4, 1, 37,
-                                     50) and 0 <= sure.confidence.min() and sure.confidence.max() <= 1
+    assert (
+        sure.confidence.shape == (1, 4, 1, 37, 50)
+        and 0 <= sure.confidence.min()
+        and sure.confidence.max() <= 1
+    )
     if method != "tcavc":
         # the frame that is a reference
         assert (sure.confidence[:, 1] == 1).all() and (sure.confidence[:, 2] < 0.99).any()

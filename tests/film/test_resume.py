@@ -20,8 +20,13 @@ from colorlab.files.video.segments import join_segments
 from colorlab.film.references import guide
 from colorlab.film.restore import Job, restore
 
-GREY = np.random.default_rng(0).integers(0, 256, (5, 7),
-                                         dtype=np.uint8).repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)
+GREY = (
+    np.random.default_rng(0)
+    .integers(0, 256, (5, 7), dtype=np.uint8)
+    .repeat(8, 0)
+    .repeat(8, 1)[..., None]
+    .repeat(3, -1)
+)
 PICTURE = (GREY * (np.array((200, 90, 60)) / 255)).astype(np.uint8)
 
 
@@ -194,6 +199,8 @@ def test_a_batch_goes_on_whatever_has_become_of_its_record(film, tmp_path, capsy
     for record in ("[]", "", '{"a.mkv": 3, "strip": null}', "\xff"):
         (tmp_path / "out" / ".colorlab-done.json").write_text(record)
         assert main(given) == 0, record
-    assert sorted(os.listdir(tmp_path / "out")) == ["a.mkv", "strip"
-                                                    ] and "done before" in capsys.readouterr().err
+    assert (
+        sorted(os.listdir(tmp_path / "out")) == ["a.mkv", "strip"]
+        and "done before" in capsys.readouterr().err
+    )
     assert json.dumps(sorted(os.listdir(tmp_path / "out" / "strip"))) == '["0.png", "1.png", "2.png"]'

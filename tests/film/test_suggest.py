@@ -36,8 +36,9 @@ def looks():
 
 def test_the_longest_scene_without_a_picture_comes_first():
     found = suggest(looks(), Guidance((), (18, 34)), 38, 4)
-    assert 18 <= found[0].frame < 34 and found[0].mends == (18,
-                                                            33) and "nothing of this scene" in found[0].why
+    assert (
+        18 <= found[0].frame < 34 and found[0].mends == (18, 33) and "nothing of this scene" in found[0].why
+    )
     # each scene, and what is new in the first
     assert sorted(one.mends for one in found) == [(0, 17), (10, 17), (18, 33), (34, 37)]
     assert [one.gain for one in found] == sorted((one.gain for one in found), reverse=True)
@@ -58,8 +59,9 @@ def test_where_the_method_is_unsure_counts():
     doubt = np.zeros(38)
     doubt[20:28] = 0.9
     unsure = suggest(looks(), Guidance(given, (18, 34)), 38, 3, lambda: doubt)
-    assert not sure and unsure[0].mends == (20,
-                                            27) and unsure[0].why == "the method is unsure of what is there"
+    assert (
+        not sure and unsure[0].mends == (20, 27) and unsure[0].why == "the method is unsure of what is there"
+    )
 
 
 def test_many_frames_are_compared_as_two_are():

@@ -37,8 +37,9 @@ def run(report: Report, args: argparse.Namespace) -> None:
             report.add("a step", **step_time(method, report, args.small))
     for left, method in zip((4, 3, 2, 1), METHODS):
         if args.data and report.left() > 30 * left:
-            report.add("training", **course(report, method, args.data, (report.left() - 15) / left,
-                                            args.small))
+            report.add(
+                "training", **course(report, method, args.data, (report.left() - 15) / left, args.small)
+            )
 
 
 def course(report: Report, method: str, folders: list[Path], seconds: float,
@@ -80,8 +81,13 @@ def gradients(method: str, device: torch.device) -> dict[str, float]:
     makes so much of a rounding that LSTVC's gradients in float32 are 27 % from those in float64 on one and
     the same processor.
     """
-    recipe = recipe_for(method, "tiny", weights=LossWeights(l1=0.1, temporal=0.5, smoothness=0.1,
-                                                            adversarial=0.2), batch=2, frames=4)
+    recipe = recipe_for(
+        method,
+        "tiny",
+        weights=LossWeights(l1=0.1, temporal=0.5, smoothness=0.1, adversarial=0.2),
+        batch=2,
+        frames=4,
+    )
     batch = collate([EmbeddedWindows(recipe, scenes=("parallax",))[k] for k in range(recipe.batch)])
     dtype = torch.float32 if method == "colormnet" else torch.float64
     batch = batch._replace(lab=batch.lab.to(dtype), motion=Motion(*(part.to(dtype) for part in batch.motion)))

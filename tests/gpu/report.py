@@ -37,13 +37,20 @@ class Report:
         self._write()
 
     def _write(self) -> None:
-        (self.folder / "gpu.json").write_text(json.dumps({"about": self.about, "lines": self.lines},
-                                                         indent=1))
+        (self.folder / "gpu.json").write_text(
+            json.dumps({"about": self.about, "lines": self.lines}, indent=1)
+        )
         text = ["# On a GPU", "", *(f"- {name}: {value}" for name, value in self.about.items()), "",
                 "`make gpu` made this page; `tests/gpu/check.py` says what each line means.", ""]
         for part in dict.fromkeys(line["part"] for line in self.lines):
-            text += _tables(part, [{k: v for k, v in line.items() if k != "part"
-                                    } for line in self.lines if line["part"] == part])
+            text += _tables(
+                part,
+                [
+                    {k: v for k, v in line.items() if k != "part"}
+                    for line in self.lines
+                    if line["part"] == part
+                ],
+            )
         (self.folder / "gpu.md").write_text("\n".join(text))
 
 

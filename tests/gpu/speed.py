@@ -90,8 +90,9 @@ def run(report: Report, args: argparse.Namespace) -> None:
         model = colorlab.load(method, "tiny" if args.small else "paper", weights="none").to(report.device)
         for name, variant in (("tf32", "ours"), ("float32", "ours"), ("bfloat16", "ours"),
                               ("tf32", "channels_last"), ("tf32", "plain")):
-            if report.left() < 20 or (variant == "plain" and
-                                      (args.small or method not in ("colormnet", "lstvc"))):
+            if report.left() < 20 or (
+                variant == "plain" and (args.small or method not in ("colormnet", "lstvc"))
+            ):
                 continue
             if variant == "channels_last":
                 model = model.to(memory_format=torch.channels_last)

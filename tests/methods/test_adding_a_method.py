@@ -47,9 +47,9 @@ def test_the_new_method_keeps_the_contract(copy):
 
 def test_the_new_method_colors_a_film_from_the_command_line(copy):
     shade = np.linspace(0.8, 1, 32)[:, None, None]  # so that there is no lightness between two bins
-    picture = np.concatenate((np.tile(shade * (220, 60, 40),
-                                      (1, 24, 1)), np.tile(shade * (20, 30, 90), (1, 24, 1))),
-                             axis=1).astype(np.uint8)
+    picture = np.concatenate(
+        (np.tile(shade * (220, 60, 40), (1, 24, 1)), np.tile(shade * (20, 30, 90), (1, 24, 1))), axis=1
+    ).astype(np.uint8)
     grey = rgb2lab(picture) * (1, 0, 0)
     film = copy / "film"
     film.mkdir()
@@ -67,8 +67,11 @@ def test_the_new_method_is_trained_and_colours_with_what_it_learned(copy, tmp_pa
     what it was."""
     clip = copy / "clips" / "drift"
     clip.mkdir(parents=True)
-    row = np.linspace(40, 200, 64)[None, :, None] * np.where(np.arange(64) < 32, 1, 0)[None, :,
-                                                                                       None] * (1, 0.3, 0.3)
+    row = (
+        np.linspace(40, 200, 64)[None, :, None]
+        * np.where(np.arange(64) < 32, 1, 0)[None, :, None]
+        * (1, 0.3, 0.3)
+    )
     picture = (row +
                np.linspace(40, 200, 64)[None, :, None] * np.where(np.arange(64) < 32, 0, 1)[None, :, None] *
                (0.3, 0.3, 1)).repeat(48, 0)

@@ -68,8 +68,10 @@ def test_frames_are_compared_as_srgb():
     frame = np.full((4, 5, 3), (200, 60, 60), np.uint8)
     other = np.full((4, 5, 3), (60, 60, 200), np.uint8)
     from skimage.color import deltaE_ciede2000, rgb2lab
-    assert difference(frame, other) == pytest.approx(deltaE_ciede2000(rgb2lab(frame), rgb2lab(other)),
-                                                     abs=2e-3)
+
+    assert difference(frame, other) == pytest.approx(
+        deltaE_ciede2000(rgb2lab(frame), rgb2lab(other)), abs=2e-3
+    )
     assert difference(frame, frame).max() == 0
 
 

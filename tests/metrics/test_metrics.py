@@ -121,11 +121,15 @@ def test_ssim_is_scikit_images_at_any_size(size):
 
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-    for predicted in (truth, 255 - truth, rng.integers(0, 256, truth.shape,
-                                                       dtype=np.uint8), np.full_like(truth, 255)):
-        assert metrics.ssim(predicted,
-                            truth) == pytest.approx(structural_similarity(truth, predicted, channel_axis=2),
-                                                    abs=1e-9)
+    for predicted in (
+        truth,
+        255 - truth,
+        rng.integers(0, 256, truth.shape, dtype=np.uint8),
+        np.full_like(truth, 255),
+    ):
+        assert metrics.ssim(predicted, truth) == pytest.approx(
+            structural_similarity(truth, predicted, channel_axis=2), abs=1e-9
+        )
 
 
 def test_ssim_says_when_frames_are_too_small():
@@ -213,8 +217,9 @@ def test_warp_error_of_each_pair(name, side):
     pairs = [(frames[t], frames[t + 1], flow(t, None, None)) for t in range(7)]
     assert [metrics.warp_error_lai(*pair)
             for pair in pairs] == pytest.approx(golden["lai_per_pair"], rel=1e-4)
-    assert [metrics.warp_error(*pair) for pair in pairs] == pytest.approx(golden["ruder_mask_per_pair"],
-                                                                          rel=1e-4, abs=1e-12)
+    assert [metrics.warp_error(*pair) for pair in pairs] == pytest.approx(
+        golden["ruder_mask_per_pair"], rel=1e-4, abs=1e-12
+    )
 
 
 @EACH
@@ -319,13 +324,15 @@ def test_one_vector_has_no_covariance():
 def test_a_mean_over_frames_and_a_mean_over_clips_have_different_names():
     short = CLIPS["layers"].pred[:2], CLIPS["layers"].gt[:2]
     long = CLIPS["pan"].pred, CLIPS["pan"].gt
-    report = metrics.evaluate_clips([metrics.Clip("long", zip(*long)),
-                                     metrics.Clip("short", zip(*short))], ("psnr",))
+    report = metrics.evaluate_clips(
+        [metrics.Clip("long", zip(*long)), metrics.Clip("short", zip(*short))], ("psnr",)
+    )
     frames = GOLDEN["psnr"]["pan"]["per_frame"] + GOLDEN["psnr"]["layers"]["per_frame"][:2]
     assert report["frames"] == 10
     assert report["psnr"] == pytest.approx(np.mean(frames), abs=1e-4)
-    assert report["psnr_clip_mean"] == pytest.approx((np.mean(frames[:8]) + np.mean(frames[8:])) / 2,
-                                                     abs=1e-4)
+    assert report["psnr_clip_mean"] == pytest.approx(
+        (np.mean(frames[:8]) + np.mean(frames[8:])) / 2, abs=1e-4
+    )
     assert report["clips"]["short"]["psnr"] == pytest.approx(np.mean(frames[8:]), abs=1e-4)
 
 
@@ -341,8 +348,9 @@ def test_rows_hold_each_frames_own_values():
     metrics.evaluate(CLIPS["pan"].pred, CLIPS["pan"].gt, ("psnr", "colorfulness"), skip=(0,),
                      on_row=rows.append)
     assert [row["frame"] for row in rows] == list(range(8))
-    assert [row["psnr"] for row in rows[1:]] == pytest.approx(GOLDEN["psnr"]["pan"]["per_frame"][1:],
-                                                              abs=1e-4)
+    assert [row["psnr"] for row in rows[1:]] == pytest.approx(
+        GOLDEN["psnr"]["pan"]["per_frame"][1:], abs=1e-4
+    )
     assert rows[0]["psnr"] is None
     assert rows[1]["truth_colorfulness"] == pytest.approx(
         GOLDEN["colorfulness"]["pan"]["gt"]["rgyb_signed_per_frame"][1])

@@ -131,8 +131,9 @@ def test_soft_mask_of_ruder(entry, forward, backward):
     stored = (soft - 1e-3).floor().clamp(0)  # their cast to 8 bits truncates, and their 255 is 254.99..
     assert stored.mean().item() == pytest.approx(entry["ruder_smoothed_mean"], abs=0.01)
     for level in (240, 125):
-        assert int((soft >= level).sum()) == pytest.approx(entry[f"ruder_smoothed_at_least_{level}"],
-                                                           abs=5), level
+        assert int((soft >= level).sum()) == pytest.approx(
+            entry[f"ruder_smoothed_at_least_{level}"], abs=5
+        ), level
 
 
 def test_every_pixel_has_exactly_one_class():
@@ -158,8 +159,9 @@ def test_classical_flow_finds_a_known_motion(name):
 
 
 def test_large_images_are_estimated_small_and_flow_enlarged():
-    photo = torch.nn.functional.interpolate(as_image(CLIPS["pan"].gt[0]), scale_factor=3,
-                                            mode="bicubic").clamp(0, 1)
+    photo = torch.nn.functional.interpolate(
+        as_image(CLIPS["pan"].gt[0]), scale_factor=3, mode="bicubic"
+    ).clamp(0, 1)
     moved = photo.roll((6, 12), (-2, -1))
     flow = flows.classical_flow(photo, moved, short_side=96)
     middle = flow[0, :, 60:-60, 60:-60].flatten(1).median(1).values
@@ -220,8 +222,11 @@ def test_raft_runs_from_a_weights_file_with_stand_in_weights(tmp_path, monkeypat
     torch.save(raft_large(weights=None).state_dict(), flows.raft_file())
     image = as_image(CLIPS["pan"].gt[0])
     estimate = flows.estimate_flow(image, as_image(CLIPS["pan"].gt[1]))
-    assert estimate.method == "raft" and estimate.flow.shape == (1, 2, 96,
-                                                                 128) and estimate.flow.isfinite().all()
+    assert (
+        estimate.method == "raft"
+        and estimate.flow.shape == (1, 2, 96, 128)
+        and estimate.flow.isfinite().all()
+    )
 
 
 # -- files

@@ -24,15 +24,20 @@ def test_references_are_named_by_what_they_are_and_numbered_by_their_place():
     image = torch.zeros(1, 3, 8, 8)
     sources = reference_sources([Reference(5, image), Reference(None, image), Reference(None, image)])
     assert sources == ["reference (frame 5)", "reference", "reference 2"]
-    assert [(s.kind, s.frame, s.index) for s in sources] == [("reference", 5, 0), ("reference", None, 1),
-                                                             ("reference", None, 2)]
+    assert [(s.kind, s.frame, s.index) for s in sources] == [
+        ("reference", 5, 0),
+        ("reference", None, 1),
+        ("reference", None, 2),
+    ]
 
 
 def test_a_source_keeps_what_it_stands_for_when_its_name_changes():
     source = Source("neighbours (frame {frame})", "frame", 7)
-    assert (source, source.later(10),
-            source.detailed("near")) == ("neighbours (frame 7)", "neighbours (frame 17)",
-                                         "neighbours (frame 7), near")
+    assert (source, source.later(10), source.detailed("near")) == (
+        "neighbours (frame 7)",
+        "neighbours (frame 17)",
+        "neighbours (frame 7), near",
+    )
     assert source.later(10).frame == 17 and source.detailed("near").later(1) == "neighbours (frame 8), near"
     assert Source("long-term memory", "memory").later(3) == "long-term memory"
 
@@ -58,8 +63,9 @@ def test_the_map_lies_on_the_picture_that_the_colour_came_from(method, recwarn):
 def test_a_sheet_shows_the_picture_that_the_colour_came_from(tmp_path):
     write_video(tmp_path / "film.mkv", [RED, RED, RED])
     film = read_video(tmp_path / "film.mkv")
-    sheet = lambda *references: explain(film, guide(film, references), colorlab.load("copy"),
-                                        (1, 10, 20), None, torch.device("cpu"))
+    sheet = lambda *references: explain(
+        film, guide(film, references), colorlab.load("copy"), (1, 10, 20), None, torch.device("cpu")
+    )
     found = sheet((0, RED), BLUE)
     assert found.shares == {"reference (frame 0)": 1.0}
     # the picture that gave nothing is not shown

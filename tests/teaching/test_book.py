@@ -33,8 +33,9 @@ def tools():
 def small_book(title: str = "01 · One") -> nbformat.NotebookNode:
     """A chapter with an equation, an explorer's output and an exercise."""
     html = Explorer(lambda at: View(np.zeros((16, 16, 3), np.uint8), note="here"), grid=(2, 2)).page()
-    output = nbformat.v4.new_output("execute_result", {"text/html": html, "text/plain": "Explorer"},
-                                    execution_count=1)
+    output = nbformat.v4.new_output(
+        "execute_result", {"text/html": html, "text/plain": "Explorer"}, execution_count=1
+    )
     return nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_markdown_cell(

@@ -75,9 +75,11 @@ def test_a_check_that_throws_is_a_finding(monkeypatch):
         raise OSError("libavcodec.so.61 is not there")
 
     monkeypatch.setattr(doctor, "CHECKS", (film,))
-    assert doctor.report() == (doctor.Finding("film", "problem",
-                                              "could not be looked at: libavcodec.so.61 is not there",
-                                              doctor.COMPLETE),)
+    assert doctor.report() == (
+        doctor.Finding(
+            "film", "problem", "could not be looked at: libavcodec.so.61 is not there", doctor.COMPLETE
+        ),
+    )
 
 
 @pytest.mark.parametrize("state, code", [("ok", 0), ("note", 0), ("problem", 1)])

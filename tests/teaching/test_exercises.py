@@ -42,8 +42,9 @@ def test_transposed_squares_are_noticed():
 
 
 def test_own_hints_come_first():
-    assert "Do you count from zero" in say(MATRIX + 1,
-                                           hints={"Do you count from zero?": lambda given: given.min() == 1})
+    assert "Do you count from zero" in say(
+        MATRIX + 1, hints={"Do you count from zero?": lambda given: given.min() == 1}
+    )
 
 
 def test_errors_become_one_line():
@@ -110,8 +111,9 @@ def test_what_should_be_symmetric():
 
 
 def test_what_should_not_be_negative():
-    assert "nowhere negative; this goes down to -2" in say(torch.tensor([-2.0, 1, 5]),
-                                                           torch.tensor([0.0, 2, 3]))
+    assert "nowhere negative; this goes down to -2" in say(
+        torch.tensor([-2.0, 1, 5]), torch.tensor([0.0, 2, 3])
+    )
 
 
 def test_an_answer_cannot_spoil_what_it_is_given():

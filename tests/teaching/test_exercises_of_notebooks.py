@@ -124,8 +124,11 @@ def test_no_other_cell_needs_a_students_answer(stem):
         for index, cell in enumerate(book(stem).cells)
         if cell.cell_type == "code" and index not in own
     ]
-    assert set(own.values()) & names_of(*(statement for source in others
-                                          for statement in ast.parse(source).body)).used == set()
+    assert (
+        set(own.values())
+        & names_of(*(statement for source in others for statement in ast.parse(source).body)).used
+        == set()
+    )
 
 
 def test_wrong_answers_are_of_exercises_that_are_there():

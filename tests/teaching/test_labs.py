@@ -1,6 +1,7 @@
 """`make labs`: the student edition runs and says "not yet", nbgrader takes the assignments and grades them as
 they deserve."""
 
+import ast
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import nbformat
 import pytest
 
 from colorlab.files.errors import InputError
-from colorlab.teaching.labs import assignment, build, exercises, main, student_edition
+from colorlab.teaching.labs import assignment, build, exercises, main, self_study_edition, student_edition
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -89,6 +90,41 @@ def test_the_student_edition_holds_no_solution_and_no_output(notebook):
                for cell in student.cells
                if cell.cell_type == "code")
     assert "NBVAL" not in nbformat.writes(student)
+
+
+@each_notebook
+def test_for_self_study_each_solution_is_folded_away_below_its_exercise(notebook):
+    book = nbformat.read(notebook, as_version=4)
+    found, edition = exercises(book, notebook.name), self_study_edition(book, notebook.name)
+    nbformat.validate(edition)
+    unsolved = [cell for cell in edition.cells if cell.cell_type == "code" and re.search(r"^check\(", cell.source, re.M)]
+    folded = [cell.source for cell in edition.cells if "<details><summary>A solution" in cell.source]
+    assert len(unsolved) == len(folded) == len(found)
+    for exercise, cell, solution in zip(found, unsolved, folded):
+        lines = exercise.answer.partition("### BEGIN SOLUTION")[2].rpartition("### END")[0].strip().splitlines()
+        assert exercise.name in solution and all(line.strip() in solution for line in lines)
+        assert "raise NotImplementedError" in cell.source and "SOLUTION" not in cell.source
+    assert not any(cell.outputs for cell in edition.cells if cell.cell_type == "code")
+
+
+def test_an_exercise_for_self_study_runs_and_says_not_yet_and_its_folded_solution_is_right():
+    cell, folded = self_study_edition(small_book(DOUBLE)).cells[2:]
+    names = {"three": 3}
+    *lines, last = ast.parse(cell.source).body
+    exec(compile(ast.Module(lines, []), "<cell>", "exec"), names)
+    assert eval(ast.unparse(last), names).line == "my_double: not yet written."
+    solution = re.search(r"```python\n(.*)\n```", folded.source, re.S)[1]
+    assert eval(solution.removeprefix("return "), {"x": 3}) == 6
+
+
+def test_what_a_learner_has_written_stays(tmp_path, capsys):
+    nbformat.write(small_book(DOUBLE), tmp_path / "small.ipynb")
+    command = [str(tmp_path / "small.ipynb"), "--self-study", str(tmp_path / "mine")]
+    assert main(command) == 0 and "1 exercises" in capsys.readouterr().out
+    (tmp_path / "mine" / "small.ipynb").write_text("my own")
+    assert main(command) == 0 and "stay as they are" in capsys.readouterr().out
+    assert (tmp_path / "mine" / "small.ipynb").read_text() == "my own"
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["small.ipynb"]
 
 
 @each_notebook
@@ -212,5 +248,7 @@ def test_the_class_gets_a_folder_for_submissions_with_an_example_that_runs(tmp_p
     row, still = judge(example, tasks, Limits(60, 3000, 1)), baseline("copy", tasks)
     # 97 % of copy's colour
     assert row.failure == "" and 0.9 < row.colorfulness["first"] / still.colorfulness["first"] < 1
-    assert "python -m colorlab.experiments.leaderboard submissions" in (tmp_path / "labs" /
-                                                                        "README.md").read_text()
+    assert (
+        "python -m colorlab.experiments.leaderboard submissions"
+        in (tmp_path / "labs" / "README.md").read_text()
+    )

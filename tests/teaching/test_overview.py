@@ -102,8 +102,9 @@ def test_an_arrow_passes_a_box_that_this_network_lacks():
 def test_equal_features_get_equal_colours_and_others_others():
     features = torch.randn(12, 1, 2).repeat_interleave(4, 2)
     colors = overview._strongest(features)
-    assert torch.allclose(colors[..., 0], colors[...,
-                                                 3]) and (colors[..., 0] - colors[..., 4]).abs().max() > 0.5
+    assert (
+        torch.allclose(colors[..., 0], colors[..., 3]) and (colors[..., 0] - colors[..., 4]).abs().max() > 0.5
+    )
 
 
 def test_tokens_of_several_frames_show_the_last():

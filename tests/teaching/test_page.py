@@ -54,6 +54,15 @@ def test_each_place_keeps_its_own_map():
         assert data["settings"][1]["shares"][place] == [75, 25]
 
 
+def test_maps_that_are_alternatives_have_no_shares():
+    def alternatives(at):
+        return View(np.zeros((H, W, 3), np.uint8), {"one": np.eye(H, W), "other": np.ones((H, W))}, alternatives=True)
+
+    explorer = Explorer(alternatives, grid=(2, 2))
+    assert data_of(explorer.page())["settings"][0]["shares"] == [[None, None]] * 4
+    assert [name for name, *_ in explorer.answer.tiles] == ["one", "other"] and not explorer.view.shares
+
+
 def test_a_map_that_comes_again_is_kept_once():
     data = data_of(Explorer(look, grid=(4, 7), stops=[0, 3], frame=(0, 5, 0)).page())
     numbers = {number for setting in data["settings"] for maps in setting["maps"] for number in maps}
@@ -63,8 +72,9 @@ def test_a_map_that_comes_again_is_kept_once():
 def test_it_begins_where_the_explorer_is():
     explorer = Explorer(look, at=(60, 5), grid=(4, 7), stops=[0, 3], frame=(0, 5, 3))
     data = data_of(explorer.page())
-    assert (data["setting"], data["place"]) == (1, 21) and [setting["label"] for setting in data["settings"]
-                                                            ] == ["frame 0", "frame 3"]
+    assert (data["setting"], data["place"]) == (1, 21) and [
+        setting["label"] for setting in data["settings"]
+    ] == ["frame 0", "frame 3"]
 
 
 @pytest.mark.parametrize("first, wanted", [(0, [0, 4, 9]), (1, [1, 4, 9]), (9, [0, 4, 9]), (4, [4, 9])])

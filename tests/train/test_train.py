@@ -87,8 +87,11 @@ def test_halving_counts_steps():
 
 def test_cosine_rises_then_falls():
     rates = [Cosine(10, 0.1)(step, 100) for step in range(100)]
-    assert rates[9] == 1 and rates == rates[:10] + sorted(rates[10:],
-                                                          reverse=True) and rates[-1] == pytest.approx(0.1)
+    assert (
+        rates[9] == 1
+        and rates == rates[:10] + sorted(rates[10:], reverse=True)
+        and rates[-1] == pytest.approx(0.1)
+    )
     assert Steps()(7, 10) == 1
 
 
@@ -128,8 +131,9 @@ def test_the_papers_recipes_build_their_losses(method):
     recipe = replace(PAPER[method], steps=1, batch=1, frames=3, size=(32, 48), motion="given",
                      discriminator="patch", precision="no")
     windows = EmbeddedWindows(recipe, scenes=("layers",), films=1, film_frames=4)
-    line = train(colorlab.load(method, "tiny"), method, recipe, windows, None, replace(QUIET,
-                                                                                       vgg=VGG19())).lines[0]
+    line = train(
+        colorlab.load(method, "tiny"), method, recipe, windows, None, replace(QUIET, vgg=VGG19())
+    ).lines[0]
     wanted = {("" if part == "weights" else "reference.") + term for part in ("weights", "reference")
               for term, weight in dataclasses.asdict(getattr(recipe, part)).items() if weight}
     assert wanted <= set(line) and np.isfinite([line[name] for name in wanted]).all()
@@ -146,8 +150,10 @@ def test_two_processes_read_what_one_with_a_doubled_batch_reads():
 def test_references_are_loose_for_whole_batches_whichever_process_reads_them(footage):
     recipe = recipe_for("lstvc", "tiny", steps=4, batch=2, loose=0.5)
     clips = survey(footage).clips
-    alone, shared = ClipWindows(recipe, clips, ()), ClipWindows(dataclasses.replace(recipe, batch=1), clips,
-                                                                (), processes=2)
+    alone, shared = (
+        ClipWindows(recipe, clips, ()),
+        ClipWindows(dataclasses.replace(recipe, batch=1), clips, (), processes=2),
+    )
     loose = [isinstance(alone[index], LooseWindow) for index in range(8)]
     assert loose == [False, False, True, True] * 2
     assert [isinstance(shared[index], LooseWindow) for index in range(8)] == loose
@@ -182,8 +188,9 @@ def test_strides_change_as_training_goes_on(footage):
     recipe = tiny("lstvc", steps=10, batch=1, frames=2, strides=((0.0, (1,)), (0.5, (3,))), photographs=0.0)
     windows = ClipWindows(recipe, survey(footage).clips, ())
     first, second = windows.phases
-    assert torch.equal(windows[4].frames, first[4].frames) and torch.equal(windows[5].frames,
-                                                                           second[5].frames)
+    assert torch.equal(windows[4].frames, first[4].frames) and torch.equal(
+        windows[5].frames, second[5].frames
+    )
     assert not torch.equal(first[5].frames, second[5].frames)
 
 
@@ -279,15 +286,17 @@ def test_the_split_is_by_name_and_stays_as_the_collection_grows():
     few = [Path(f"clips/film{k}") for k in range(40)]
     more = few + [Path(f"clips/other{k}") for k in range(40)]
     held_out = {clip_name(path) for path in split(few)[1]}
-    assert held_out and held_out == {clip_name(path)
-                                     for path in split(more)[1]} & {clip_name(path) for path in few}
+    assert held_out and held_out == {clip_name(path) for path in split(more)[1]} & {
+        clip_name(path) for path in few
+    }
 
 
 def test_no_clip_is_on_both_sides():
     paths = [Path("a/davis_bmx-trees"), Path("a/davis_bear"), Path("b/ta_kitten.mp4"), Path("b/cows/frames")]
     training, validation = split(paths)
-    assert list(map(clip_name, validation)) == ["davis_bmx-trees", "ta_kitten"
-                                                ] and set(training) == set(paths) - set(validation)
+    assert list(map(clip_name, validation)) == ["davis_bmx-trees", "ta_kitten"] and set(training) == set(
+        paths
+    ) - set(validation)
     assert split(paths, ["cows"])[1] == [paths[3]]
 
 
@@ -492,8 +501,9 @@ def test_a_loss_that_is_not_finite_stops_with_what_to_look_at(tmp_path):
         train(colorlab.load("cavc", "tiny"), "cavc", recipe, Poisoned(one_film(recipe), 3), tmp_path,
               replace(QUIET, save_every=2))
     state = load_checkpoint(tmp_path / "checkpoint.pt")
-    assert state["step"] == 2 and all(value.isfinite().all()
-                                      for value in state["network"].values()), caught.value
+    assert state["step"] == 2 and all(value.isfinite().all() for value in state["network"].values()), (
+        caught.value
+    )
 
 
 def test_minutes_stop_a_run_with_a_checkpoint(tmp_path):
@@ -619,8 +629,10 @@ def test_the_command_measures_the_validation_clips(footage, tmp_path, capsys):
         str(tmp_path / "v.json")
     ]) == 0
     report = json.loads((tmp_path / "v.json").read_text())
-    assert [row["clip"] for row in report["copy"]["clips"]] == ["layers", "rotation"
-                                                                ] and "mean" in capsys.readouterr().out
+    assert [row["clip"] for row in report["copy"]["clips"]] == [
+        "layers",
+        "rotation",
+    ] and "mean" in capsys.readouterr().out
     assert validate([
         "--data",
         str(footage), "--method", "lstvc", "--preset", "tiny", "--clips", "layers", "--reference", "loose",

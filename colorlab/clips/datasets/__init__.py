@@ -1,4 +1,5 @@
-"""The data sets of the papers: what there is, where it belongs, whether it is whole, and its official splits.
+"""The data sets of the papers: which there are, where they belong, whether they are complete, and their
+official splits.
 
     clips = datasets.clips("davis2017", "val", "data")     # {name: folder of frames}, in the official order
     frames = colorlab.read_video(clips["camel"])

@@ -1,4 +1,4 @@
-"""Every data set that the papers use, with the layouts in which it comes out of its archives.
+"""Every data set that the papers use, with the folder layouts of its archives.
 
 A layout is a path below the set's folder in which {clip} stands for a clip's name: a folder of frames, or a
 film where it ends in a suffix. The first layout of a split that is found there is read.

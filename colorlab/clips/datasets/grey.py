@@ -6,9 +6,10 @@
 | ColorMNet | the paper: "generated with OpenCV"; the code: L of CIELAB of whatever picture it is given, so of the OpenCV grey picture |
 | CAVC | a grey picture repeated to three channels |
 
-OpenCV's grey weighs gamma-coded values (BT.601); CIELAB's L is computed from linear light. Pure red has L =
-53.2 and an OpenCV grey whose L is 32.3; blue 32.3 and 10.8. Joining true a and b to the wrong L shifts every
-colour, so choose once, for the input and the truth alike. Archive film is nearer to OpenCV's.
+OpenCV's grey is a weighted sum of gamma-encoded values (BT.601); CIELAB's L is computed from linear light.
+Pure red has L = 53.2 and an OpenCV grey whose L is 32.3; blue 32.3 and 10.8. Joining true a and b to the
+wrong L shifts every colour, so choose once, for the input and the truth alike. Archive film is nearer to
+OpenCV's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from colorlab.color import frames_to_rgb, rgb_to_lab, split_lab
 
-# 0.299, 0.587, 0.114 in 15 bits: OpenCV's own fixed-point numbers, so that its rounding is met too.
+# 0.299, 0.587, 0.114 in 15 bits: OpenCV's own fixed-point numbers, to reproduce its rounding.
 R_WEIGHT, G_WEIGHT, B_WEIGHT = 9798, 19235, 3735
 
 

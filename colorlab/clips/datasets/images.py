@@ -27,7 +27,7 @@ def images(name: str, split: str, root: str | Path = "data") -> Iterator[Path]:
 
 
 def kept_by_tcavc(image: np.ndarray) -> bool:
-    """Does TCAVC's first stage train on this picture?
+    """Whether TCAVC's first stage trains on this picture.
 
     image: (H, W, 3) uint8, or (H, W) as a single-channel file has it. Dropped: single-channel pictures, sides
     under 256 pixels, and pictures of which one level of one channel covers more than 80 %. (§4 also names

@@ -1,4 +1,4 @@
-"""Finding the clips of a data set on disk, and saying what of it is there."""
+"""Finding the clips of a data set on disk, and reporting what is present."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def clips(name: str, split: str, root: str | Path = "data", partial: bool = Fals
 
 
 def check(name: str, split: str, root: str | Path = "data", decode: bool = False) -> Check:
-    """Is a split there, and whole? decode: also read every frame, which takes as long as that takes."""
+    """Check whether a split is present and complete. decode: also read every frame, which is slow."""
     data, chosen = look_up(name, split)
     found = find(Path(root) / data.folder, chosen)
     if not found:

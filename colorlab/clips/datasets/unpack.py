@@ -1,4 +1,5 @@
-"""Unpacking archives of data sets: nothing escapes the folder, and the folder appears whole or not at all."""
+"""Unpacking archives of data sets: nothing is written outside the folder, and the folder is created
+atomically."""
 
 from __future__ import annotations
 
@@ -109,8 +110,8 @@ def _members(archive: Path) -> Iterator[Member]:
 def _check_end(archive: Path, opened: tarfile.TarFile) -> None:
     """Raise InputError unless the last member is followed by the two empty blocks that end a tar.
 
-    tarfile stops without a word at a header that it cannot read, as it does where an archive was cut between
-    two members.
+    tarfile stops silently at a header that it cannot read, and also where an archive was cut between two
+    members.
     """
     opened.fileobj.seek(opened.offset)
     end = opened.fileobj.read(2 * tarfile.BLOCKSIZE)

@@ -1,14 +1,13 @@
 """Frames in and out of films, one at a time.
 
 A film is a file (whatever FFmpeg reads, through PyAV) or a folder of PNG or JPEG frames. A frame is an array
-(H, W, 3) of uint8 RGB, upright. Nothing here grows with the length of the film.
+(H, W, 3) of uint8 RGB, upright. Memory does not grow with the length of the film.
 
     film = read_video("in.mp4")                          # film.size, film.rate, film.frames, film.colors ...
     write_video("out.mp4", (frame[:, ::-1] for frame in film), like="in.mp4")
 
 pixels.py says what the stored numbers mean as colours; film.py reads and encode.py writes film files;
-segments.py writes them in parts; folder.py does both for folders; output appears whole or not at all
-(`colorlab.files.whole`).
+segments.py writes them in parts; folder.py does both for folders; output is atomic (`colorlab.files.whole`).
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ __all__ = [
 
 PathLike = str | os.PathLike[str]
 
-# Loaded when asked for: folders of frames are read and written without PyAV, which not every training machine
-# has.
+# Loaded on demand: folders of frames are read and written without PyAV, which not every training machine has.
 _FILES = {"Film": "film", "Stamp": "film", "Colors": "pixels", "FORMATS": "encode", "write_film": "encode"}
 
 
@@ -54,11 +52,11 @@ def read_video(path: PathLike, deinterlace: bool = False) -> Film | Folder:
 
     Iterating it gives uint8 (H, W, 3) RGB frames, one by one, from the start each time. It has `path`, `size`
     (H, W), `frames` (how many; None where a film's header does not tell) and `count()` (exact, and sees
-    whether the file is whole); a film also has `rate`, `time_base`, `stamps()`, `colors`, `turn`, `pix_fmt`,
-    `pixel_aspect` and `fields`.
+    whether the file is complete); a film also has `rate`, `time_base`, `stamps()`, `colors`, `turn`,
+    `pix_fmt`, `pixel_aspect` and `fields`.
 
     deinterlace: make each frame of an interlaced film one progressive picture (FFmpeg's bwdif); else its two
-        fields stay in it, line by line.
+        fields stay interleaved.
 
     Raises InputError, one line, for what is missing, empty, cut short, unreadable, no film, or a folder of
     mixed sizes.
@@ -85,9 +83,9 @@ def write_video(path: PathLike, frames: Iterable[np.ndarray], like: PathLike | F
         files' names.
     rate: frames per second, where no film tells.
 
-    Frames are pulled one at a time. The output appears under its name when it is whole; if anything fails, or
-    on Ctrl-C, it does not appear, and a file that stood there before stays. Raises InputError for an output
-    that cannot be written or is the input.
+    Frames are pulled one at a time. The output appears under its name when it is complete; if anything fails,
+    or on Ctrl-C, it does not appear, and an existing file is kept. Raises InputError for an output that
+    cannot be written or is the input.
     """
     path = Path(path)
     check_output(path, getattr(like, "path", like))

@@ -1,4 +1,4 @@
-"""All of a film but its pictures, passed on into another film file as it is."""
+"""Copying everything except the pictures from one film file to another."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from colorlab.files.video.film import Film
 from colorlab.files.video.opening import open_film, picture_stream
 
 COPIED = ("audio", "subtitle", "attachment")
-# of the file, not of the work
+# of the file, not of the content
 FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 STREAM_TAGS = {"language", "title", "comment", "handler_name"}
 
 
 class Copied:
-    """The sound, subtitles and attachments of `like`, passed on packet for packet; titles, chapters, covers
-    and timecode too."""
+    """The sound, subtitles and attachments of `like`, copied packet by packet; titles, chapters, covers and
+    timecode too."""
 
     def __init__(self, output: av.container.OutputContainer, suffix: str, like: Film):
         self.output = output
@@ -71,7 +71,7 @@ class Copied:
             self.output.mux(packet)
 
     def until(self, seconds: float) -> None:
-        """Pass on the packets that begin before this second of the film."""
+        """Copy the packets that begin before this second of the film."""
         while self.pending is not None:
             packet = self.pending
             if packet.dts is not None:  # the empty packet that ends each stream has none

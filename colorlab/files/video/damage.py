@@ -1,7 +1,7 @@
-"""How much of a film file is damaged, found before it is coloured or measured.
+"""Measuring how much of a film file is damaged, before it is coloured or scored.
 
-FFmpeg conceals what it cannot decode and goes on: the pictures are other ones, and only its log says so. Here
-the film is decoded once, and what the log and the frames say of errors is counted.
+FFmpeg conceals what it cannot decode and continues: the pictures are wrong, and only its log says so. Here
+the film is decoded once, and the errors reported in the log and in the frames are counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SKIPPED_ON_PURPOSE = ("mpeg4",)  # codecs whose files may hold packets without a
 
 
 class Damage(NamedTuple):
-    """What is wrong with a film's pictures."""
+    """The damage in a film's pictures."""
 
     errors: int          # places where something cannot be decoded as it should
     first: int | None    # the frame near which the first of them is
@@ -40,8 +40,8 @@ class Damage(NamedTuple):
 def damage_of(film: Film, on_frame: Callable[[], object] = lambda: None) -> Damage:
     """Decode a film and count what is wrong. on_frame: called for each frame.
 
-    In one thread: what FFmpeg's own threads say would have to wait for Python's lock, which may be waiting
-    for them.
+    Single-threaded: log messages from FFmpeg's own threads would need the GIL, whose holder may be waiting
+    for them (a deadlock).
     """
     errors, first, frames, packets, kind = 0, None, 0, 0, ""
     level = av.logging.get_level()
@@ -58,11 +58,11 @@ def damage_of(film: Film, on_frame: Callable[[], object] = lambda: None) -> Dama
                 frames += len(decoded)
                 for _ in decoded:
                     on_frame()
-    except av.FFmpegError:  # reading will say so in its own words
+    except av.FFmpegError:  # reading reports that itself
         errors, first = errors + 1, frames if first is None else first
     finally:
         av.logging.set_level(level)
-    fields_apart = frames * 2 - 2 <= packets  # some files hold each field of an interlaced frame by itself
+    fields_apart = frames * 2 - 2 <= packets  # some files store each field of an interlaced frame separately
     lost = 0 if errors or fields_apart or kind in SKIPPED_ON_PURPOSE else max(0, packets - frames)
     return Damage(errors, first, lost)
 

@@ -28,7 +28,7 @@ from colorlab.files.whole import check_writable, whole
 # 8's x264).
 X264 = ("libx264", {"crf": "12", "preset": "fast", "x264-params": "mbtree=0"})
 VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"})
-# as archives keep films: every frame by itself, with a checksum
+# as in archives: intra-only, with checksums
 FFV1 = ("ffv1", {"level": "3", "g": "1", "slicecrc": "1"})
 # bits that an encoder here writes
 DEPTHS = {"libx264": (8, 10), "libvpx-vp9": (8,), "ffv1": (8, 10, 12, 14, 16)}
@@ -40,11 +40,12 @@ FORMATS = {
 
 
 def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate: Fraction) -> int:
-    """Write (H, W, 3) uint8 RGB frames to a film file; returns how many. The file appears when it is whole.
+    """Write (H, W, 3) uint8 RGB frames to a film file; returns how many. The file appears when it is
+    complete.
 
     like: gives time stamps, colour tags, shape of a pixel, chapters, and its sound and subtitle streams
-    packet for packet. Frames beyond its last go on at its rate. Matroska counts in milliseconds and from 0:
-    where sound begins before 0, as AAC in MP4 does, all streams move together. Without it: BT.709, limited
+    packet for packet. Frames beyond its last continue at its rate. Matroska counts in milliseconds and from
+    0: where sound begins before 0, as AAC in MP4 does, all streams move together. Without it: BT.709, limited
     range, `rate` frames per second.
     """
     check_writable(path)
@@ -88,10 +89,17 @@ class Encoder:
         with ExitStack() as stack:
             self.output = stack.enter_context(
                 av.open(f"file:{path}", "w", format="nut" if segment_of else container, **ANY_TAGS))
-            self.stream = self._picture_stream(codec, options, height, width, like.rate if like else rate,
-                                               like.pixel_aspect if like else Fraction(1))
-            self.copied = stack.enter_context(Copied(self.output, path.suffix,
-                                                     like)) if like and copied else None
+            self.stream = self._picture_stream(
+                codec,
+                options,
+                height,
+                width,
+                like.rate if like else rate,
+                like.pixel_aspect if like else Fraction(1),
+            )
+            self.copied = (
+                stack.enter_context(Copied(self.output, path.suffix, like)) if like and copied else None
+            )
             if self.copied:
                 name_like(self.stream, self.copied.pictures)
                 if timecode := self.copied.timecode:
@@ -124,7 +132,7 @@ class Encoder:
 
     def write_stored(self, frame: av.VideoFrame) -> None:
         """Encode a decoded frame of a film that this encoder's settings made, as it is stored."""
-        frame.pict_type = 0  # or it would be encoded as the kind that it was
+        frame.pict_type = 0  # otherwise its old picture type would be kept
         self._encode(frame)
 
     def _encode(self, frame: av.VideoFrame) -> None:
@@ -188,7 +196,7 @@ def check_streams(path: Path, shape: tuple[int, ...], like: Film | None, rate: F
 
 
 def left_out(like: Film, suffix: str, lossless: bool) -> list[str]:
-    """What of a film its coloured version will lack, in words; empty where all comes along."""
+    """What the coloured version of a film will lack, as text; empty if nothing."""
     _, codec, _ = encoder_for(suffix, lossless)
     with open_film(like.path) as container:
         left = streams_left_out(container, picture_stream(container), suffix, like.rate)
@@ -201,7 +209,7 @@ def left_out(like: Film, suffix: str, lossless: bool) -> list[str]:
 
 
 def write_header(output: av.container.OutputContainer, suffix: str, like: Film | None) -> None:
-    """Write the header now: a stream that the container cannot hold shows here, before any work."""
+    """Write the header now, so that a stream that the container cannot hold fails before any work."""
     try:
         output.start_encoding()
     except (av.FFmpegError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a film holds beside pictures, sound and subtitles, and what of it another film file can hold."""
+"""A film's contents beside pictures, sound and subtitles, and which of them another film file can hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from colorlab.files.video.opening import open_film
 
 WITH_COVER = (".mp4", ".m4v", ".mkv")             # in Matroska as an attached file
 WITH_TIMECODE = (".mp4", ".m4v", ".mov", ".mkv")  # in Matroska as a tag
-# frames a second that a timecode can count; 23.976 and the like as the next whole
+# frames a second that a timecode can count; 23.976 and similar rounded up
 COUNTED = (24, 25, 30, 48, 50, 60, 100, 120)
 SIDE_DATA = {
     Type.A53_CC: "closed captions in the pictures", Type.DYNAMIC_HDR_PLUS: "HDR10+ data",
@@ -26,7 +26,7 @@ SIDE_DATA = {
 
 
 class HDR(NamedTuple):
-    """What HDR10 says of the screen and the light that a film was made for."""
+    """HDR10 metadata: mastering display and content light level."""
 
     # x and y of red, green, blue and white in 1/50000, then least and most light in 1/10000 cd/m²
     display: tuple[int, ...] | None
@@ -61,7 +61,7 @@ def hdr_of(frame: av.VideoFrame) -> HDR | None:
 
 
 def marked(frame: av.VideoFrame) -> tuple[str, ...]:
-    """What else a decoded frame carries that newly made frames do not, in words."""
+    """Other side data of a decoded frame that new frames lack, as text."""
     return tuple(dict.fromkeys(SIDE_DATA[data.type] for data in _side_data(frame) if data.type in SIDE_DATA))
 
 
@@ -77,8 +77,9 @@ def covers(container: av.container.InputContainer) -> list[av.VideoStream]:
 def counts_timecode(suffix: str, rate: Fraction) -> bool:
     """Whether a film of this suffix and rate can begin with a timecode."""
     whole = round(rate)
-    return suffix.lower() in WITH_TIMECODE and whole in COUNTED and rate in (whole,
-                                                                             Fraction(whole * 1000, 1001))
+    return (
+        suffix.lower() in WITH_TIMECODE and whole in COUNTED and rate in (whole, Fraction(whole * 1000, 1001))
+    )
 
 
 def left_out(container: av.container.InputContainer, pictures: av.VideoStream, suffix: str,

@@ -1,9 +1,8 @@
-"""Interlaced film: two pictures in one frame, one in the even lines and one in the odd, half a frame's time
+"""Interlaced film: two pictures in one frame, one in the even lines and one in the odd, half a frame period
 apart.
 
-Where colour has half the lines of lightness (4:2:0), lines of colour belong to one field each, and are
-enlarged and shrunk within it: across the fields the colour of one moment would be mixed into the other.
-swscale does so with frames that are marked as interlaced.
+With 4:2:0 subsampling each chroma line belongs to one field, and chroma is resampled within fields: across
+fields the colours of two moments would be mixed. swscale does so with frames that are marked as interlaced.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class Film:
     """A film file. Iterating gives its frames, uint8 (H, W, 3) RGB, upright, every one, as often as is
     wanted.
 
-    Nothing is kept but the frame at hand, so memory does not grow with length. The first frame is decoded at
-    once: a file that cannot be read is refused here, in one line.
+    Only the current frame is kept, so memory does not grow with length. The first frame is decoded
+    immediately: an unreadable file is refused here, in one line.
     """
 
     path: Path
@@ -79,8 +79,9 @@ class Film:
             self.pixel_aspect = 1 / aspect if self.turn.transpose else aspect
             self.frames = stream.frames or None
             self.hdr, self.marked = hdr_of(first), marked(first)
-            self.alpha = stream.metadata.get("alpha_mode") == "1" or any(part.is_alpha
-                                                                         for part in first.format.components)
+            self.alpha = stream.metadata.get("alpha_mode") == "1" or any(
+                part.is_alpha for part in first.format.components
+            )
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The frames, uint8 (H, W, 3). Raises InputError where the file turns out damaged or cut short."""
@@ -111,12 +112,12 @@ class Film:
 
     @cached_property
     def flagged(self) -> str:
-        """The order of fields in the file, whether or not they are taken apart as it is read."""
+        """The field order of the file, whether or not it is deinterlaced on reading."""
         with self._opened() as (container, stream):
             try:
                 return next(
                     filter(None, map(field_order, islice(self._decoded(container, stream), LOOKED_AT))), "")
-            except InputError:  # damage among those frames is told by whoever reads them
+            except InputError:  # damage in those frames is reported when they are read
                 return ""
 
     def stamps(self) -> Iterator[Stamp]:
@@ -188,7 +189,7 @@ class Film:
         n, end = 0, 0.0
         try:
             for packet in container.demux(stream):
-                # recordings off the air are full of them
+                # common in broadcast recordings
                 if packet.is_corrupt and container.format.name != "mpegts":
                     raise InputError(self._damaged(n))
                 n += 1

@@ -37,9 +37,8 @@ class Folder:
     """A folder of frames. Iterating gives them, uint8 (H, W, 3) RGB, in the order of the numbers in their
     names.
 
-    Files that are no PNG or JPEG are passed over, folders inside too (so references can lie in one). Every
-    file's header is
-    read at once: a missing, unreadable or odd-sized one is refused here, in one line.
+    Files other than PNG or JPEG are skipped, as are subfolders (so references can be in one). Every file's
+    header is read immediately: a missing, unreadable or odd-sized one is refused here, in one line.
     """
 
     path: Path
@@ -122,7 +121,7 @@ def read_image(path: str | Path, alpha: bool = False) -> np.ndarray:
             read = to_srgb(_eight_bits(image, path), path)
             return np.array(
                 upright(read, orientation(image)).convert("RGBA" if alpha and transparent(read) else "RGB"))
-        except Exception as error:  # of damaged bytes Pillow's readers make what they make
+        except Exception as error:  # Pillow raises various exceptions for damaged data
             raise InputError(f"{path} is damaged or cut short ({error}); copy it again") from error
 
 
@@ -131,8 +130,11 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
     is."""
     if image.mode.startswith("I"):  # grey, which convert("RGB") would clip at 255
         levels = (np.asarray(image, np.float64) / 257).round().clip(0, 255).astype(np.uint8)
-    elif image.format == "PNG" and any("16" in str(tile[3])
-                                       for tile in image.tile) and importlib.util.find_spec("av"):
+    elif (
+        image.format == "PNG"
+        and any("16" in str(tile[3]) for tile in image.tile)
+        and importlib.util.find_spec("av")
+    ):
         import av
 
         try:
@@ -156,7 +158,7 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
 
 
 def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] | None = None) -> int:
-    """Write frames as PNG into a new folder; returns how many. The folder appears when it is whole.
+    """Write frames as PNG into a new folder; returns how many. The folder appears when it is complete.
 
     names: without suffix, one for each frame, as in the folder that they came from; 00000, 00001 ... after
     those end.
@@ -181,8 +183,8 @@ def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] 
 
 
 def save_picture(path: Path, rgb: np.ndarray, texts: Mapping[str, str] = MappingProxyType({})) -> None:
-    """A picture under its final name, not necessarily whole if that is interrupted. texts: what else a PNG
-    says of itself."""
+    """Save a picture directly under its final name, so possibly incomplete if interrupted. texts: further PNG
+    text chunks."""
     if path.suffix.lower() != ".png":
         Image.fromarray(rgb).save(path, quality=95, subsampling=0)
         return
@@ -232,6 +234,6 @@ def _opened(path: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} says that it has more than {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} "
                          "million pixels; scale it down, or copy it again if it is damaged") from error
-    except Exception as error:  # of a damaged header Pillow's readers make what they make
+    except Exception as error:  # Pillow raises various exceptions for a damaged header
         raise InputError(
             f"{path} is not a picture that can be read: it is empty, cut short or something else") from error

@@ -1,9 +1,9 @@
-"""A film's own lightness, kept to the last code under new colours.
+"""Keeping a film's own luma exactly under new colours.
 
 A film stores luma Y' = r R' + g G' + b B', weighted by its matrix, while colorization keeps CIELAB's L. For
-grey both say the same; for a colour of the same L, Y' differs a little. So what is written is the source's
-code plus that difference, rounded once: without colour every code is the source's own, also above white and
-below black, and a smooth ramp stays as smooth as it was at any depth.
+grey the two are equivalent; for a colour of the same L, Y' differs a little. So the source's code plus that
+difference is written, rounded once: without colour every code equals the source's, also above white and below
+black, and a smooth ramp stays smooth at any bit depth.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def keep_luma(frame: VideoFrame, luma: Luma, colored: np.ndarray, source: np.nda
         red, blue = LUMA_WEIGHTS[colors.matrix]
         span = (top if colors.full else 219 * 2 ** (bits - 8)) / np.iinfo(colored.dtype).max
         # (H, W)
-        change = np.subtract(colored, source, dtype=np.float32) @ np.array([red, 1 - red - blue, blue],
-                                                                           np.float32)
+        change = np.subtract(colored, source, dtype=np.float32) @ np.array(
+            [red, 1 - red - blue, blue], np.float32
+        )
         codes = (codes + np.rint(change * np.float32(span))).clip(0, top)
     plane_of(frame, 0)[:] = codes
 

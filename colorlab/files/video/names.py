@@ -1,4 +1,4 @@
-"""Names that many inputs share: found before any work, where one output would take another's place."""
+"""Name clashes between inputs: found before any work, if one output would replace another."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ignores_case(folder: Path) -> bool:
     probe = folder / f".colorlab-{secrets.token_hex(4)}-a"
     try:
         probe.touch()
-    except OSError:  # nothing can be written there, which whoever writes will say
+    except OSError:  # not writable, which is reported on writing
         return False
     try:
         return probe.with_name(probe.name.upper()).exists()

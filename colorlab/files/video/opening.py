@@ -10,15 +10,15 @@ from av.stream import Disposition
 from colorlab.files.errors import InputError
 
 NOT_FILMS = {"image2", "tty", "bin", "xbin", "adf", "idf", "ico"}  # FFmpeg "plays" pictures and text too
-# Not opened at all: lists that lead to other files or addresses, and what reads a device.
+# Not opened at all: playlists that refer to other files or addresses, and formats that read a device.
 LEAD_ELSEWHERE = {
     "hls", "applehttp", "dash", "webm_dash_manifest", "concat", "sdp", "rtsp", "rtp", "sap", "imf", "lavfi",
     "bluray", "dvdvideo", "vapoursynth", "avisynth"
 }
 FILM_FORMATS = ",".join(
     sorted({name for listed in av.formats_available for name in listed.split(",")} - LEAD_ELSEWHERE))
-# Tags of old files are not always UTF-8. PyAV 19 passes their bytes through by itself; before, it must be
-# told, or it stops.
+# Tags of old files are not always UTF-8. PyAV 19 passes their bytes through by default; earlier versions must
+# be told to, or they fail.
 ANY_TAGS = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 

@@ -1,10 +1,8 @@
-"""What a picture's numbers mean as colours, and the same picture in sRGB, which all else here takes pictures
-to be.
+"""Colour profiles of pictures, and conversion to sRGB, which the rest of the package assumes.
 
 Phones tag their pictures Display P3, cameras Adobe RGB, printers' files are CMYK with a profile; PNG may name
-a gamma and primaries instead. A profile is obeyed by littleCMS, with relative colorimetry and black point
-compensation, as browsers do. A profile that cannot be used is a warning, and the numbers are taken as they
-stand.
+a gamma and primaries instead. Profiles are applied by littleCMS, with relative colorimetry and black point
+compensation, as browsers do. An unusable profile gives a warning, and the numbers are taken as sRGB.
 """
 
 from __future__ import annotations
@@ -25,8 +23,8 @@ BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.03
 
 
 def to_srgb(image: Image.Image, name: object) -> Image.Image:
-    """The picture in sRGB: RGB, or RGBA where it can be transparent; as it is where it says nothing of its
-    colours.
+    """The picture in sRGB: RGB, or RGBA where it can be transparent; unchanged if it has no colour
+    information.
 
     name: of its file, for warnings.
     """
@@ -44,9 +42,11 @@ def transparent(image: Image.Image) -> bool:
 
 def _by_profile(image: Image.Image, profile: bytes, name: object) -> Image.Image:
     alpha = image.convert("RGBA").getchannel("A") if transparent(image) else None
-    opaque = image if image.mode in ("RGB", "CMYK", "L",
-                                     "LAB") else image.convert("L" if image.mode in ("LA", "La",
-                                                                                     "1") else "RGB")
+    opaque = (
+        image
+        if image.mode in ("RGB", "CMYK", "L", "LAB")
+        else image.convert("L" if image.mode in ("LA", "La", "1") else "RGB")
+    )
     try:
         converted = ImageCms.applyTransform(opaque, _transform(profile, opaque.mode))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:

@@ -1,6 +1,6 @@
 """A film file written in segments that are joined without encoding again.
 
-Each segment is a NUT file encoded by itself, with the film's own encoder; so what it holds depends on its
+Each segment is a NUT file encoded independently, with the film's own encoder; so its content depends on its
 frames alone, not on when the work was interrupted. Joining copies the compressed packets and gives them the
 time stamps of the film.
 """
@@ -23,7 +23,8 @@ from colorlab.files.whole import whole
 
 def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate: Fraction,
                   copied: bool = True, lossless: bool = False, frames: int | None = None) -> int:
-    """Make one film of segments, in order; returns its number of frames. The film appears when it is whole.
+    """Join segments, in order, into one film; returns its number of frames. The film appears when it is
+    complete.
 
     like, rate: as for `write_film`. copied: whether sound, subtitles, titles and chapters of `like` come
     along. lossless: whether the segments are. Only the packets of one segment are held at a time. Raises
@@ -86,8 +87,9 @@ def groups_of(path: Path) -> Iterator[list[av.Packet]]:
     them."""
     with open_film(path) as container:
         stream, group = picture_stream(container), []
-        prefixed = stream.codec_context.name == "h264" and bytes(stream.codec_context.extradata
-                                                                 or b"")[:1] == b"\1"
+        prefixed = (
+            stream.codec_context.name == "h264" and bytes(stream.codec_context.extradata or b"")[:1] == b"\1"
+        )
         for packet in container.demux(stream):
             if packet.is_keyframe and group:
                 yield group

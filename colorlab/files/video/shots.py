@@ -1,5 +1,4 @@
-"""What is read of a frame to colour it and write it again: its picture, and the lightness as the file stores
-it."""
+"""What is read of a frame for colouring and writing it: its picture, and the luma as the file stores it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Frozen ImageNet features in the place of each paper's pretrained backbone, behind that paper's own
-interface.
+"""Frozen ImageNet features in place of each paper's pretrained backbone, with that paper's own interface.
 
 | paper | its backbone | here |
 |---|---|---|
@@ -28,12 +27,11 @@ from colorlab.papers.lstvc.backbone import Backbone, Taps
 
 
 class PretrainedBackbone(nn.Module):
-    """The course's: frozen ImageNet features (`modules.pretrained`) and a small ResNet that is trained, side
-    by side.
+    """Course backbone: frozen ImageNet features (`modules.pretrained`) concatenated with a small trained
+    ResNet.
 
-    The picture is enlarged twice for the frozen one, so that its maps of strides 4, 8 and 16 stand at 2, 4
-    and 8. A reference is shown as its
-    lightness: equal things then have equal features, whatever their colour.
+    The picture is upsampled by 2 for the frozen network, so that its maps of strides 4, 8 and 16 end up at
+    strides 2, 4 and 8. A reference is fed as its lightness alone, so that features do not depend on colour.
     """
 
     def __init__(self, small: Backbone, pretrained: bool = True):
@@ -47,14 +45,15 @@ class PretrainedBackbone(nn.Module):
 
     def forward(self, rgb: Tensor) -> Taps:
         """rgb: (B, 3, H, W) in [0, 1], a grey picture."""
-        maps = self.frozen.of_lightness(F.interpolate(100 * rgb[:, :1], scale_factor=2.0,
-                                                      mode="bilinear"))[1:]
+        maps = self.frozen.of_lightness(F.interpolate(100 * rgb[:, :1], scale_factor=2.0, mode="bilinear"))[
+            1:
+        ]
         return Taps(*(torch.cat((unit(map).to(own), own), dim=1) for map, own in zip(maps, self.small(rgb))))
 
 
 class PretrainedGuide(nn.Module):
-    """The course's guide: frozen ImageNet features of the film enlarged twice, at strides 2, 4 and 8 of its
-    own, brought onto one grid."""
+    """Course guide: frozen ImageNet features of the frame upsampled by 2, at strides 2, 4 and 8 of its own,
+    resampled to one grid."""
 
     stride, patch = 4, 8
 
@@ -65,7 +64,7 @@ class PretrainedGuide(nn.Module):
         self.norm = ChannelNorm(width)
 
     def position(self, height: int, width: int) -> None:
-        """Convolutions know no positions."""
+        """Convolutions need no position embedding."""
 
     def forward(self, image: Tensor, position: None = None) -> Tensor:
         """image: (B, 3, H, W) in [-1, 1], multiples of 8 -> (B, width, H/4, W/4)."""
@@ -75,8 +74,8 @@ class PretrainedGuide(nn.Module):
 
 
 class PretrainedPatches(nn.Module):
-    """The course's: EfficientNet-Lite0's last map of the picture at 224 x 224, 7 x 7 as ViT-B/32's, and each
-    patch's 4 x 4 mean colours beside it."""
+    """Course extractor: EfficientNet-Lite0's last map at 224 x 224 (7 x 7, as ViT-B/32's patches) with each
+    patch's 4 x 4 mean colours."""
 
     frozen, pretrained = True, True
     grid, cells = 7, 4
@@ -87,7 +86,7 @@ class PretrainedPatches(nn.Module):
         self.width = self.network.channels[-1] + 3 * self.cells ** 2
 
     def load_pretrained(self) -> None:
-        """Its weights come from an installed package and are there already."""
+        """Nothing to do: its weights come with an installed package."""
 
     @torch.no_grad()
     def forward(self, rgb: Tensor) -> Tensor:
@@ -100,11 +99,11 @@ class PretrainedPatches(nn.Module):
 
 
 class PretrainedColorizer(nn.Module):
-    """The course's: what a frozen ImageNet network sees in the picture, at strides 32 to 2, and a way up to
-    colour at full size.
+    """Course stage 1: an encoder of frozen ImageNet features at strides 32 to 2 and a decoder to colour at
+    full size.
 
-    It stands in `ReferenceColorizer`'s place. A small network that is trained from nothing on some hundred
-    pictures learns a palette; what things are, and so which colour they have, this one is told.
+    It replaces `ReferenceColorizer`. A small network trained from scratch on some hundred pictures learns
+    only a palette; the pretrained features tell this one what things are, and so which colour they have.
     """
 
     def __init__(self, widths: tuple[int, ...] = (128, 96, 64, 48, 32, 16), pretrained: bool = True):
@@ -136,7 +135,7 @@ class PretrainedColorizer(nn.Module):
 
 
 class Joined(nn.Module):
-    """Twice the size, what is seen there beside it, two convolutions."""
+    """Upsample by 2, concatenate the encoder's map of that size, apply two convolutions."""
 
     def __init__(self, inputs: int, skip: int, outputs: int):
         super().__init__()

@@ -1,12 +1,12 @@
-"""Chroma carried over as it is, beside ColorMNet's learned values.
+"""Chroma carried explicitly, beside ColorMNet's learned values.
 
 A small network that must first learn to say "this colour, here" from a few clips spends its training on that.
-So the course preset stores each cell's colour, as lines in lightness (`methods.course.color_lines`), with its
-value: what is read from memory and nearby is already a colour, and the decoder, whose last layer starts at
-zero, learns to correct it. The lightness of the place comes along too: where it is not the lightness that the
-frame has there, the wrong place was read. And so may the place in the exemplar where the colour
-came from, however many frames ago: made exact again in every frame (`registration`), it says where the
-exemplar itself can be read.
+So the course preset stores each cell's colour, as linear functions of lightness
+(`methods.course.color_lines`), with its value: what is read from memory and nearby is already a colour, and
+the decoder, whose last layer starts at zero, learns to correct it. The cell's lightness is stored too: if it
+differs from the frame's lightness, the wrong place was read. Optionally, so is the place in the exemplar
+where the colour came from, however many frames ago: refined again in every frame (`registration`), it says
+where to read the exemplar itself.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from colorlab.methods.course.registration import Registered, register
 from colorlab.papers.colormnet.blocks import ChannelNorm
 from colorlab.papers.colormnet.state import AB_SCALE
 
-LIGHTNESS = 4  # numbers that say how light a cell is: its four quarters
-PLACE = 3  # for each exemplar: 1, x and y in cells, as `registration.places`; all 0 where none in it is known
+LIGHTNESS = 4  # numbers for the lightness of a cell: its four quarters
+PLACE = 3  # for each exemplar: 1, x and y in cells, as `registration.places`; all 0 if none is known
 
 
 def numbers(stride: int) -> int:
-    """How many numbers are carried for a cell, its places in the exemplars aside: its lines and its
+    """How many numbers are carried for a cell, not counting its places in the exemplars: its lines and its
     lightness."""
     return color_lines.numbers(stride) + LIGHTNESS
 
@@ -39,21 +39,23 @@ class Carried(NamedTuple):
     """What is remembered of a cell beside its value."""
 
     lines: Tensor      # (B, 16, h, w) its colour as lines in lightness
-    lightness: Tensor  # (B, 4, h, w) how light its four quarters are
+    lightness: Tensor  # (B, 4, h, w) lightness of its four quarters
     # (B, 3 R, h, w) where in each of R exemplars its colour came from; R = 0 where that is not carried
     places: Tensor
 
     def packed(self) -> Tensor:
-        """One tensor: memory and local attention mix everything by the same weights, in one product."""
+        """All in one tensor, so that memory and local attention mix everything with the same weights in one
+        product."""
         return torch.cat(self, dim=1)
 
 
 class CarriedChroma(nn.Module):
-    """The gate between memory and neighbourhood, and the way from what was carried to chroma at full size."""
+    """The gate between memory and neighbourhood, and the reconstruction of full-size chroma from what was
+    carried."""
 
     def __init__(self, value: int, stride: int, register: int | None = None):
-        """register: steps of `registration.register`; None: colour is drawn from the lines alone, and no
-        places are carried."""
+        """register: steps of `registration.register`; None: colour is reconstructed from the lines alone, and
+        no places are carried."""
         super().__init__()
         self.stride, self.register = stride, register
         self.norm = ChannelNorm(4 * value)
@@ -79,8 +81,8 @@ class CarriedChroma(nn.Module):
     def fit(self, l: Tensor, chroma: Tensor, place: Tensor, read: Carried | None = None) -> Carried:
         """What is stored of a frame: l (B, 1, H, W) in [-1, 1], chroma (B, 2, H, W) and place (B, 3 R, h, w).
 
-        read: what the chroma was drawn from, where it was: its lines are handed on, and only what was added
-        is fitted. Lines fitted to drawn lines would blur with every frame.
+        read: what the chroma was reconstructed from, if anything: its lines are passed on, and only the
+        correction is fitted. Refitting lines to reconstructed chroma would blur a little more in every frame.
         """
         l, chroma = l.float(), chroma.float()
         if read is None:
@@ -96,13 +98,12 @@ class CarriedChroma(nn.Module):
 
     def forward(self, l: Tensor, read: Carried, correction: Tensor, exemplars: Sequence[Tensor],
                 nearby: Tensor | None = None, last: Tensor | None = None) -> tuple[Tensor, Carried]:
-        """Chroma of the frame with lightness l, (B, 2, H, W), and what was read with its places made exact.
+        """Chroma of the frame with lightness l, (B, 2, H, W), and what was read, with its places refined.
 
         l: (B, 1, H, W) in [-1, 1]; read: its places are in R exemplars; correction: (B, 2, H, W), what the
-        decoder adds to what is drawn of it, but not to colours that are read at exact places; exemplars:
-        those of them that were seen so far, Lab (B, 3, H, W); nearby: (B, 3, h, w), places in the frame
-        remembered last, `last` (B, 3, H, W). The exemplars
-        have the last word: their colours are no copies of copies.
+        decoder adds to the reconstructed chroma, but not to colours that are read at refined places;
+        exemplars: those seen so far, Lab (B, 3, H, W); nearby: (B, 3, h, w), places in the frame remembered
+        last, `last` (B, 3, H, W). The exemplars take precedence: their colours are not copies of copies.
         """
         chroma = draw_lines(read.lines.float(), l.float(), self.stride) + correction
         if self.register is None:
@@ -122,6 +123,6 @@ class CarriedChroma(nn.Module):
             chroma = chroma.lerp(near.ab / AB_SCALE, near.trust)
         copied = chroma
         for n, one in enumerate(registered):
-            chroma = chroma + one.trust * (one.ab / AB_SCALE - copied)  # trusts add up to 1 at most
+            chroma = chroma + one.trust * (one.ab / AB_SCALE - copied)  # the trust weights sum to at most 1
             exact[n] = one.place.to(read.places.dtype)
         return chroma, read._replace(places=torch.cat(exact, dim=1))

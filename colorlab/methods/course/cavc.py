@@ -1,15 +1,15 @@
-"""CAVC at the course's size: what stands in the place of some of the paper's stages, and why.
+"""CAVC at course size: which of the paper's stages are replaced, and why.
 
 | stage of `papers.cavc` | here |
 |---|---|
 | color_features, ViT-B/32 | EfficientNet-Lite0's map of stride 32 of a picture of 224 x 224, which has the same 49 patches |
-| SCA_features | beside them the reference's colours, laid over the frame by likeness and place (`laying`) |
-| output | a correction of the colours that were laid |
+| SCA_features | plus the reference's colours, warped to the frame by similarity and position (`laying`) |
+| output | a correction of the warped colours |
 
-A network that has seen fifty films cannot paint a palette from tokens. So painting starts from the colours
-that were laid, and what is learned is where they are wrong. That is a search, which the paper's method is
-not: `lay_channels=0` is the paper's way at the course's size. The mean colours of each patch stand beside its
-features, as a small network hears them sooner.
+A network trained on fifty films cannot paint a palette from tokens. So painting starts from the warped
+colours, and the network learns where they are wrong. This adds a search for matches, which the paper's method
+does not have: `lay_channels=0` is the paper's method at course size. The mean colours of each patch are
+concatenated to its features, because a small network learns to use them sooner.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from colorlab.papers.cavc.explain import spread, unpadded
 from colorlab.papers.cavc.model import CAVC, CAVCConfig
 from colorlab.papers.cavc.state import State, as_channels, blend
 
-LAID = 4       # channels of what is laid: lightness, ab, and how alike
-TRUSTED = 5.0  # the sigmoid of it is how far laid colours are trusted before training
+LAID = 4       # channels of the warped reference: lightness, ab, similarity
+TRUSTED = 5.0  # its sigmoid is the initial trust in the warped colours
 
 
 @dataclass(frozen=True)
 class CourseCAVCConfig(CAVCConfig):
-    """The paper's fields, and what is ours."""
+    """The paper's fields and our additions."""
 
     extractor: str = "imagenet"  # one of `backbones.EXTRACTORS`
-    # of the keys by which a cell's colour is looked for; 0: nothing is laid
+    # of the keys for matching a cell's colour; 0: no warp
     lay_channels: int = field(default=64, metadata={"least": 0})
 
     @classmethod
     def course(cls) -> CourseCAVCConfig:
-        """Narrowest where there are most pixels: quick on a laptop."""
+        """Narrow at the highest resolutions: fast on a laptop."""
         return cls(sca_width=8, sca_features=16, widths=(16, 48, 96, 128), decoder_widths=(96, 48, 16, 8),
                    color_width=64, code_width=64, bins=32, dropout=0.0, frames_at_once=4)
 
@@ -56,7 +56,8 @@ class CourseState(State):
 
 
 class CourseCAVC(CAVC):
-    """The paper's network with a frozen eye and the reference's colours laid over each frame."""
+    """The paper's network with a frozen feature extractor and the reference's colours warped to each
+    frame."""
 
     extractors = EXTRACTORS
     config: CourseCAVCConfig
@@ -91,8 +92,8 @@ class CourseCAVC(CAVC):
         return self.corrected(as_channels(l.flatten(0, 1)), tokens, histograms, laid).unflatten(0, (B, T))
 
     def lay(self, channels: Tensor, state: State) -> Tensor:
-        """(B, T, C, H, W) -> (B, T, 4, H, W): the references' L in [-1, 1] and ab / 50, laid over the next T
-        frames and mixed as `blend` says, and how alike they are."""
+        """(B, T, C, H, W) -> (B, T, 4, H, W): the references' L in [-1, 1] and ab / 50, warped to the next T
+        frames and mixed by `blend`, and their similarity."""
         H, W = channels.shape[-2:]
         frames = self.padded(channels[:, :, :1].flatten(0, 1)).unflatten(0, channels.shape[:2])
         pictures = [
@@ -110,18 +111,18 @@ class CourseCAVC(CAVC):
         return torch.stack(laid, dim=1)[..., :H, :W]
 
     def corrected(self, channels: Tensor, tokens: Tensor, histograms: Tensor, laid: Tensor) -> Tensor:
-        """`u_colorization` that starts from what was laid, (B, 4, H, W), as far as it trusts that."""
+        """`u_colorization` starting from the warped reference, (B, 4, H, W), weighted by its trust in it."""
         H, W = channels.shape[-2:]
         features = torch.cat((self.sca(self.padded(channels)).features, self.padded(laid)), dim=1)
         painted = self.painted(features, tokens, histograms)[..., :H, :W]
         trust = (painted[:, 3:].float() + TRUSTED).sigmoid()
         start = 2 * lab_to_rgb(join_lab(50 * channels[:, :1] + 50, trust * AB * laid[:, 1:3])) - 1
-        # not tanh: a zero correction leaves what was laid unchanged
+        # not tanh: a zero correction leaves the warped colours unchanged
         return F.hardtanh(start.to(painted) + painted[:, :3])
 
     @torch.no_grad()
     def attention_of(self, l: Tensor, state: CourseState) -> Attention:
-        """As the paper's; half of what a reference gives is where the laying finds the pixel's colours in
+        """As the paper's; half of a reference's share goes to where the warp finds the pixel's colours in
         it."""
         of_paper, size = super().attention_of(l, state), l.shape[-2:]
         if self.laying is None:
@@ -136,15 +137,16 @@ class CourseCAVC(CAVC):
         def at_pixel(at: tuple[int, int]) -> dict[Source, Tensor]:
             maps = of_paper(at)
             for source, placed in maps.items():
-                if source.kind == "reference":  # what falls on the padding counts to the rim
+                if source.kind == "reference":  # weight on the padding is added to the border
                     found = self.laying.weights(query, encoded[source.index], at, frame.shape[-2:])
-                    maps[source] = (placed +
-                                    placed.sum() * unpadded(spread(found, *frame.shape[-2:]), *size)) / 2
+                    maps[source] = (
+                        placed + placed.sum() * unpadded(spread(found, *frame.shape[-2:]), *size)
+                    ) / 2
             return maps
         return at_pixel
 
 
 def scaled(lab: Tensor) -> Tensor:
-    """Lab (B, 3, h, w) -> L in [-1, 1] as the network's, and ab / 50."""
+    """Lab (B, 3, h, w) -> L in [-1, 1], as the network expects it, and ab / 50."""
     l, ab = split_lab(lab)
     return torch.cat((as_channels(l), ab / AB), dim=1)

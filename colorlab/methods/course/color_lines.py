@@ -1,20 +1,19 @@
-"""Colour carried in few cells and drawn at full size: in a small cell, chroma is nearly a straight line in
+"""Colour stored in coarse cells and reconstructed at full size: in a small cell, chroma is nearly linear in
 lightness.
 
-A grid of stride 4 is fine enough to match pixels on, and far too coarse for colour: enlarged, it bleeds over
-every edge. But lightness is known at full size. Within a cell the model of He et al.'s guided filter (ECCV
-2010) holds well,
+A grid of stride 4 is fine enough for matching and far too coarse for colour: upsampled, it bleeds over every
+edge. But lightness is known at full size. Within a cell the model of He et al.'s guided filter (ECCV 2010)
+holds well,
 
     ab(p) ≈ slope · L(p) + offset,
 
-so what is carried for a cell is not its mean colour but such lines, one for every 2 x 2 pixels in it, fitted
-where colour is known and
-drawn with the lightness of the frame that receives them: the edges come out where that frame has them. Each
-line is fitted to the 4 x 4 pixels around its own four. This is ours, not one of the papers'; the course
+so a cell stores not its mean colour but such lines, one for every 2 x 2 pixels in it, fitted where colour is
+known and evaluated on the lightness of the frame that receives them: edges appear where that frame has them.
+Each line is fitted to the 4 x 4 pixels around its own four. This is ours, not one of the papers'; the course
 networks use it.
 
-Fitting and drawing lose a little, and doing so again in every frame would blur more and more: what was read
-is handed on as lines.
+Fitting and evaluating lose a little detail, and repeating both in every frame would blur more and more; so
+what was read is passed on as lines.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-STEP = 2  # pixels from line to line
-# a variance of lightness (in [-1, 1]; 10 in units of L) below which a slope cannot be told, and shrinks
+STEP = 2  # pixels between lines
+# a variance of lightness (in [-1, 1]; 10 in units of L) below which a slope is poorly determined and shrinks
 # towards zero
 FLAT = 0.004
 

@@ -1,18 +1,18 @@
-"""ColorMNet at the course's size: what stands in the place of some of the paper's stages, and why.
+"""ColorMNet at course size: which of the paper's stages are replaced, and why.
 
 | stage of `papers.colormnet` | here |
 |---|---|
-| G, DINOv2 | EfficientNet-Lite0 of ImageNet, frozen (`backbones.PretrainedGuide`); convolutions need no table of positions |
+| G, DINOv2 | EfficientNet-Lite0 of ImageNet, frozen (`backbones.PretrainedGuide`); convolutions need no position embedding |
 | L, ResNet-50 | a small CNN that is trained |
-| what is remembered: values | chroma beside them (`carried_chroma`), so that an untrained network already copies the colour of the best match |
-| V + L, memory and neighbourhood added | values added; chroma mixed by a gate that is learned |
-| D, the decoder's chroma | what it adds to the chroma that was carried |
+| what is remembered: values | plus chroma (`carried_chroma`), so that an untrained network already copies the colour of the best match |
+| V + L, memory and neighbourhood added | values added; chroma mixed by a learned gate |
+| D, the decoder's chroma | a correction of the carried chroma |
 
-Similarities are divided by 16 (`temperature`): at 1, keys grow until each pixel reads one entry alone, and no
-gradient tells them where else to look. With `register`, each entry also carries the place that it came from
-in each of the exemplars. That place, and the place in the
-frame stored last, is made exact by lightness, and colour is read there at full size: it is not a copy of a
-copy, however long the film. What the decoder adds is for colours that are carried, not for those.
+Similarities are divided by 16 (`temperature`): at 1, keys grow until each pixel reads a single entry and no
+gradient reaches the others. With `register`, each entry also carries the place it came from in each exemplar.
+That place, and the place in the frame stored last, is refined by lightness, and colour is read there at full
+size: it is not a copy of a copy, however long the film. The decoder's correction applies to carried colours
+only, not to colours read this way.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from colorlab.papers.colormnet.state import AB_SCALE, Look, Predicted, State
 
 @dataclass(frozen=True)
 class CourseColorMNetConfig(ColorMNetConfig):
-    """The paper's fields, and what is ours."""
+    """The paper's fields and our additions."""
 
     backbones: str = "imagenet"  # one of `backbones.GUIDES`
-    # steps that make exact the places that colour is read from (`registration`); None: cells alone
+    # refinement steps of the places that colour is read from (`registration`); None: cells only
     register: int | None = 3
 
     @classmethod
@@ -52,8 +52,8 @@ class CourseColorMNetConfig(ColorMNetConfig):
 
 @dataclass(frozen=True)
 class CourseState(State):
-    exemplars: tuple[Tensor, ...] = ()  # (B, 3, H', W') Lab, those seen so far: what the places are places of
-    expected: int = 0                   # how many they will be, with those to come
+    exemplars: tuple[Tensor, ...] = ()  # (B, 3, H', W') Lab, those seen so far, which the places refer to
+    expected: int = 0                   # their final number, including those to come
     picture: Tensor | None = None       # (B, 3, H', W') Lab, the frame stored last
 
     @property
@@ -62,7 +62,7 @@ class CourseState(State):
 
 
 class Read(NamedTuple):
-    """What was read from one place."""
+    """What was read from one source."""
 
     value: Tensor                # (B, 2, Cv, h, w)
     carried: Carried
@@ -70,7 +70,7 @@ class Read(NamedTuple):
 
 
 class CourseColorMNet(ColorMNet):
-    """The paper's network with a frozen eye and chroma carried beside the values."""
+    """The paper's network with a frozen feature extractor and chroma carried beside the values."""
 
     State = CourseState
     config: CourseColorMNetConfig
@@ -79,7 +79,7 @@ class CourseColorMNet(ColorMNet):
         super().__init__(config)
         self.carry = CarriedChroma(config.value, self.stride, config.register)
         self.registers = config.register is not None
-        nn.init.zeros_(self.decoder.predict.weight)  # nothing is added to the carried chroma yet
+        nn.init.zeros_(self.decoder.predict.weight)  # initially, nothing is added to the carried chroma
         nn.init.zeros_(self.decoder.predict.bias)
         self.to(memory_format=torch.channels_last)
         self.train(self.training)
@@ -97,7 +97,7 @@ class CourseColorMNet(ColorMNet):
         return replace(state, expected=len(state.moments) + twice if self.registers else 0)
 
     def predict(self, look: Look, state: CourseState, update: bool) -> tuple[Predicted, CourseState]:
-        """Chroma drawn from what was carried, with what the decoder adds."""
+        """Chroma reconstructed from what was carried, with the decoder's correction."""
         far, near, held = self.far_and_near(look.query, state)
         state, value, carried = replace(state, held=held), far.value, far.carried
         if near is not None:
@@ -113,8 +113,7 @@ class CourseColorMNet(ColorMNet):
         return Predicted(chroma, carried), state
 
     def far_and_near(self, query: Query, state: CourseState) -> tuple[Read, Read | None, tuple]:
-        """What is read from memory, what nearby (None where there is no frame to look at), and what is held
-        now."""
+        """What is read from memory, what is read nearby (None without a stored frame), and the new memory."""
         rows, held = self.propagation.read(state.held, query)
         far = Read(self.values_of(rows), self.carry.unpacked(self.beside_values(rows)))
         if self.local_attention is None or state.last is None:
@@ -129,14 +128,15 @@ class CourseColorMNet(ColorMNet):
         return self.carry.share(far.value, near.value, far.carried, near.carried, look.image[:, :1])
 
     def shares(self, look: Look, state: CourseState) -> Tensor:
-        """(h, w): how much of each cell's carried chroma comes from nearby. Of the first film."""
+        """(h, w): how much of each cell's carried chroma comes from nearby, for the first film of the
+        batch."""
         far, near, _ = self.far_and_near(look.query, state)
         return self.gate(look, far, near)[0, 0]
 
     def valued(self, look: Look, predicted: Predicted, state: CourseState,
                deep: bool) -> tuple[Tensor, CourseState]:
-        """Behind the values stands what is carried: of an exemplar its own colours and places, else what the
-        chroma was drawn from."""
+        """The values, followed by what is carried: an exemplar's own colours and places, else what the chroma
+        was reconstructed from."""
         values, state = super().valued(look, predicted, state, deep)
         carried = predicted.carried
         if carried is not None:
@@ -166,12 +166,12 @@ class CourseColorMNet(ColorMNet):
 
 
 def in_lab(look: Look, predicted: Predicted) -> Tensor:
-    """A padded frame in its colours, (B, 3, H', W'), for others to look at."""
+    """A padded frame with its colours, Lab (B, 3, H', W'), for later frames to read."""
     return torch.cat((50 * (look.image[:, :1].float() + 1), AB_SCALE * predicted.chroma.detach().float()),
                      dim=1)
 
 
 def own_places(rows: Tensor, number: int = 0, pictures: int = 1) -> Tensor:
-    """(B, C, h, w) of a picture -> (B, 3 R, h, w): each cell's own place, in the one of R pictures that it
-    is."""
+    """(B, C, h, w) of a picture -> (B, 3 R, h, w): each cell's own position, in that one of the R
+    pictures."""
     return places(rows[:, None].expand(-1, pictures, -1, -1, -1))[:, number]

@@ -1,5 +1,4 @@
-"""The course's output for LSTVC: the colour that matching brought over, corrected, where the paper's is
-painted anew."""
+"""The course's output for LSTVC: the warped colour, corrected; the paper's network paints from scratch."""
 
 from __future__ import annotations
 
@@ -14,20 +13,20 @@ from colorlab.methods.course.registration import register, places
 from colorlab.papers.lstvc.correspondence import Warp
 from colorlab.papers.lstvc.state import EncodedReference
 
-CELL = 4  # pixels along the side of what is matched
+CELL = 4  # side of a matched cell, in pixels
 LINES = numbers(CELL)
 
 
 class Carried(NamedTuple):
-    """What the heads bring over from a cell; channels stand at `dim`."""
+    """What the heads carry over from a cell; channels are at `dim`."""
 
     ab: Tensor     # 2: the mean of its ab / 128
     lines: Tensor  # 16: its colour as lines in lightness
-    # 3 R: where in each of R references it is (`registration.places`); None where that is not carried
+    # 3 R: its place in each of R references (`registration.places`); None: not carried
     places: Tensor | None = None
 
     def packed(self, dim: int) -> Tensor:
-        """One tensor: the heads mix everything by the same weights, in one product."""
+        """All in one tensor, so that the heads mix everything with the same weights in one product."""
         return torch.cat([part for part in self if part is not None], dim=dim)
 
     @classmethod
@@ -38,28 +37,28 @@ class Carried(NamedTuple):
 
 
 class Corrected(nn.Module):
-    """The warped colour, mean of the heads, as far as the subnet trusts it, and what the subnet adds: a third
-    channel says how far.
+    """The warped colour (mean of the heads) scaled by the subnet's trust in it, its third channel, plus the
+    subnet's correction.
 
-    With a zero-initialised last layer the output is the warp, but for 1 %. register: steps that make the
-    matched places exact; colours read there replace the corrected ones as far as lightness agrees and the
-    warp is trusted.
+    With a zero-initialised last layer the output is the warp, to within 1 %. register: refinement steps for
+    the matched places; colours read there replace the corrected ones to the degree that lightness agrees and
+    the warp is trusted.
     """
 
     outputs = 3
-    trusts = 5.0  # the sigmoid of it is how far a warp is trusted before training
+    trusts = 5.0  # its sigmoid is the initial trust in the warp
 
     def __init__(self, register: int | None = None):
         super().__init__()
         self.register = register
 
     def carried(self, l: Tensor, ab: Tensor) -> Tensor:
-        """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: `Carried` without
-        places, (B, 18, H/4, W/4)."""
+        """What the heads carry over from a reference, l (B, 1, H, W) and ab / 128: `Carried` without places,
+        (B, 18, H/4, W/4)."""
         return Carried(F.avg_pool2d(ab, CELL), fit_lines(l, ab, CELL)).packed(1)
 
     def values(self, references: EncodedReference) -> Tensor:
-        """What of each cell the heads mix: (B, R, V, H/4, W/4), V = 18, and 3 R more with `register`."""
+        """What the heads mix of each cell: (B, R, V, H/4, W/4), V = 18, plus 3 R with `register`."""
         if self.register is None:
             return references.color
         return Carried.unpacked(references.color, 2)._replace(places=places(references.color)).packed(2)
@@ -77,19 +76,19 @@ class Corrected(nn.Module):
         return ab.unflatten(0, (B, T))
 
     def _registered(self, drawn: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
-        """What colours read at exact places add to the drawn ones, (B * T, 2, H, W): every reference for
-        every frame, in one batch."""
+        """What colours read at refined places add to the reconstructed ones, (B * T, 2, H, W): every
+        reference for every frame, in one batch."""
         T, R = l.shape[1], references.shape[1]
         place = Carried.unpacked(warp.color, 3).places.mean(2)      # (B, T, 3 R, H/4, W/4), mean of the heads
         place = place.unflatten(2, (R, -1)).flatten(0, 2)           # (B * T * R, 3, H/4, W/4)
         picture = references.repeat_interleave(T, 0).flatten(0, 1)  # (B * T * R, 3, H, W)
         registered = register(l.flatten(0, 1).repeat_interleave(R, 0), picture, place, self.register)
         added = registered.trust * (registered.ab - drawn.repeat_interleave(R, 0))
-        return added.unflatten(0, (-1, R)).sum(1)                   # trusts add up to 1 at most
+        return added.unflatten(0, (-1, R)).sum(1)                   # the trust weights sum to at most 1
 
     def handed_on(self, l: Tensor, ab: Tensor, warp: Warp) -> Tensor:
-        """`carried` of a block's last frame: the lines that were read, and fitted anew only what was added to
-        them."""
+        """`carried` of a block's last frame: the lines that were read, plus lines fitted to the correction
+        only."""
         lines = self.lines(warp)[:, -1]
         return Carried(F.avg_pool2d(ab, CELL),
                        lines + fit_lines(l, ab - draw_lines(lines, l, CELL), CELL)).packed(1)

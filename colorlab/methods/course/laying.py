@@ -1,11 +1,10 @@
-"""The reference's colours laid over a frame, by likeness and by place: the course's for CAVC.
+"""The reference's colours warped to a frame by similarity and position: the course's addition to CAVC.
 
-CAVC's `Fusion` lays each token where its patch lies, whatever is there now. Here each cell of 4 x 4 pixels q
-looks for its like among all cells p of
-the reference and takes their colours: softmax over p of s cos(k(p), k(q)) - |p - q|² / 2 reach², where the
-key k is a projection of frozen ImageNet features and of a few learned ones, of lightness alone. s and reach
-are learned. Colours travel as lines in lightness (`color_lines`), so that edges come out where the frame has
-them.
+CAVC's `Fusion` puts each token where its patch lies, whatever the frame shows there. Here each cell q of 4 x
+4 pixels attends to all cells p of the reference and takes their colours: softmax over p of s cos(k(p), k(q))
+- |p - q|² / 2 reach², where the key k is a projection of frozen ImageNet features and of a few learned ones,
+of lightness alone. s and reach are learned. Colours are carried as linear functions of lightness
+(`color_lines`), so that edges appear where the frame has them.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from colorlab.modules.pretrained import PretrainedFeatures, quarter_maps, unit
 
 CELL = 4    # pixels
 LEARNED = 32
-AB = 50     # units of ab in which colours are laid
+AB = 50     # scale of ab
 
 
 class Laid(NamedTuple):
-    picture: Tensor     # (B, 3, H, W) lightness in [-1, 1] and ab / 50 of what each pixel has chosen
-    similarity: Tensor  # (B, 1, H, W) the likeness, at most 1, of the best cell, less what its distance costs
+    picture: Tensor     # (B, 3, H, W) lightness in [-1, 1] and ab / 50 of each pixel's match
+    similarity: Tensor  # (B, 1, H, W) similarity, at most 1, of the best cell, minus its distance penalty
 
 
 class Encoded(NamedTuple):
-    """A reference as it is looked up: M = h * w cells."""
+    """A reference encoded for lookup: M = h * w cells."""
 
     key: Tensor    # (B, M, C)
     color: Tensor  # (B, M, 16 + 1) its lines and its lightness
@@ -41,9 +40,13 @@ class Laying(nn.Module):
     def __init__(self, channels: int = 64, pretrained: bool = True):
         super().__init__()
         self.frozen = PretrainedFeatures(4, pretrained)
-        self.learned = nn.Sequential(nn.Conv2d(1, LEARNED // 2, 3, padding=1), nn.GELU(),
-                                     nn.Conv2d(LEARNED // 2, LEARNED, 3, stride=2, padding=1), nn.GELU(),
-                                     nn.Conv2d(LEARNED, LEARNED, 3, stride=2, padding=1))
+        self.learned = nn.Sequential(
+            nn.Conv2d(1, LEARNED // 2, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(LEARNED // 2, LEARNED, 3, stride=2, padding=1),
+            nn.GELU(),
+            nn.Conv2d(LEARNED, LEARNED, 3, stride=2, padding=1),
+        )
         self.project = nn.Conv2d(sum(self.frozen.channels[1:]) + LEARNED, channels, 1, bias=False)
         nn.init.orthogonal_(self.project.weight)
         self.sharpness = nn.Parameter(torch.tensor(1 / 0.03).log())  # s
@@ -68,8 +71,8 @@ class Laying(nn.Module):
         return Encoded(_cells(key), _cells(torch.cat((fit_lines(l, ab, CELL), F.avg_pool2d(l, CELL)), dim=1)))
 
     def query(self, l: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, H, W) -> what its cells ask with, (B, N, C + 3), and what a softmax does not see: -|q|² / 2
-        reach², (N,)."""
+        """(B, 1, H, W) -> the queries of its cells, (B, N, C + 3), and the term that cancels in the softmax:
+        -|q|² / 2 reach², (N,)."""
         keys = self.keys(l)
         x, y = self._places(keys)
         query = torch.cat((keys, torch.stack((x, y, torch.ones_like(x))).expand(len(keys), -1, -1, -1)),
@@ -91,8 +94,8 @@ class Laying(nn.Module):
 
     @staticmethod
     def means(l: Tensor) -> Tensor:
-        """Lightness as cells see it, to be compared with what was laid: each cell's mean, (..., 1, H, W) ->
-        the same."""
+        """Lightness averaged over each cell, for comparison with the warped reference: (..., 1, H, W) -> the
+        same."""
         H, W = l.shape[-2:]
         cells = F.avg_pool2d(F.pad(l.flatten(0, -4), (0, -W % CELL, 0, -H % CELL), mode="replicate"), CELL)
         return F.interpolate(cells, scale_factor=float(CELL),

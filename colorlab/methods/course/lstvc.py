@@ -1,17 +1,17 @@
-"""LSTVC at the course's size: what stands in the place of some of the paper's stages, and why.
+"""LSTVC at course size: which of the paper's stages are replaced, and why.
 
 | stage of `papers.lstvc` | here |
 |---|---|
-| backbone (ResNet-101 of ImageNet) | a small ResNet that is trained, beside frozen features of EfficientNet-Lite0 |
-| references | the frame coloured last stands beside them, as TCAVC's Eq. 4 has it guide the next one (`rolling`) |
-| Eq. 1 to 3 | the same, with a preference that is learned for references over that frame |
-| Eq. 5, the output | the warped colour as far as the subnet trusts it, and what the subnet adds (`Corrected`) |
+| backbone (ResNet-101 of ImageNet) | a small trained ResNet plus frozen EfficientNet-Lite0 features |
+| references | the frame coloured last joins them, as in TCAVC's Eq. 4 it guides the next one (`rolling`) |
+| Eq. 1 to 3 | the same, with a learned preference for references over that frame |
+| Eq. 5, the output | the warped colour scaled by the subnet's trust in it, plus the subnet's correction (`Corrected`) |
 
-A reference enters the backbone as its lightness, so that equal things have equal features. The heads bring
-over each cell's mean colour, not that of the top left of its sixteen pixels, and lines in lightness
-(`color_lines`) to draw it at full size. Frames are matched to a cell's precision; lightness makes the place
-exact, and the colour is read there at full size (`registration`), so that it does not blur however often it
-is carried on.
+A reference enters the backbone as its lightness, so that features do not depend on colour. The heads carry
+over each cell's mean colour, not that of the top left of its sixteen pixels, and linear functions of
+lightness (`color_lines`) to reconstruct it at full size. Matching is precise to a cell; lightness refines the
+place, and the colour is read there at full size (`registration`), so that it does not blur however often it
+is propagated.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from colorlab.papers.lstvc.correspondence import Warp
 from colorlab.papers.lstvc.model import LSTVC, LSTVCConfig, Seen, padded
 from colorlab.papers.lstvc.state import EncodedReference, LSTVCState
 
-# similarity that the frame coloured before is given less than a reference, before training: 3 τ
+# initial similarity penalty of the previous frame against a reference: 3 τ
 PREFERENCE = -0.03
 
 
 @dataclass(frozen=True)
 class CourseLSTVCConfig(LSTVCConfig):
-    """The paper's fields, and what is ours."""
+    """The paper's fields and our additions."""
 
     backbone: str = "imagenet"  # one of `backbones.RESNETS`
-    rolling: bool = True  # the frame coloured before stands beside the references, and is matched as they are
-    register: int | None = 3    # steps that make a matched place exact (`registration`); None: cells alone
+    rolling: bool = True  # the frame coloured before is matched like a reference
+    register: int | None = 3    # refinement steps of a matched place (`registration`); None: cells only
 
     @classmethod
     def course(cls) -> CourseLSTVCConfig:
-        """Small enough for a laptop's CPU; untrained, it already shows the warped colour."""
+        """Small enough for a laptop's CPU; untrained, it already outputs the warped colour."""
         return cls(encoder_blocks=2, channels=96, width=96, heads=4, linkage_heads=4, inner=192,
                    match_channels=64, residual_blocks=1, color_width=12, dropout=0.0,
                    backbone_blocks=(1, 1, 2), backbone_taps=(1, 1, 1), backbone_width=6,
@@ -54,11 +54,11 @@ class CourseLSTVCConfig(LSTVCConfig):
 
 
 class Colored(NamedTuple):
-    """The last frame of a block, where the next one is to look at it as at a reference."""
+    """The last frame of a block, kept if the next block uses it as a reference."""
 
     lab: Tensor         # (B, 3, H, W), without gradient
     color: Tensor       # (B, 18, H/4, W/4) what the warp carries over of it
-    high: HighFeatures  # and `low`: its features as it was seen when it was coloured, at the padded size
+    high: HighFeatures  # and `low`: its features, computed when it was coloured, at the padded size
     low: Tensor
 
     def detach(self) -> Colored:
@@ -68,14 +68,14 @@ class Colored(NamedTuple):
 
 @dataclass(frozen=True)
 class CourseLSTVCState(LSTVCState):
-    last: Colored | None = None  # the frame before, where it stands beside the references
+    last: Colored | None = None  # the frame before, if it serves as a reference
 
     def detach(self) -> CourseLSTVCState:
         return replace(super().detach(), last=None if self.last is None else self.last.detach())
 
 
 class CourseLSTVC(LSTVC):
-    """The paper's network with a frozen eye, a rolling reference and a corrected warp."""
+    """The paper's network with a frozen feature extractor, a rolling reference and a corrected warp."""
 
     State = CourseLSTVCState
     config: CourseLSTVCConfig
@@ -91,8 +91,8 @@ class CourseLSTVC(LSTVC):
         return Corrected(self.config.register)
 
     def initialise(self) -> None:
-        """A correction starts at nothing, and a warp that must stand for itself as a comparison of like with
-        like: one projection for both sides, no positions, colour seen as its mean."""
+        """The correction starts at zero, and the warp, which must work untrained, as a comparison of like
+        with like: one projection for both sides, no positions, colour as its mean."""
         super().initialise()
         self.heads.phi.load_state_dict(self.heads.theta.state_dict())
         for layer in (self.colorization.up.to_ab, self.heads.position):
@@ -103,7 +103,7 @@ class CourseLSTVC(LSTVC):
             resnet.conv1.weight.copy_(resnet.conv1.weight.mean(1, keepdim=True).expand(-1, 3, -1, -1))
 
     def references(self, state: CourseLSTVCState, count: int) -> list[EncodedReference]:
-        """The references in use and, behind them, the frame before."""
+        """The references in use, followed by the frame before."""
         if state.last is None:
             return super().references(state, count)
         lab, color, high, low = state.last
@@ -115,8 +115,7 @@ class CourseLSTVC(LSTVC):
         return super().sources(state, count) + last
 
     def compared(self, features: Tensor, references: int, state: CourseLSTVCState) -> tuple[Tensor, Tensor]:
-        """With one channel more where the frame before is compared with: it adds `preference` to the
-        similarity."""
+        """If the frame before is matched too, one extra channel adds `preference` to the similarity."""
         query, key = super().compared(features, references, state)
         if state.last is None:
             return query, key
@@ -134,12 +133,14 @@ class CourseLSTVC(LSTVC):
     def after(self, state: CourseLSTVCState, l: Tensor, ab: Tensor, warp: Warp, seen: Seen,
               tokens: Tensor | None) -> CourseLSTVCState:
         state = super().after(state, l, ab, warp, seen, tokens)
-        return replace(state, last=self._colored(l[:,
-                                                   -1], ab[:,
-                                                           -1], warp, seen)) if self.config.rolling else state
+        return (
+            replace(state, last=self._colored(l[:, -1], ab[:, -1], warp, seen))
+            if self.config.rolling
+            else state
+        )
 
     def _colored(self, l: Tensor, ab: Tensor, warp: Warp, seen: Seen) -> Colored:
-        """A block's last frame, l (B, 1, H, W) and ab (B, 2, H, W), for the next block to look at."""
+        """A block's last frame, l (B, 1, H, W) and ab (B, 2, H, W), as a reference for the next block."""
         color = self.output.handed_on(padded(l) / 50 - 1, padded(ab) / 128, warp)
         high = HighFeatures(*(part[:, -1] for part in seen.high))
         return Colored(torch.cat((l, ab), dim=1).detach(), color, high, seen.low[:, -1])

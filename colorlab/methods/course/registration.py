@@ -1,18 +1,18 @@
-"""A match made exact: from the cell that a network points at to a fraction of a pixel, and the colour that
-lies there.
+"""Match refinement: from the cell that a network points at to sub-pixel precision, and the colour at that
+place.
 
-A network that matches cells of 4 x 4 pixels knows where a colour comes from to a pixel or two, and mixes what
-several cells hold: what it carries over is never quite sharp, and in a film each frame takes it from the one
-before. But lightness is known on both sides and at full size. So a cell's displacement d is refined until
-lightness agrees: the best of a few guesses, then steps of least squares (Lucas & Kanade, IJCAI 1981) over the
-pixels p in and around the cell,
+A network that matches cells of 4 x 4 pixels localises a colour to a pixel or two, and mixes several cells:
+what it carries over is never quite sharp, and in a film each frame takes it from the one before. But
+lightness is known on both sides and at full size. So a cell's displacement d is refined until lightness
+agrees: the best of a few guesses, then steps of least squares (Lucas & Kanade, IJCAI 1981) over the pixels p
+in and around the cell,
 
     Δ = argmin Σ_p w(p) (l(p) - there(p + d) - ∇there(p + d) · Δ)²,        d ← d + Δ,
 
-where w is small for pixels that differ much: something else lies there. Colour is then read at p + d, at full
-size, and counts as far as lightness agrees. This is ours, not one of the papers'; the course networks use it
-beside the colours that they carry in their cells.
-The network finds the place, lightness makes it exact: nothing here is learnt and no gradient passes.
+where w is small for pixels that differ much, since those show something else. Colour is then read at p + d,
+at full size, and weighted by how well lightness agrees. This is ours, not one of the papers'; the course
+networks use it beside the colours that they carry in their cells. The network finds the place and lightness
+refines it: nothing here is learnt and no gradient passes.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from torch import Tensor
 from colorlab.modules.flow.warping import pixel_grid
 
 AGREES = 4.0         # a difference in L that leaves 61 % of the trust, exp(-1/2)
-OUTLIER = 6.0        # a difference in L from which on a pixel counts half, or less, in the least squares
-FLAT = 1.0           # added to the mean squares of ∇L: where nothing is seen to move, nothing moves
-AROUND = (3, 9, 25)  # cells, the sides of the neighbourhoods whose mean displacement is a guess too
-ROUNDS = 3           # of guessing and refining: what one cell has found, the next can guess
+OUTLIER = 6.0        # a difference in L at which a pixel's weight in the least squares falls to a half
+FLAT = 1.0           # regularises the mean squares of ∇L: without texture there is no displacement
+AROUND = (3, 9, 25)  # in cells, sides of the neighbourhoods whose mean displacement is also a candidate
+ROUNDS = 3           # of guessing and refining: cells can adopt what their neighbours found
 NONE = 1e-6          # a share below which there is no place
 AT_ONCE = 1 << 23    # pixels of guesses: some 300 MB
-# in L: by how much a guess must be better than each one before it; rounding makes a thousandth of that
+# in L: how much better a guess must be than those before it; rounding error is a thousandth of that
 WON = 0.01
-LONGEST = 1.5        # pixels of a step: ∇L says nothing of what is farther away
+LONGEST = 1.5        # pixels per step: the linearisation by ∇L does not hold farther away
 
 
 def places(like: Tensor) -> Tensor:
-    """What cells carry beside their colour so that one can tell where they are: like (B, R, _, h, w), R
-    pictures -> (B, R, 3 R, h, w).
+    """What cells carry beside their colour to encode their place: like (B, R, _, h, w), R pictures -> (B, R,
+    3 R, h, w).
 
     Three numbers for each picture: 1, x and y in cells for its own cells, 0 for the others'. Mixed by a
     softmax they are each picture's share of it, and its mean place there times that share.
@@ -53,17 +53,17 @@ def places(like: Tensor) -> Tensor:
 
 class Registered(NamedTuple):
     ab: Tensor     # (B, 2, H, W)
-    trust: Tensor  # (B, 1, H, W) between 0 and the picture's share
-    place: Tensor  # (B, 3, h, w) the place made exact: each cell's mean trust, x and y in cells times that
+    trust: Tensor  # (B, 1, H, W) from 0 to the picture's share
+    place: Tensor  # (B, 3, h, w) the refined place: each cell's mean trust, x and y in cells times that
 
 
 @torch.no_grad()
 def register(l: Tensor, picture: Tensor, place: Tensor, steps: int) -> Registered:
-    """Colours of a picture at the places that each cell points at, made exact.
+    """Colours of a picture at the refined places that each cell points at.
 
     l: (B, 1, H, W) in [0, 100]; picture: (B, 3, H, W), Lab; place: (B, 3, h, w), the picture's `places` mixed
-    for each cell of (H / h) x (W / w) pixels. steps: of least squares, each round. Several pictures for one
-    frame are quickest side by side, as one batch.
+    for each cell of (H / h) x (W / w) pixels. steps: of least squares, per round. Several pictures for one
+    frame are fastest as one batch.
     """
     dtype = torch.promote_types(l.dtype, torch.float32)
     l, picture, place = l.to(dtype), picture.to(dtype), place.to(dtype)
@@ -80,11 +80,11 @@ def register(l: Tensor, picture: Tensor, place: Tensor, steps: int) -> Registere
 
 
 def _best(l: Tensor, there: Tensor, displacement: Tensor, share: Tensor, pixels: Pixels) -> Tensor:
-    """For each cell the guess that leaves the least difference in lightness: its own, that of the cells
-    around it, near or wide, or none.
+    """For each cell the candidate displacement with the smallest lightness difference: its own, the mean of a
+    small or a wide neighbourhood, or zero.
 
-    Of guesses as good as each other the first is taken, on every processor and in every frame: what is equal
-    to rounding does not flicker.
+    Of equally good candidates the first is taken, on every processor and in every frame, so that rounding
+    does not cause flicker.
     """
     weighted = torch.cat((displacement * share, share), dim=1)       # (B, 3, h, w)
     means = torch.cat([_around(weighted, side) for side in AROUND])  # (3 B, 3, h, w)
@@ -99,7 +99,7 @@ def _best(l: Tensor, there: Tensor, displacement: Tensor, share: Tensor, pixels:
 
 
 def _differences(l: Tensor, there: Tensor, guesses: Tensor, pixels: Pixels) -> Tensor:
-    """What guesses (G, B, 2, h, w) leave of lightness in each cell: (G, B, 1, h, w)."""
+    """The lightness difference that candidates (G, B, 2, h, w) leave in each cell: (G, B, 1, h, w)."""
     moved = _read(there.repeat(len(guesses), 1, 1, 1), guesses.flatten(0, 1),
                   pixels).unflatten(0, guesses.shape[:2])
     return _of_cells((moved - l).abs().flatten(0, 1), guesses).unflatten(0, guesses.shape[:2])
@@ -124,17 +124,18 @@ def _refined(l: Tensor, there: Tensor, displacement: Tensor, steps: int, pixels:
 
 
 def _gradient(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Of (B, 1, H, W), by x and by y, as `torch.gradient`: half the difference of the two neighbours, on the
-    rim that of the pixel and one."""
+    """Gradient of (B, 1, H, W) in x and y, as `torch.gradient`: central differences, one-sided at the
+    border."""
     W, H = x.shape[-1], x.shape[-2]
     across, down = F.pad(x.diff(dim=-1), (1, 1, 0, 0),
                          mode="replicate"), F.pad(x.diff(dim=-2), (0, 0, 1, 1), mode="replicate")
-    return across.narrow(-1, 0, W).lerp(across.narrow(-1, 1, W),
-                                        0.5), down.narrow(-2, 0, H).lerp(down.narrow(-2, 1, H), 0.5)
+    return across.narrow(-1, 0, W).lerp(across.narrow(-1, 1, W), 0.5), down.narrow(-2, 0, H).lerp(
+        down.narrow(-2, 1, H), 0.5
+    )
 
 
 class Pixels(NamedTuple):
-    """Where a frame's pixels are as `grid_sample` counts: from -1 to 1."""
+    """Pixel positions in `grid_sample`'s coordinates: from -1 to 1."""
 
     place: Tensor  # (1, 2, H, W) x and y of each
     pitch: Tensor  # (1, 2, 1, 1) from one to the next
@@ -143,14 +144,13 @@ class Pixels(NamedTuple):
 def _pixels(l: Tensor) -> Pixels:
     H, W = l.shape[-2:]
     x, y = (torch.linspace(-1, 1, side, dtype=l.dtype, device=l.device) for side in (W, H))
-    # filled where it is, not copied there
+    # created on the device, not copied to it
     pitch = [l.new_full((1, 1, 1, 1), 2 / max(side - 1, 1)) for side in (W, H)]
     return Pixels(torch.stack(torch.meshgrid(x, y, indexing="xy")).unsqueeze(0), torch.cat(pitch, dim=1))
 
 
 def _read(there: Tensor, displacement: Tensor, pixels: Pixels) -> Tensor:
-    """`modules.flow.warp` of (B, C, H, W) by the displacements of cells (B, 2, h, w), what lies outside as on
-    the rim."""
+    """`modules.flow.warp` of (B, C, H, W) by the displacements of cells (B, 2, h, w), with border padding."""
     place = torch.addcmul(pixels.place, _enlarged(displacement, there), pixels.pitch)  # (B, 2, H, W)
     return F.grid_sample(there, place.movedim(1, -1), "bilinear", "border", align_corners=True)
 

@@ -1,14 +1,14 @@
-"""TCAVC at the course's size: what stands in the place of some of the paper's stages, and why.
+"""TCAVC at course size: which of the paper's stages are replaced, and why.
 
 | stage of `papers.tcavc` | here |
 |---|---|
-| C_1, the reference colorization network | a way up from frozen ImageNet features (`backbones.PretrainedColorizer`) |
-| what it paints | times `vividness` |
+| C_1, the reference colorization network | a decoder on frozen ImageNet features (`backbones.PretrainedColorizer`) |
+| its ab | multiplied by `vividness` |
 | S and C_2, LSTVC's network | the course's LSTVC |
 
-Unsure, a network paints between the possible colours, and the course's, which has seen 1,400 photographs, is
-unsure of most: on validation clips its pictures have half the truth's colourfulness, and with a vividness of
-1.7 about nine tenths of it, for 1.5 dB of PSNR.
+An uncertain network averages the possible colours, and the course's, trained on 1,400 photographs, is
+uncertain about most: on validation clips its pictures have half the ground truth's colourfulness, and with a
+vividness of 1.7 about nine tenths of it, at a cost of 1.5 dB of PSNR.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from colorlab.papers.tcavc.model import TCAVC, TCAVCConfig
 
 @dataclass(frozen=True)
 class CourseTCAVCConfig(TCAVCConfig):
-    """The paper's fields, and what is ours."""
+    """The paper's fields and our additions."""
 
     colorizer: str = "imagenet"  # stage 1, one of `backbones.COLORIZERS`
-    vividness: float = 1.7       # of what stage 1 paints: its ab times this
+    vividness: float = 1.7       # factor on the ab that stage 1 predicts
     stage2: LSTVCConfig = field(default_factory=CourseLSTVCConfig.course)
 
     @classmethod
@@ -38,7 +38,7 @@ class CourseTCAVCConfig(TCAVCConfig):
 
 
 class CourseTCAVC(TCAVC):
-    """The paper's two stages, the first with a frozen eye, the second the course's LSTVC."""
+    """The paper's two stages: the first on frozen features, the second the course's LSTVC."""
 
     stage2 = CourseLSTVC
     config: CourseTCAVCConfig

@@ -1,2 +1,2 @@
-"""Forms of a layer that give the same numbers with less memory or time. Beside each stands its plain
+"""Implementations of layers that give the same numbers with less memory or time, each next to its plain
 equation."""

@@ -1,8 +1,8 @@
-"""Attention of every pixel over the window around it: ColorMNet's local attention, and how the course CAVC
-lays colours.
+"""Attention of every pixel over the window around it: ColorMNet's local attention, and the course CAVC's
+warp.
 
-No compiled extension and no dense matrix: the map is cut into square tiles, each tile's queries meet the keys
-of the tile and of a margin around it, and what lies outside a query's own window is masked.
+No compiled extension and no dense matrix: the map is cut into square tiles, each tile's queries attend to the
+keys of the tile and of a margin around it, and keys outside a query's own window are masked.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def window_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, wi
     biases = _tiles(F.pad(bias, grow), TILE)                           # (B, tiles, TILE², window²)
     biases = F.pad(biases.float(), (0, 1), value=-torch.inf)           # the last one: outside the window
     logits = (queries @ keys.mT).float() + biases.gather(-1, displacement.expand(*biases.shape[:2], -1, -1))
-    # Out of the image but within the window: a large negative number, as a query that pads its tile has
-    # nothing else.
+    # Outside the image but within the window: a large negative number and not -inf, because a query that only
+    # pads its tile has no other keys.
     logits = logits + (_tiles(inside, TILE + 2 * radius).float() - 1).mT * 1e8
     weights = logits.softmax(-1).to(value.dtype)
     mixed = weights @ _tiles(F.pad(value, margin), TILE + 2 * radius)  # (B, tiles, TILE², Cv)
@@ -60,15 +60,14 @@ def window_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, wi
 
 
 def _tiles(x: Tensor, side: int) -> Tensor:
-    """(B, C, ...) -> (B, tiles, side², C): squares of `side` pixels whose corners stand TILE apart, row by
-    row."""
+    """(B, C, ...) -> (B, tiles, side², C): squares of `side` pixels at stride TILE, row by row."""
     # (B, rows, columns, C, side, side)
     tiles = x.permute(0, 2, 3, 1).unfold(1, side, TILE).unfold(2, side, TILE)
     return tiles.flatten(1, 2).permute(0, 1, 3, 4, 2).flatten(2, 3)
 
 
 def _displacements(window: int, device: torch.device) -> Tensor:
-    """(TILE², side²): which of the window² displacements leads from a tile's query to a key of the wider
+    """(TILE², side²): the index among the window² displacements from a tile's query to a key of the larger
     square."""
     query = torch.arange(TILE, device=device)
     key = torch.arange(TILE + window - 1, device=device)

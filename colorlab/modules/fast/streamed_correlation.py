@@ -2,7 +2,7 @@
 
 A warp multiplies N unit features with M others, takes the softmax of each row and mixes M colours with it.
 For a film of 1080 x 1920 at a quarter of its size, N = M = 129,600: the matrix alone is 67 GB. But its rows
-are independent, so a few are made at a time, used, and forgotten; the backward pass makes them again. The
+are independent, so a few are computed at a time, used and discarded; the backward pass recomputes them. The
 results of `match` are those of `match_as_written` to float rounding, gradients included, in memory that grows
 with N + M.
 """
@@ -21,13 +21,13 @@ from torch.autograd.function import once_differentiable
 # instead
 HARD = 1e-6
 
-# Pairs held at a time: on a CPU 8 MB of float32, the fastest of 4, 8 and 16 on two cores: small enough for
-# caches to hold from one pass to the next, large enough to share out; a GPU wants more to be kept busy. With
-# very many keys a strip still has some rows, or the product is slow: 66 MB for 1080p.
+# Pairs held at a time: on a CPU 8 MB of float32, the fastest of 4, 8 and 16 on two cores: small enough to
+# stay in cache between passes, large enough to split between cores; a GPU needs more to stay busy. With very
+# many keys a strip still gets a minimum of rows, or the product is slow: 66 MB for 1080p.
 PAIRS_CPU, PAIRS_GPU, FEWEST_ROWS = 1 << 21, 1 << 27, 128
 
-# exp(-60) is nothing beside the row's best, exp(0), in float32 and float64. Without a floor, a good match at
-# temperature 0.01 makes exp(-100) of the rest: subnormal numbers, on which processors are 40 to 80 times
+# exp(-60) is negligible against the row's best, exp(0), in float32 and float64. Without a floor, a good match
+# at temperature 0.01 turns the rest into exp(-100): subnormal numbers, on which processors are 40 to 80 times
 # slower.
 LOWEST = -60
 
@@ -49,11 +49,12 @@ def match(query: Tensor, key: Tensor, value: Tensor, temperature: float, pairs: 
     """Mix `value` for each query by its correlation with each key, in memory linear in N + M.
 
     query: (B, N, C), key: (B, M, C), value: (B, M, V), of which query and key are usually scaled to length 1.
-    temperature: > 0; the softmax is over correlation / temperature. Below `HARD` the nearest key alone
-    counts, as in the limit: then `mixed` sends no gradient to query and key, and `similarity` still does.
-    pairs: how many of the N * M correlations may be in memory at once (at least one row is); None chooses
-        what is fast.
-    Half precision is computed, and comes back, as float32: 8 or 11 bits cannot hold correlation / 0.01.
+    temperature: > 0; the softmax is over correlation / temperature. Below `HARD` only the nearest key counts,
+    as in the limit; then `mixed` has no gradient with respect to query and key, but `similarity` still does.
+    pairs: how many of the N * M correlations may be in memory at once (at least one row is); None chooses a
+        fast size.
+    Half precision is converted to float32, also in the result: 8 or 11 bits cannot represent correlation /
+    0.01.
     """
     if temperature < 0 or query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1]:
         raise ValueError("match wants query (B, N, C), key (B, M, C), value (B, M, V) and a temperature "
@@ -85,18 +86,18 @@ def _nearest(query: Tensor, key: Tensor, value: Tensor, pairs: int | None) -> Ma
 
 
 class _SoftMatch(torch.autograd.Function):
-    """The soft warp and its similarity; the backward pass makes each strip of correlations once more."""
+    """The soft warp and its similarity; the backward pass recomputes each strip of correlations."""
 
     @staticmethod
     def forward(ctx, query: Tensor, key: Tensor, value: Tensor, temperature: float, pairs: int | None):
         mixed = query.new_empty(*query.shape[:-1], value.shape[-1])  # (B, N, V)
         # (B, N) each row's maximum, softmax's divisor
         highest, total = query.new_empty(2, *query.shape[:-1]).unbind()
-        # (B, M, V + 1): what is mixed of the ones is the divisor
+        # (B, M, V + 1): the ones' mix is the divisor
         counted = torch.cat((value, torch.ones_like(value[..., :1])), dim=-1)
         for video, rows, scaled in _streamed(query / temperature, key, pairs):
             top = scaled.amax(-1, keepdim=True)                      # (rows, 1)
-            weights = scaled.sub_(top).clamp_(min=LOWEST).exp_()     # (rows, M) but for the divisor
+            weights = scaled.sub_(top).clamp_(min=LOWEST).exp_()     # (rows, M) before the division
             found = weights @ counted[video]
             mixed[video, rows] = found[:, :-1] / found[:, -1:]
             highest[video, rows], total[video, rows] = top[:, 0], found[:, -1]
@@ -110,12 +111,16 @@ class _SoftMatch(torch.autograd.Function):
         query, key, value, mixed, highest, total = ctx.saved_tensors
         query_grad, key_grad, value_grad = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(
             value)
-        shared = (mixed_grad * mixed).sum(-1, keepdim=True)  # (B, N, 1) what a row's weights have in common
+        shared = (mixed_grad * mixed).sum(-1, keepdim=True)  # (B, N, 1) the term common to a row's weights
         for video, rows, scaled in _streamed(query / ctx.temperature, key, ctx.pairs):
             best = scaled.argmax(-1, keepdim=True)           # (rows, 1) where the similarity came from
             # (rows, M)
-            weights = scaled.sub_(highest[video, rows,
-                                          None]).clamp_(min=LOWEST).exp_().div_(total[video, rows, None])
+            weights = (
+                scaled.sub_(highest[video, rows, None])
+                .clamp_(min=LOWEST)
+                .exp_()
+                .div_(total[video, rows, None])
+            )
             value_grad[video].addmm_(weights.T, mixed_grad[video, rows])
             # (rows, M) of the weights, then of the correlation
             grad = mixed_grad[video, rows] @ value[video].T

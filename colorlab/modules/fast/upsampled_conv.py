@@ -1,14 +1,12 @@
-"""A 3x3 convolution of an enlarged map, evaluated before the enlargement: the same numbers, 2 to 16 times
+"""A 3x3 convolution of an upsampled map, evaluated before upsampling: the same numbers, 2 to 16 times
 cheaper.
 
-A convolution that follows an enlargement is linear in the small map. After a bilinear one, its nine weights,
-which mix the channels
-and cost nearly everything, are applied to the small map, and what is left is a sum of nine enlarged and
-shifted results: a fixed linear map of rows, then one of columns, the same for all channels. ColorMNet's
-guided features do this at strides 8 and 4, LSTVC's fusion once. After a nearest one of twice the size, three
-rows of weights fall on two rows of pixels, and likewise the
-columns: each of the four places in a small pixel is a 2x2 convolution. The way up of `color_subnet` is made
-of these.
+A convolution after upsampling is linear in the small map. For bilinear upsampling, its nine weights, which
+mix the channels and account for nearly all the cost, are applied to the small map, and what remains is a sum
+of nine upsampled and shifted results: a fixed linear map of rows, then one of columns, the same for all
+channels. ColorMNet's guided features do this at strides 8 and 4, LSTVC's fusion once. For nearest upsampling
+by 2, three rows of weights fall on two rows of pixels, and likewise the columns: each of the four output
+positions per small pixel is a 2x2 convolution. The decoder of `color_subnet` consists of these.
 """
 
 from __future__ import annotations
@@ -19,8 +17,7 @@ from torch import Tensor, nn
 
 
 def upsampled_conv_as_written(x: Tensor, conv: nn.Conv2d, scale: int, mode: str = "bilinear") -> Tensor:
-    """The map enlarged, then convolved: what `upsampled_conv` and, with mode="nearest", `nearest_conv`
-    compute."""
+    """Upsample, then convolve: what `upsampled_conv` and, with mode="nearest", `nearest_conv` compute."""
     return conv(F.interpolate(x, scale_factor=scale, mode=mode))
 
 
@@ -46,7 +43,7 @@ def upsampled_conv(x: Tensor, conv: nn.Conv2d, scale: int) -> Tensor:
 
 def nearest_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`conv2d(interpolate(x, 2, mode="nearest"), weight, bias, padding=1)`, up to rounding, with 4 products
-    for 9.
+    instead of 9.
 
     x: (B, C, h, w); weight: (O, C, 3, 3). Returns (B, O, 2h, 2w), in x's layout.
     """
@@ -65,7 +62,7 @@ def nearest_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _folded(weight: Tensor, dim: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Three weights along `dim` -> the two that a small pixel's first half sees, and the two of its second
+    """Three weights along `dim` -> two weights for the first half of a small pixel, and two for its second
     half."""
     before, here, after = weight.unbind(dim)
     return (before, here + after), (before + here, after)

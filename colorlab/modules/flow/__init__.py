@@ -1,8 +1,9 @@
-"""Optical flow: moving pixels along it, knowing where not to trust it, estimating it, keeping it in files.
+"""Optical flow: warping, occlusion and reliability masks, estimation, and files.
 
 One convention throughout: a flow is (B, 2, H, W) in pixels, channel 0 to the right, channel 1 down.
-`forward` lives on the grid of frame t and says where each of its pixels is in frame t+1, so
-`warp(next_frame, forward)` brings frame t+1 onto the grid of frame t; `backward` lives on the grid of t+1.
+`forward` is defined on the grid of frame t and says where each of its pixels is in frame t+1, so
+`warp(next_frame, forward)` brings frame t+1 onto the grid of frame t; `backward` is defined on the grid of
+t+1.
 """
 
 from colorlab.modules.flow.estimate import (

@@ -1,4 +1,4 @@
-"""Estimating flow: RAFT where its weights are at hand, a training-free method everywhere else."""
+"""Estimating flow: RAFT if its weights are available, otherwise a training-free method."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ LUMA = (0.299, 0.587, 0.114)  # BT.601
 
 class FlowEstimate(NamedTuple):
     flow: Tensor                          # (B, 2, H, W) in pixels, x first, on the grid of the first image
-    method: Literal["raft", "classical"]  # what estimated it
+    method: Literal["raft", "classical"]  # the estimator used
 
 
 def estimate_flow(a: Tensor, b: Tensor, how: Literal["auto", "raft", "classical"] = "auto") -> FlowEstimate:
     """Estimate where each pixel of `a` is in `b`.
 
     a, b: (B, 1 or 3, H, W) in [0, 1], grey (L / 100 will do) or RGB.
-    how: "raft" needs its weights and fetches them once where there is a network (InputError otherwise);
-    "classical" needs nothing; "auto" is RAFT if its weights are already on this machine, else classical: it
-    never waits for a network. Which one it was comes back with the flow.
+    how: "raft" needs its weights and downloads them once if it can (InputError otherwise); "classical" needs
+    nothing; "auto" is RAFT if its weights are already on this machine, else classical: it never downloads.
+    The estimator used is returned with the flow.
     """
     if how not in ("auto", "raft", "classical"):
         raise ValueError(f'how is "auto", "raft" or "classical", got {how!r}')
@@ -44,16 +44,16 @@ def estimate_flow(a: Tensor, b: Tensor, how: Literal["auto", "raft", "classical"
 
 
 def classical_flow(a: Tensor, b: Tensor, short_side: int | None = 240) -> Tensor:
-    """TV-L1 (Zach et al. 2007) on luma, as scikit-image has it: a dense flow that no network was trained for.
+    """TV-L1 (Zach et al. 2007) on luma, as scikit-image has it: a dense flow without a trained network.
 
     a, b: (B, 1 or 3, H, W) in [0, 1]. Returns (B, 2, H, W) in pixels, x first, on the grid of `a`.
-    short_side: larger images are estimated at this size and the flow enlarged: at 480p that is four times
-    quicker; None keeps the full size.
+    short_side: for larger images flow is estimated at this size and upsampled: at 480p that is four times
+    faster; None keeps the full size.
 
-    Chosen by numbers over iterative Lucas-Kanade (`optical_flow_ilk`): on eight real clips at short side 128
-    the colour carried over from the next frame is off by 0.87 (mean, ab units), Lucas-Kanade's by 0.96 in
-    half the time. An attachment of 30 against scikit-image's 15: over four frames off by 2.2 instead of 2.5,
-    at the same cost. End-point error on the embedded
+    Chosen by measurement over iterative Lucas-Kanade (`optical_flow_ilk`): on eight real clips at short side
+    128 the colour warped from the next frame has a mean error of 0.87 (ab units), against 0.96 for
+    Lucas-Kanade in half the time. An attachment of 30 instead of scikit-image's 15 reduces the error over
+    four frames from 2.5 to 2.2, at the same cost. End-point error on the embedded
     clips: median 0.1 pixels, 0.4 on "layers", whose objects move by several.
     TV-L1 trusts brightness, so a change of exposure costs it more than it costs RAFT.
     """
@@ -73,7 +73,7 @@ def classical_flow(a: Tensor, b: Tensor, short_side: int | None = 240) -> Tensor
 def raft_flow(network: nn.Module, a: Tensor, b: Tensor, updates: int = 12) -> Tensor:
     """RAFT's flow from `a` to `b`, (B, 1 or 3, H, W) in [0, 1] -> (B, 2, H, W) in pixels.
 
-    The network wants sides divisible by 8 and of at least 128, so the images are extended by their rim and
+    The network needs sides divisible by 8 and of at least 128, so the images are padded by replication and
     the flow is cropped. updates: iterations; torchvision's default, 12, where the original code takes 20 to
     32.
     """
@@ -93,8 +93,8 @@ def raft(path: str | Path | None = None, weights: str = "C_T_SKHT_V2", download:
     """torchvision's RAFT (large), in eval mode on the CPU.
 
     path: a file with its weights; None looks where torch keeps downloads and, if `download`, fetches them
-    once (20 MB). weights: a name of RAFT_WEIGHTS. InputError says where to get the file when it cannot be
-    had.
+    once (20 MB). weights: a name of RAFT_WEIGHTS. If the file is unavailable, the InputError says where to
+    get it.
     """
     from torchvision.models.optical_flow import raft_large
 
@@ -106,7 +106,7 @@ def raft(path: str | Path | None = None, weights: str = "C_T_SKHT_V2", download:
     network = raft_large(weights=None)
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises five unrelated types for a file that is not what it should be
+    except Exception as error:  # torch raises five unrelated exception types for a wrong file
         raise InputError(f"{path} does not hold RAFT's weights: {str(error).splitlines()[0]}") from error
     return network.eval()
 
@@ -137,7 +137,7 @@ def _download(weights: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         torch.hub.download_url_to_file(RAFT_ADDRESS + path.name, str(path), progress=False)
-    except OSError as error:  # no network, no such address, no space
+    except OSError as error:  # no connection, no such address, no disk space
         raise InputError(f"{_how_to_get(weights, path)} ({error})") from error
 
 

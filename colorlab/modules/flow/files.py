@@ -19,7 +19,7 @@ def read_flo(path: str | Path) -> Tensor:
     """Read a `.flo` file -> (2, H, W) float32 in pixels, x first.
 
     InputError for a file that is cut short or starts with something else; some data sets of this field have
-    `.flo` files without the magic number, and guessing at them would swap sizes silently.
+    `.flo` files without the magic number, and guessing their layout could silently swap width and height.
     """
     raw = Path(path).read_bytes()
     if len(raw) < 12 or np.frombuffer(raw, "<f4", 1)[0] != MAGIC:
@@ -35,7 +35,7 @@ def read_flo(path: str | Path) -> Tensor:
 
 
 def write_flo(path: str | Path, flow: Tensor) -> None:
-    """Write a flow, (2, H, W) in pixels, as a `.flo` file; it appears whole or not at all."""
+    """Write a flow, (2, H, W) in pixels, as a `.flo` file, atomically."""
     if flow.ndim != 3 or flow.shape[0] != 2:
         raise ValueError(
             f"write_flo wants one flow (2, H, W), got {tuple(flow.shape)}; take flow[0] of a batch")

@@ -6,9 +6,9 @@ With w the flow of the frame whose mask is wanted and w' the other direction's f
     motion boundary  |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002                (rule 2)
 
 The constants are in square pixels, so flow and mask belong to the size at which they are used. Two published
-versions differ in details that change counts, hence two functions; their outputs have opposite polarity, as
-their
-names say: `occlusion_lai` is true where a pixel is lost, `reliable_ruder(...).reliable` where it can be used.
+versions differ in details that change pixel counts, hence two functions; their outputs have opposite
+polarity, as their names say: `occlusion_lai` is true where a pixel is lost, `reliable_ruder(...).reliable`
+where it can be used.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def occlusion_lai(forward: Tensor, backward: Tensor) -> Tensor:
     """Lai et al. 2018, `detect_occlusion`: the mask of their warp error.
 
     forward, backward: (B, 2, H, W) in pixels. Returns (B, 1, H, W) bool on the grid of `forward`, true =
-    occluded. Their sampling clamps at the rim and nothing asks whether a pixel left the picture, so a pure
-    pan has no occlusion.
+    occluded. Their sampling clamps at the border and nothing checks whether a pixel left the picture, so a
+    pure pan has no occlusion.
     """
     returned = warp(backward, forward, padding_mode="border")
     return inconsistent(forward, returned) | (steepness(forward, central=False) > boundary_limit(forward))
@@ -48,8 +48,8 @@ def reliable_ruder(forward: Tensor, backward: Tensor, strict: bool = True) -> Re
     forward, backward: (B, 2, H, W) in pixels; classes on the grid of `forward`, first that applies: out of
     frame, disoccluded, motion boundary, reliable.
     strict: a pixel is inside only if the 2 x 2 neighbourhood it is sampled from is, as in their code, which
-    so loses the last row and column even at zero flow; False accepts every position from 0 to W-1 and 0 to
-    H-1.
+    therefore loses the last row and column even at zero flow; False accepts every position from 0 to W-1 and
+    0 to H-1.
     """
     inside = inside_frame(forward, strict)
     returned = warp(backward, forward, padding_mode="border")
@@ -62,8 +62,8 @@ def soften(reliability: Reliability) -> Tensor:
     """Ruder et al.'s soft mask: (B, 1, H, W) floats in [0, 255]; read it with a threshold (240 or 125 are in
     use).
 
-    Disoccluded pixels enter the Gaussian (sigma 0.8, 5 x 5) as -255, so that they grow outwards. Their files
-    hold these values truncated to 8 bits.
+    Disoccluded pixels enter the Gaussian (sigma 0.8, 5 x 5) as -255, so that the mask of them grows. Their
+    files hold these values truncated to 8 bits.
     """
     levels = 255.0 * (reliability.reliable.float() - reliability.disoccluded.float())
     taps = torch.exp(-torch.arange(-2.0, 3.0, dtype=levels.dtype, device=levels.device).square() /
@@ -85,7 +85,7 @@ def inside_frame(flow: Tensor, strict: bool = False) -> Tensor:
 
 
 def inconsistent(flow: Tensor, returned: Tensor, or_equal: bool = False) -> Tensor:
-    """Rule 1: following the flow there and back does not lead home. (B, 1, H, W) bool."""
+    """Rule 1: following the flow forward and back does not return to the start. (B, 1, H, W) bool."""
     gap = squared(flow + returned)
     limit = 0.01 * (squared(flow) + squared(returned)) + 0.5
     return gap >= limit if or_equal else gap > limit
@@ -97,8 +97,8 @@ def boundary_limit(flow: Tensor) -> Tensor:
 
 
 def steepness(flow: Tensor, central: bool) -> Tensor:
-    """|grad u|^2 + |grad v|^2, (B, 1, H, W): central differences mirrored at the rim, or forward ones, 0 at
-    the end."""
+    """|grad u|^2 + |grad v|^2, (B, 1, H, W): central differences with mirrored borders, or forward
+    differences, 0 at the end."""
     if central:
         wide, tall = mirrored(flow, 1, 0), mirrored(flow, 0, 1)
         along_x = (wide[..., 2:] - wide[..., :-2]) / 2
@@ -115,8 +115,7 @@ def squared(vectors: Tensor) -> Tensor:
 
 
 def mirrored(image: Tensor, x: int, y: int) -> Tensor:
-    """Extend by x columns and y rows on each side, repeating the rim itself first (edge pixels count
-    twice)."""
+    """Pad by x columns and y rows on each side, mirroring with the edge pixels repeated."""
     if x:
         image = torch.cat((image[..., :x].flip(-1), image, image[..., -x:].flip(-1)), dim=-1)
     if y:

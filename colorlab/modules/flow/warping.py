@@ -1,4 +1,4 @@
-"""Backward warping: read an image where a flow points."""
+"""Backward warping: sample an image where a flow points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 def pixel_grid(flow: Tensor) -> Tensor:
     """(B, 2, H, W) flow -> (1, 2, H, W): each pixel's own x and y, of the flow's dtype and device."""
     H, W = flow.shape[-2:]
-    # made on its device: a copy would make a GPU wait
+    # created on the device: a copy would make a GPU wait
     y, x = (torch.arange(side, dtype=flow.dtype, device=flow.device) for side in (H, W))
     y, x = torch.meshgrid(y, x, indexing="ij")
     return torch.stack((x, y)).unsqueeze(0)

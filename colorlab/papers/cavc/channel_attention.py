@@ -2,20 +2,21 @@
 §3.1.1, Fig. 1).
 
 Each channel passes through the same weights, so a grey film (one channel), a grey film stored as RGB (three
-equal ones) and a satellite picture (thirteen) are all legal input, and the number of parameters knows nothing
-of it.
+equal ones) and a satellite picture (thirteen) are all valid input, and the number of parameters does not
+depend on it.
 
-**What the cosine is taken between** is the module's one open question. The paper gives four readings (§3.1,
-§3.1.1, §6.1 and Table 3 with Fig. 1). With s_g three equal channels, as grey film is:
+**What the cosine is taken between** is the module's one open question. Four places of the paper
+disagree (§3.1, §3.1.1, §6.1 and Table 3 with Fig. 1) and leave three readings. If s_g has three equal
+channels, as grey film does:
 
-- between two *attended* channels: the operands are equal, the map is 1 everywhere and tells nothing;
+- between two *attended* channels: the operands are equal, so the map is 1 everywhere and carries no
+  information;
 - between two 1 x H x W maps along their channel axis, as the shapes of §3.1.1 say: two numbers have a cosine
   of +1 or -1 only;
 - between the attended channel and the next channel **before** attention, both still embedded in D features
-  per pixel: what the pixel's window added to the pixel. It differs where a pixel differs from its
-  surroundings. This is Table 3's reading, and ours.
+  per pixel: how much the window changed the pixel. This is Table 3's reading, and ours.
 
-Notebook 03 draws all three.
+Notebook 03 draws all three, and measures what the third follows.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class ChannelFeatures(NamedTuple):
 
 
 class ChannelWeights(NamedTuple):
-    """Where one pixel looks, in each channel: attention weights that sum to 1 over the picture."""
+    """What one pixel attends to, in each channel: attention weights that sum to 1 over the picture."""
 
     window: Tensor   # (B, C, H, W) the regular window
     shifted: Tensor  # (B, C, H, W) the window shifted by half
@@ -49,8 +50,8 @@ class CosineSimilarity(nn.Module):
     maps = 1  # how many maps it adds to each channel
 
     def forward(self, attended: Tensor, embedded: Tensor) -> Tensor:
-        """Both (B, C, D, H, W) -> (B, C, 1, H, W) in [-1, 1]. After the last channel comes the first."""
-        following = embedded.roll(-1, dims=1)  # one channel is its own neighbour
+        """Both (B, C, D, H, W) -> (B, C, 1, H, W) in [-1, 1]. The last channel's neighbour is the first."""
+        following = embedded.roll(-1, dims=1)  # a single channel is its own neighbour
         return F.cosine_similarity(attended, following, dim=2, eps=1e-6).unsqueeze(2)
 
 
@@ -65,8 +66,7 @@ class NoSimilarity(nn.Module):
 
 
 class SingleChannelAttention(nn.Module):
-    """Refine each channel with one Swin head shared by all of them, and expand what is known to 64
-    features."""
+    """Refine each channel with one Swin head shared by all of them, and expand the result to 64 features."""
 
     def __init__(self, similarity: nn.Module, width: int = 16, features: int = 64, window: int = 8):
         super().__init__()
@@ -87,7 +87,7 @@ class SingleChannelAttention(nn.Module):
         # (B, C, 0 or 1, H, W)
         cosine = self.similarity(attended.unflatten(0, (B, C)), embedded.unflatten(0, (B, C)))
         known = torch.cat((each, refined, cosine.flatten(0, 1).to(refined)), dim=1)  # (B * C, 2 or 3, H, W)
-        features = self.lift(known).unflatten(0, (B, C)).mean(1)  # (B, 64, H, W): the mean forgets how many
+        features = self.lift(known).unflatten(0, (B, C)).mean(1)  # (B, 64, H, W): independent of C
         return ChannelFeatures(channels_last(features), refined.view_as(channels), cosine.flatten(1, 2))
 
     def weights(self, channels: Tensor, at: tuple[int, int]) -> ChannelWeights:
@@ -98,6 +98,6 @@ class SingleChannelAttention(nn.Module):
 
 
 def channels_last(features: Tensor) -> Tensor:
-    """The same numbers in the order in which windows read them; convolutions keep it, and all after it is
-    spared the turning."""
+    """Convert to channels_last, the layout in which windows are read; convolutions keep it, so later layers
+    need no permutation."""
     return features.contiguous(memory_format=torch.channels_last)

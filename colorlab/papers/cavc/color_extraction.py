@@ -1,12 +1,12 @@
-"""What the network knows of the reference: 50 tokens and a histogram (CAVC §3.1.2, §6.2, §6.3).
+"""How the network represents the reference: 50 tokens and a histogram (CAVC §3.1.2, §6.2, §6.3).
 
 Every extractor takes RGB in [0, 1] (B, 3, h, w) of any size and returns tokens (B, 1 + n * n, width): token 0
 stands for the whole picture, the others for its n x n patches, row by row. Two are ImageNet networks, frozen:
 `VisionTransformer` is the paper's, `VGG` the one it is compared with in Table 4. `Patches` needs no download
 and is trained with the rest.
 
-ImageNet networks are built with random weights and say so: `pretrained` is False until `load_pretrained` has
-succeeded. Random layers do pass on some colour, but not what the paper means by colour features.
+ImageNet networks are built with random weights; `pretrained` is False until `load_pretrained` has succeeded.
+Random layers do pass on some colour, but not what the paper means by colour features.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIDE = 224  # the ImageNet networks' own input size; torchvision's ViT refuses a
 
 
 class ImageNetExtractor(nn.Module):
-    """What the frozen extractors share: ImageNet's size and statistics, and where weights come from."""
+    """Base class of the frozen extractors: ImageNet's input size and statistics, and loading of weights."""
 
     frozen = True
 
@@ -36,7 +36,7 @@ class ImageNetExtractor(nn.Module):
 
         self.pretrained = False
         self.weights_name = weights_name
-        # the same random features in every run, and nothing drawn from the caller's generator
+        # the same random features in every run, without advancing the caller's generator
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = torchvision.models.get_model(builder, weights=None)
@@ -45,15 +45,15 @@ class ImageNetExtractor(nn.Module):
         self.eval().requires_grad_(False)
 
     def load_pretrained(self) -> None:
-        """Fetch torchvision's ImageNet weights, once for all later runs. Raises InputError where they cannot
-        be had."""
+        """Fetch torchvision's ImageNet weights (cached for later runs). Raises InputError if they are
+        unavailable."""
         import torchvision
 
         weights = torchvision.models.get_weight(self.weights_name)
         try:
             state = weights.get_state_dict(check_hash=True)
         except (OSError, RuntimeError) as error:  # no network; a damaged download
-            raise InputError(f"the ImageNet weights {self.weights_name} could not be had ({error}); put the "
+            raise InputError(f"the ImageNet weights {self.weights_name} are not available ({error}); put the "
                              f"file of {weights.url} into {torch.hub.get_dir()}/checkpoints, or load with "
                              "extractor='patches', which needs none") from error
         used = self.network.state_dict().keys()
@@ -98,11 +98,10 @@ class Patches(nn.Module):
     """A learned view of the same 7 x 7 patches, for laptops: each token is a linear map of 4 x 4 mean
     colours.
 
-    This is a ViT's first layer without the ViT behind it. Its tokens cannot know *what* is in a patch, but no
-    download
-    is needed, and what colours are where is there from the first step of training: the cells are Lab, with a
-    and b as large as L, because in RGB colour is a small difference of large numbers, and the network learns
-    to listen to the histogram alone.
+    This is a ViT's first layer without the ViT behind it. Its tokens cannot encode *what* is in a patch, but
+    no download is needed, and the colour layout is available from the first step of training: the cells are
+    Lab, with a and b as large as L, because in RGB colour is a small difference of large numbers, and the
+    network would learn to use the histogram alone.
     """
 
     width = 64
@@ -113,7 +112,7 @@ class Patches(nn.Module):
         super().__init__()
         self.embed = nn.Conv2d(3, self.width, kernel_size=self.cells, stride=self.cells)
         nn.init.orthogonal_(self.embed.weight)  # no colour is lost: 48 numbers into 64 features
-        # a fixed part, or the norm in `Fusion` would make all colours equally strong
+        # a constant part; without it the norm in `Fusion` would make all colours equally strong
         nn.init.normal_(self.embed.bias)
 
     def load_pretrained(self) -> None:
@@ -132,23 +131,23 @@ def color_histogram(rgb: Tensor, bins: int = 256) -> Tensor:
     (§4.2.2).
 
     rgb: (B, 3, H, W) in [0, 1]. Returns (B, 3, bins), each row summing to 1. Counts integers, which is exact
-    and the same on every device and in every run; there is no gradient, nor need of one, since the reference
-    is given and not learned.
+    and identical on every device and in every run; it has no gradient and needs none, since the reference is
+    given and not learned.
     """
     B, channels = rgb.shape[:2]
     # (B, 3, H, W): 256 levels into bins
     levels = rgb.detach().float().clamp(0, 1).mul(255).round().int() * bins >> 8
     rows = torch.arange(B * channels, device=rgb.device).view(B, channels, 1, 1) * bins
     places = (levels + rows).flatten().long()
-    ones = torch.ones_like(places, dtype=torch.int32)  # not bincount: for its size a GPU makes the host wait
+    ones = torch.ones_like(places, dtype=torch.int32)  # not bincount: it would make the host wait for a GPU
     counts = ones.new_zeros(B * channels * bins).scatter_add_(0, places, ones).view(B, channels, bins).float()
     return counts / counts.sum(-1, keepdim=True)
 
 
 def histogram_features(rgb: Tensor, bins: int = 256) -> Tensor:
-    """The histogram as a network can hear it: (B, 3 * bins), a flat histogram all ones.
+    """The histogram scaled as network input: (B, 3 * bins), all ones for a flat histogram.
 
-    rgb: (B, 3, H, W) in [0, 1], resized to 256 x 256 so that all references count alike. The square root
-    lifts rare colours.
+    rgb: (B, 3, H, W) in [0, 1], resized to 256 x 256 so that all references count equally. The square root
+    boosts rare colours.
     """
     return (color_histogram(resized(rgb, (256, 256)), bins) * bins).sqrt().flatten(1)

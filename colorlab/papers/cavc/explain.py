@@ -1,4 +1,4 @@
-"""What a CAVC's colours are made from, as maps: for notebooks and for the question "why this colour?"."""
+"""What CAVC's colours are made from, as maps, for notebooks and to answer "why this colour?"."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from colorlab.papers.cavc.u_colorization import placement
 
 
 class ChannelMaps(NamedTuple):
-    """What Single Channel Attention makes of each channel, and where one pixel looks in it. All (B, C, H,
+    """Single Channel Attention's output for each channel, and what one pixel attends to in it. All (B, C, H,
     W)."""
 
     attended: Tensor    # channel_att, about as the input
@@ -27,17 +27,17 @@ class ChannelMaps(NamedTuple):
 def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
     """What the colour of any pixel (y, x) is made from: {source: (H, W)}, all maps together summing to 1.
 
-    l: (1, 1, H, W) of the frame that `state` awaits. CAVC has no attention that reaches from frame to
-    reference, so three things are drawn, a third each:
+    l: (1, 1, H, W) of the frame that `state` awaits. CAVC has no attention between frame and reference, so
+    three things are shown, a third each:
 
     - "reference", or "reference (frame 5)" for a frame of the film's own: which patches of the reference the
-      fusion lays over this pixel. A patch token is laid where its patch *lies*, whatever it shows. (The class
-      token and the histogram speak to all pixels alike and are not drawn.) Several references share the third
-      as `blend` mixes them.
+      fusion puts at this pixel. A patch token goes where its patch *lies*, whatever it shows. (The class
+      token and the histogram affect all pixels alike and are not shown.) Several references share the third
+      as `blend` weights them.
     - "frame 7 (window)" and "frame 7 (shifted window)", of the frame itself: where Single Channel Attention
-      looks from this pixel.
+      attends from this pixel.
 
-    Both are what single layers do. The layers in between carry colours further.
+    Both describe single layers; the layers in between spread colours further.
     """
     if l.shape[:2] != (1, 1) or state.tokens.shape[1] != 1:
         raise ValueError(f"attention looks at one frame of one film: l (1, 1, H, W), got {tuple(l.shape)}")
@@ -61,14 +61,14 @@ def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
 
 
 def patch_shares(network: nn.Module, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
-    """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing to
-    1."""
+    """The weight of each patch token in the fusion at pixel `at` of an H x W frame: (n, n), summing to 1."""
     scale = 2 ** len(network.config.widths)
     return placement(patches, (-(-H // scale), -(-W // scale)), (at[0] // scale, at[1] // scale))
 
 
 def channel_maps(network: nn.Module, channels: Tensor, at: tuple[int, int]) -> ChannelMaps:
-    """Single Channel Attention laid open, for any picture: channels (B, C, H, W) in [-1, 1], at = (y, x)."""
+    """Single Channel Attention's intermediate maps for any picture: channels (B, C, H, W) in [-1, 1], at =
+    (y, x)."""
     H, W = channels.shape[-2:]
     padded = network.padded(channels)
     found, weights = network.sca(padded), network.sca.weights(padded, inside(at, H, W))
@@ -91,8 +91,8 @@ def spread(cells: Tensor, H: int, W: int) -> Tensor:
 
 
 def unpadded(maps: Tensor, H: int, W: int) -> Tensor:
-    """Crop maps (..., H', W'), counting what fell on repeated rows and columns to the pixel they repeat: sums
-    stay."""
+    """Crop maps (..., H', W'), adding the weight on repeated rows and columns to the pixel they repeat; sums
+    are preserved."""
     rows = torch.arange(maps.shape[-2], device=maps.device).clamp(max=H - 1)
     columns = torch.arange(maps.shape[-1], device=maps.device).clamp(max=W - 1)
     maps = maps.new_zeros(*maps.shape[:-2], H, maps.shape[-1]).index_add_(-2, rows, maps)

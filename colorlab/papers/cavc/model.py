@@ -14,10 +14,10 @@
 | color_histogram | `State.histograms`, through `hist` to a code |
 | output | `CAVC.paint`, RGB in [-1, 1] |
 
-Frames are independent of each other: what the network knows of the reference is computed once, in `start`.
+Frames are independent of each other: the reference is encoded once, in `start`.
 
-**Departures.** No network, weights or training code of CAVC are public, so this is a reconstruction. What is
-measured about a choice was measured on this network. A choice that shapes the result, and why:
+**Departures.** No network, weights or training code of CAVC are public, so this is a reconstruction.
+Measurements below were made on this network. The choices that shape the result, and why:
 
 - *The cosine* is between the attended channel and the next channel's embedding before attention, over the D =
   16 embedded features of a pixel, the last channel's neighbour being the first (channel_attention.py says why
@@ -32,27 +32,27 @@ measured about a choice was measured on this network. A choice that shapes the r
   divides all of 256..16.
 - *ViT input* is resized to 224 with ImageNet's statistics, which the weights expect; the ViT is frozen and is
   not part of the checkpoint.
-- *Fusion* lays the 49 patch tokens over the encoder's output, bilinearly, adds the class token everywhere and
+- *Fusion* resizes the 49 patch tokens bilinearly to the encoder's output, adds the class token everywhere and
   concatenates: 384 + 128 channels. The paper says "fusion"; a search for matches would be another method.
 - *The histogram* is three marginal histograms of 256 bins, the same as CDC's, scaled so that a flat one is
-  all ones: scaled to sum 1 the network does not hear it. It scales and shifts the features of each decoder
-  level.
+  all ones: scaled to sum to 1, it is too weak to have an effect. It scales and shifts the features of each
+  decoder level.
 - *Convolutions* have shortcuts and group normalization; without them the path through the bottleneck can die
   at high learning rates, and the reference is ignored while the loss still falls.
-- *The token projection starts loud*, five times PyTorch's default. On 48 x 80 films whose halves were
-  recoloured apart, 45 steps at 1e-3: exchanging the tokens moved ab by 2 at the default and by 16 so; at 3e-3
-  and the default by 0.2, the path was dead.
+- *The token projection starts large*, at five times PyTorch's default. On 48 x 80 films whose halves were
+  recoloured separately, after 45 steps at 1e-3, exchanging the tokens moved ab by 2 with the default and by
+  16 with this; at 3e-3 with the default it moved ab by 0.2: the path was dead.
 - *Skips* join features of equal size, and SCA_features is the outermost: the paper lists it as the decoder's
   input.
 - *Lightness:* the network paints RGB, lightness included. `step` keeps only its ab, so that the film's own L
-  stays; `paint` is the rest.
-- *Reference:* the paper does not say which frame it is. Any picture serves. Several are blended: see `blend`.
+  is preserved; `paint` returns the full RGB.
+- *Reference:* the paper does not say which frame it is. Any picture works. Several are blended: see `blend`.
   A film's own frame given as reference is recoloured like every other frame, not copied.
 
 Paper's training (§4.3): AdamW, 1e-4 falling linearly to 1e-6, 256 x 256; DAVIS for 100 epochs, then LDV for
-10, and UVO apart for 10. Its loss is not given, and L1 on RGB is what we take. "Overall, both phases of
-training were conducted over 300,000 epochs" cannot be, beside 110
-epochs: we read 300,000 iterations, DAVIS's the first 0.35 of them (`train.recipes`, its `phases`).
+10, and UVO separately for 10. Its loss is not given; we use L1 on RGB. "Overall, both phases of training were
+conducted over 300,000 epochs" contradicts the 110 epochs: we read 300,000 iterations, the first 0.35 of them
+on DAVIS (`train.recipes`, its `phases`).
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ class CAVCConfig:
     head_width: int = 32  # channels of one attention head in encoder and decoder
     window: int = 8                                       # pixels along a window's side
     color_width: int = 128                                # channels of the tokens in the fusion
-    code_width: int = 128                                 # numbers that the histogram becomes
-    bins: int = 256  # of the histogram, per channel; fewer are harder to learn a film by heart from
+    code_width: int = 128                                 # size of the histogram's code
+    bins: int = 256  # of the histogram, per channel; fewer make memorising a film harder
     dropout: float = 0.1                                  # of whole channels, in training
-    frames_at_once: int = 1  # how many frames a film is coloured by at a time; they do not see each other
+    frames_at_once: int = 1  # how many frames are coloured at a time; they do not see each other
 
     @classmethod
     def paper(cls) -> CAVCConfig:
@@ -116,12 +116,12 @@ class CAVCConfig:
 
 
 class CAVC(nn.Module):
-    """Colour each frame by what a ViT and a histogram say of the reference."""
+    """Colour each frame by a reference's ViT tokens and histogram."""
 
     method = "cavc"
-    matches = False  # it looks nothing up
+    matches = False  # it has no matching step
     extractors = EXTRACTORS
-    beside = 0  # channels at full size beside SCA_features, where a network that stands on this one has some
+    beside = 0  # channels at full size beside SCA_features, added by subclasses
     outputs = 3      # channels of the last layer: RGB
 
     def __init__(self, config: CAVCConfig = CAVCConfig()):
@@ -132,7 +132,7 @@ class CAVC(nn.Module):
         self.config = config
         extractor = choose(self.extractors, "extractor", config.extractor)()
         if extractor.frozen:
-            # unregistered: no part of the checkpoint or of what is trained
+            # unregistered: neither saved nor trained
             self.__dict__["extractor"] = extractor
         else:
             self.extractor = extractor
@@ -145,28 +145,35 @@ class CAVC(nn.Module):
         inner = (full, *config.widths)
         self.encoder = nn.ModuleList(EncoderLevel(i, o, *sizes) for i, o in zip(inner, config.widths))
         self.fusion = Fusion(extractor.width, config.color_width)
-        self.hist = nn.Sequential(nn.Linear(3 * config.bins, config.code_width), nn.GELU(),
-                                  nn.Linear(config.code_width,
-                                            config.code_width)) if guide.listens else nn.Identity()
+        self.hist = (
+            nn.Sequential(
+                nn.Linear(3 * config.bins, config.code_width),
+                nn.GELU(),
+                nn.Linear(config.code_width, config.code_width),
+            )
+            if guide.listens
+            else nn.Identity()
+        )
         inner = (config.widths[-1] + config.color_width, *config.decoder_widths)
         skips = (*config.widths[-2::-1], full)
-        self.decoder = nn.ModuleList(DecoderLevel(i, s, o, guide(config.code_width, o), *sizes)
-                                     for i, s, o in zip(inner, skips, config.decoder_widths))
+        self.decoder = nn.ModuleList(
+            DecoderLevel(i, s, o, guide(config.code_width, o), *sizes)
+            for i, s, o in zip(inner, skips, config.decoder_widths)
+        )
         self.head = nn.Conv2d(config.decoder_widths[-1], self.outputs, kernel_size=1)
 
     @property
     def frames_per_step(self) -> int:
-        """Frames that `colorize` hands to one step: they are independent, so this is a matter of memory
-        alone."""
+        """Frames that `colorize` hands to one step: they are independent, so this affects memory only."""
         return self.config.frames_at_once
 
     def load_backbones(self) -> None:
-        """ImageNet weights for the extractor. Raises InputError where they cannot be had or the extractor has
-        none."""
+        """Load ImageNet weights for the extractor. Raises InputError if they are unavailable or the extractor
+        has none."""
         self.extractor.load_pretrained()
 
     def start(self, references: References) -> State:
-        """Look at the references, each Lab (B, 3, h, w) of any size: a picture, or a list of pictures and
+        """Encode the references, each Lab (B, 3, h, w) of any size: a picture, or a list of pictures and
         (frame_index, picture)."""
         parsed = parse_references(references)
         if not parsed:
@@ -194,8 +201,8 @@ class CAVC(nn.Module):
         return (ab[:, 0] if single else ab), replace(state, frame=state.frame + clip.shape[1])
 
     def forward(self, l: Tensor, references: References) -> Tensor:
-        """A whole clip with gradients: l (B, T, 1, H, W). Returns ab (B, T, 2, H, W). Training wants RGB too:
-        `paint` has it."""
+        """A whole clip with gradients: l (B, T, 1, H, W). Returns ab (B, T, 2, H, W). Training also needs
+        RGB: see `paint`."""
         return self.step(l, self.start(references))[0]
 
     def paint(self, l: Tensor, state: State) -> Tensor:
@@ -208,16 +215,17 @@ class CAVC(nn.Module):
                                    histograms.flatten(0, 1)).unflatten(0, (B, T))
 
     def guidance(self, state: State, B: int, T: int) -> tuple[Tensor, Tensor]:
-        """What the references say to each of the next T frames: tokens (B, T, 1 + n * n, width), histograms
-        (B, T, 3 * bins)."""
+        """The references' conditioning for each of the next T frames: tokens (B, T, 1 + n * n, width),
+        histograms (B, T, 3 * bins)."""
         if state.tokens.shape[1] not in (1, B):
             raise ValueError(
                 f"l holds {B} films and the references are for {state.tokens.shape[1]}; give one "
                 "picture for each, or one for all")
         shares = [blend(state.moments, state.frame + t) for t in range(T)]
-        tokens, histograms = (torch.stack([_mixed(known, voices)
-                                           for voices in shares], dim=1)
-                              for known in (state.tokens, state.histograms))
+        tokens, histograms = (
+            torch.stack([_mixed(known, voices) for voices in shares], dim=1)
+            for known in (state.tokens, state.histograms)
+        )
         return tokens.expand(B, -1, -1, -1), histograms.expand(B, -1, -1).to(tokens)
 
     def u_colorization(self, channels: Tensor, tokens: Tensor, histograms: Tensor) -> Tensor:
@@ -243,37 +251,36 @@ class CAVC(nn.Module):
         return self.head(x)
 
     def attention(self, l: Tensor, state: State, at: tuple[int, int]) -> dict[Source, Tensor]:
-        """What the colour of the pixel at (y, x) is made from; l: (1, 1, H, W). See
-        `explain.attention_of`."""
+        """The sources of the colour of the pixel at (y, x); l: (1, 1, H, W). See `explain.attention_of`."""
         return self.attention_of(l, state)(at)
 
     def attention_of(self, l: Tensor, state: State) -> Attention:
-        """`attention` for any pixel of one frame; what they have in common is computed once."""
+        """`attention` for any pixel of one frame; shared work is done once."""
         return explain.attention_of(self, l, state)
 
     @torch.no_grad()
     def channel_maps(self, channels: Tensor, at: tuple[int, int]) -> explain.ChannelMaps:
-        """Single Channel Attention laid open, for any picture: channels (B, C, H, W) in [-1, 1], at = (y,
-        x)."""
+        """Single Channel Attention's intermediate maps for any picture: channels (B, C, H, W) in [-1, 1], at
+        = (y, x)."""
         return explain.channel_maps(self, channels, at)
 
     def patch_shares(self, H: int, W: int, at: tuple[int, int], patches: int) -> Tensor:
-        """How much of each patch token the fusion lays on the pixel `at` of an H x W frame: (n, n), summing
-        to 1."""
+        """The weight of each patch token in the fusion at pixel `at` of an H x W frame: (n, n), summing to
+        1."""
         return explain.patch_shares(self, H, W, at, patches)
 
     def padded(self, channels: Tensor) -> Tensor:
-        """As large as every encoder level can halve."""
+        """Pad to a size that every encoder level can halve."""
         return repeat_border(channels, multiple=2 ** len(self.config.widths))
 
     def _apply(self, fn, recurse: bool = True):
-        """`.to(device)` and its kin: take along the extractor where it is not registered."""
+        """`.to(device)` and similar also move the extractor, which is not registered."""
         if self.extractor.frozen:
             self.extractor._apply(fn)
         return super()._apply(fn, recurse)
 
 
 def _mixed(known: Tensor, shares: list[float]) -> Tensor:
-    """(R, B, ...) -> (B, ...): what references say, by their shares, which stay numbers: as a tensor they
+    """(R, B, ...) -> (B, ...): the references' weighted mean. Weights stay Python numbers: as a tensor they
     would be copied to a GPU."""
     return sum(share * one for share, one in zip(shares, known) if share)

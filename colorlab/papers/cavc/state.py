@@ -1,4 +1,4 @@
-"""What CAVC knows of its references, and how much each of them says to a frame."""
+"""CAVC's encoded references, and the weight of each for a frame."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class State:
-    """What is known of the references (R of them), and which frame comes next. Nothing is learned from frame
-    to frame."""
+    """The encoded references (R of them), and the index of the next frame. Nothing is carried from frame to
+    frame."""
 
     frame: int          # index of the next frame, from 0
     # R: the frame each reference colours, None for a picture that is not of the film
@@ -25,12 +25,12 @@ def as_channels(l: Tensor) -> Tensor:
 
 
 def blend(moments: tuple[int | None, ...], frame: int) -> list[float]:
-    """How much each reference says to a frame, summing to 1. An extension: the paper knows one reference.
+    """The weight of each reference for a frame, summing to 1. An extension: the paper has one reference.
 
-    The film's own coloured frames speak to the frames between them in proportion to nearness, the first and
-    the last alone to all before and after, so that a coloured frame has its own colours and nothing jumps.
-    Pictures that are not of the film have no place in it and share equally, with each other and with those
-    frames.
+    Between two of the film's own coloured frames the weights are interpolated linearly; before the first and
+    after the last, that one alone is used. So a coloured frame gets its own colours and nothing jumps.
+    Pictures that are not frames of the film have no position in time and share equally, with each other and
+    with those frames.
     """
     timed = sorted(moment for moment in moments if moment is not None)
     before = max((moment for moment in timed if moment <= frame), default=min(timed, default=0))

@@ -1,5 +1,5 @@
-"""U-Colorization: a Swin U-Net whose bottleneck meets the reference's tokens and whose decoder follows its
-histogram (CAVC §3.1.3).
+"""U-Colorization: a Swin U-Net whose bottleneck is fused with the reference's tokens and whose decoder is
+modulated by its histogram (CAVC §3.1.3).
 
     f0 64 ---------------------------------------------------------------. full size: SCA_features, the
     outermost skip
@@ -21,13 +21,13 @@ from torch.nn import functional as F
 
 from colorlab.papers.cavc.window_attention import WindowPair
 
-# channels that are normalized together; one group for all would let the channels' means drown their variation
+# channels per normalization group; in a single group the channels' means would swamp their variation
 GROUP = 16
 
 
 class ConvBlock(nn.Module):
-    """Two convolutions and a shortcut. Without the shortcut the path through the bottleneck can die, and with
-    it the reference."""
+    """Two convolutions and a shortcut. Without the shortcut the path through the bottleneck can die, and the
+    reference is ignored."""
 
     def __init__(self, inner: int, outer: int, dropout: float):
         super().__init__()
@@ -37,8 +37,9 @@ class ConvBlock(nn.Module):
         self.drop = nn.Dropout2d(dropout)
         self.conv2 = nn.Conv2d(outer, outer, kernel_size=3, padding=1, bias=False)
         self.norm2 = nn.GroupNorm(groups, outer)
-        self.shortcut = nn.Identity() if inner == outer else nn.Conv2d(inner, outer, kernel_size=1,
-                                                                       bias=False)
+        self.shortcut = (
+            nn.Identity() if inner == outer else nn.Conv2d(inner, outer, kernel_size=1, bias=False)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inner, H, W) -> (B, outer, H, W)."""
@@ -60,11 +61,11 @@ class EncoderLevel(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Lay the reference's patch tokens over the encoder's output, each where its patch lies in the picture.
+    """Concatenate the reference's patch tokens to the encoder's output, each where its patch lies in the
+    picture.
 
-    This supposes that reference and frame show things in the same places, and is all that the paper's
-    "fusion" can mean without
-    a further attention: CAVC never searches for a match.
+    This assumes that reference and frame show things in the same places. Without another attention layer the
+    paper's "fusion" can mean no more than that: CAVC never searches for a match.
     """
 
     def __init__(self, token_width: int, width: int):
@@ -72,8 +73,8 @@ class Fusion(nn.Module):
         self.norm = nn.LayerNorm(token_width)
         self.project = nn.Linear(token_width, width)
         # Five times PyTorch's default: four decoder levels lie between tokens and picture, and the histogram,
-        # which speaks to each of them, is heard first. At the default the first steps of training can silence
-        # the tokens for good.
+        # which modulates each of them, is learned first. At the default the first steps of training can
+        # suppress the tokens for good.
         nn.init.normal_(self.project.weight, std=3 / token_width ** 0.5)
 
     def forward(self, encoded: Tensor, tokens: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ class Fusion(nn.Module):
 
 
 def placement(patches: int, size: tuple[int, int], at: tuple[int, int]) -> Tensor:
-    """How much of each of the n * n patch tokens `Fusion` lays on the cell `at` of a grid of this size: (n,
+    """The weight of each of the n * n patch tokens in `Fusion` at the cell `at` of a grid of this size: (n,
     n), sums to 1."""
     n = isqrt(patches)
     each = torch.eye(n * n).view(1, n * n, n, n)
@@ -95,8 +96,8 @@ def placement(patches: int, size: tuple[int, int], at: tuple[int, int]) -> Tenso
 
 
 class HistogramGuide(nn.Module):
-    """The reference's histogram, spoken to a decoder level: scale and shift its features (§6.3). Fig. 2 says
-    no more than "in"."""
+    """Modulate a decoder level by the reference's histogram: scale and shift its features (§6.3). Fig. 2 only
+    says "in"."""
 
     listens = True
 
@@ -111,7 +112,7 @@ class HistogramGuide(nn.Module):
 
 
 class NoGuide(nn.Module):
-    """A decoder level that hears no histogram (Table 5)."""
+    """No histogram conditioning (Table 5)."""
 
     listens = False
 
@@ -123,7 +124,7 @@ class NoGuide(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """Grow to the skip's size, join it, convolve, be guided, attend."""
+    """Upsample to the skip's size, concatenate it, convolve, modulate by the histogram, attend."""
 
     def __init__(self, inner: int, skip: int, outer: int, guide: nn.Module, head_width: int, window: int,
                  dropout: float):

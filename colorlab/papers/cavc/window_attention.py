@@ -1,17 +1,17 @@
-"""Swin attention: every pixel looks at the 8 x 8 window it lies in, then at a window shifted by half (CAVC
+"""Swin attention: every pixel attends to the 8 x 8 window it lies in, then to a window shifted by half (CAVC
 §3.1.1, §3.1.3).
 
 One pair of blocks, regular and shifted, serves Single Channel Attention and all eight levels of
 U-Colorization. The paper says "Swin attention" and no more; the blocks are those of the first Swin
 Transformer (Liu et al., 2021), channels last inside.
 
-Two things differ from the usual code, neither changes a number on sizes that windows divide:
+Two things differ from the usual code; neither changes a number if windows divide the size:
 
 - All windows go through **one** `scaled_dot_product_attention`, never holding the (windows, N, N) weights.
-  The windows stand on
-  its batch axis and images times heads on its head axis: a mask then differs along the first alone, so that
-  the one-head blocks at full resolution, where it is largest, share it between images without a copy.
-- Sizes that windows do not divide are padded, and padding is kept out of every real pixel's sum.
+  Windows are on its batch axis and images times heads on its head axis: a mask then varies along the first
+  only, so that the one-head blocks at full resolution, where it is largest, share it between images without a
+  copy.
+- Other sizes are padded, and padding is masked for every real pixel.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class WindowPair(nn.Module):
         return self.shifted(self.regular(features.movedim(1, -1))).movedim(-1, 1)
 
     def weights(self, features: Tensor, at: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Where the pixel at (y, x) looks: the regular and the shifted block's attention, each (B, H, W) and
-        summing to 1.
+        """What the pixel at (y, x) attends to: the regular and the shifted block's attention, each (B, H, W)
+        and summing to 1.
 
-        features: (B, C, H, W), what `forward` would be given; the shifted block is asked about the regular
-        block's output.
+        features: (B, C, H, W), what `forward` would be given; the shifted block sees the regular block's
+        output.
         """
         features = features.movedim(1, -1)
         return self.regular.weights(features, at), self.shifted.weights(self.regular(features), at)
@@ -101,7 +101,7 @@ class WindowBlock(nn.Module):
         return qkv.flatten(2, 3).unbind(0)
 
     def _shifts(self, H: int, W: int) -> tuple[int, int]:
-        """How far windows are shifted down and right; not at all where one window holds the whole side."""
+        """How far windows are shifted down and right; 0 if one window covers the whole side."""
         return tuple(self.shift if side > self.window else 0 for side in (H, W))
 
     def _to_windows(self, x: Tensor) -> Tensor:
@@ -116,12 +116,15 @@ class WindowBlock(nn.Module):
         return x.view(B, H // s, s, W // s, s, C).permute(1, 3, 0, 2, 4, 5).reshape(-1, B, s * s, C)
 
     def _from_windows(self, windows: Tensor, H: int, W: int) -> Tensor:
-        """The way back: (n, B, N, C) -> (B, H, W, C)."""
+        """Inverse of `_to_windows`: (n, B, N, C) -> (B, H, W, C)."""
         _, B, _, C = windows.shape
         s, shifts = self.window, self._shifts(H, W)
         rows, columns = -(-H // s), -(-W // s)
-        x = windows.view(rows, columns, B, s, s, C).permute(2, 0, 3, 1, 4,
-                                                            5).reshape(B, rows * s, columns * s, C)
+        x = (
+            windows.view(rows, columns, B, s, s, C)
+            .permute(2, 0, 3, 1, 4, 5)
+            .reshape(B, rows * s, columns * s, C)
+        )
         if any(shifts):
             x = x.roll(shifts, dims=(1, 2))
         return x[:, :H, :W]
@@ -132,8 +135,9 @@ class WindowBlock(nn.Module):
         bias = self.bias[self.offsets].view(N, N, -1).permute(2, 0, 1)[None]      # (1, heads, N, N)
         shifts = self._shifts(H, W)
         if any(shifts) or H % self.window or W % self.window:
-            (rows, row), (columns, column) = (neighbours(side, self.window, shift, bias.device)
-                                              for side, shift in zip((H, W), shifts))
+            (rows, row), (columns, column) = (
+                neighbours(side, self.window, shift, bias.device) for side, shift in zip((H, W), shifts)
+            )
             meet = rows[:, None, :, None, :, None] & columns[None, :, None, :, None, :]
             kinds = bias.masked_fill(~meet.reshape(-1, 1, N, N), -torch.inf)      # (up to 9, heads, N, N)
             bias = kinds[(row[:, None] * len(columns) + column).flatten()]        # (n, heads, N, N)
@@ -151,17 +155,17 @@ def relative_offsets(window: int) -> Tensor:
 
 
 def neighbours(side: int, window: int, shift: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Along one side, which places of a window may meet: (kinds, s, s) bool, and each window's kind
-    (windows,).
+    """Along one side, which places of a window may attend to each other: (kinds, s, s) bool, and each
+    window's kind (windows,).
 
-    After the shift the last window holds what was cut from both ends, which are no neighbours; padding is
-    nobody's neighbour. That concerns the last two windows at most, so there are up to three kinds, whatever
-    the size. Every place meets itself.
+    After the shift the last window holds pixels from both ends, which are not neighbours, and padding must
+    not be attended to. That concerns the last two windows at most, so there are up to three kinds, whatever
+    the size. Every place may attend to itself.
     """
     padded = side + -side % window
     place = torch.arange(max(0, padded - 3 * window), padded, device=device)
     strip = (place >= padded - shift).long() if shift else torch.zeros_like(place)
-    strip = strip + 2 * ((place + shift) % padded >= side)  # padding gets strips of its own
+    strip = strip + 2 * ((place + shift) % padded >= side)  # padding gets separate labels
     strip = strip.view(-1, window)
     windows = padded // window
     kind = (torch.arange(windows, device=device) - (windows - len(strip))).clamp(min=0)

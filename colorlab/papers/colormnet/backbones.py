@@ -1,6 +1,6 @@
-"""The pretrained networks that ColorMNet stands on, from torchvision and timm, and small ones in their place.
+"""The pretrained networks that ColorMNet builds on, from torchvision and timm, and small replacements.
 
-A CNN gives taps at three scales, coarsest first; the guide gives one map on the coarsest grid.
+A CNN returns taps at three scales, coarsest first; the guide returns one map on the coarsest grid.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ResNet50(nn.Module):
 
     def __init__(self):
         super().__init__()
-        from torchvision.models import resnet50  # lazily: see the package's rule on torchvision
+        from torchvision.models import resnet50  # imported lazily, like torchvision everywhere in the package
         _take(self, resnet50(weights=None), "conv1", "bn1", "layer1", "layer2", "layer3")
 
     def forward(self, x: Tensor) -> Taps:
@@ -59,8 +59,7 @@ class ResNet18(nn.Module):
 
 
 class SmallCNN(nn.Module):
-    """A few residual blocks for the course: taps at strides 4, 2 and 1, so that pixels are matched on a fine
-    grid."""
+    """A few residual blocks for the course: taps at strides 4, 2 and 1, so that matching uses a fine grid."""
 
     stride = 4
 
@@ -72,8 +71,9 @@ class SmallCNN(nn.Module):
         self.to_middle = nn.Conv2d(fine, middle, 3, stride=2, padding=1)
         self.middle = nn.Sequential(ResidualBlock(middle, middle), ChannelNorm(middle))
         self.to_coarse = nn.Conv2d(middle, coarse, 3, stride=2, padding=1)
-        self.coarse = nn.Sequential(ResidualBlock(coarse, coarse), ResidualBlock(coarse, coarse),
-                                    ChannelNorm(coarse))
+        self.coarse = nn.Sequential(
+            ResidualBlock(coarse, coarse), ResidualBlock(coarse, coarse), ChannelNorm(coarse)
+        )
 
     def forward(self, x: Tensor) -> Taps:
         """x: (B, 3, H, W) in [-1, 1]; H and W multiples of 4."""
@@ -99,10 +99,11 @@ class SmallValueCNN(nn.Module):
 
 
 class Guide(nn.Module):
-    """DINOv2's ViT-S/14, its last four blocks side by side, on the grid of the CNN (§3.1: G).
+    """DINOv2's ViT-S/14, its last four blocks concatenated, on the grid of the CNN (§3.1: G).
 
-    `project` and `norm` stand behind the transformer. In the authors' training this whole branch runs without
-    gradient, so the two stay at their random start; they are in the released file all the same, and must be.
+    `project` and `norm` follow the transformer. In the authors' training this whole branch runs without
+    gradient, so the two keep their random initialisation; the released file therefore has to contain them,
+    and does.
     """
 
     def __init__(self, transformer: nn.Module, width: int, stride: int, blocks: int = 4, frozen: bool = True):
@@ -121,8 +122,8 @@ class Guide(nn.Module):
     def position(self, height: int, width: int) -> Tensor:
         """(1, 1 + grid, C): the class token's position, then those of the patches of a height x width image.
 
-        The table is enlarged by (grid + 0.1) / side, DINOv2's guard against rounding, and the 0.1 matters: it
-        enters the coordinates, not only the size.
+        The table is resized by (grid + 0.1) / side, DINOv2's guard against rounding, and the 0.1 matters: it
+        affects the sampling coordinates, not only the size.
         """
         table = self.transformer.pos_embed
         side = int((table.shape[1] - 1) ** 0.5)
@@ -165,19 +166,27 @@ def dinov2_guide() -> Guide:
 
 
 def small_guide(width: int, depth: int, stride: int, patch: int = 16) -> Guide:
-    """A transformer of the same kind to be trained from nothing, with the rest of the network."""
+    """A transformer of the same kind, trained from scratch with the rest of the network."""
     from timm.models.vision_transformer import VisionTransformer
-    transformer = VisionTransformer(img_size=14 * patch, patch_size=patch, embed_dim=width, depth=depth,
-                                    num_heads=width // 32, num_classes=0, init_values=1.0)
+
+    transformer = VisionTransformer(
+        img_size=14 * patch,
+        patch_size=patch,
+        embed_dim=width,
+        depth=depth,
+        num_heads=width // 32,
+        num_classes=0,
+        init_values=1.0,
+    )
     return Guide(transformer, width=width, stride=stride, blocks=min(4, depth), frozen=False)
 
 
 def load_pretrained(cnn: nn.Module | None, guide: Guide | None, value_cnn: nn.Module) -> None:
-    """ImageNet weights (torchvision, V1) for both ResNets and DINOv2's for the guide, as the authors'
-    training begins.
+    """ImageNet weights (torchvision, V1) for both ResNets and DINOv2's for the guide, as in the authors'
+    training.
 
-    The value encoder's two extra input channels start orthogonal. Raises InputError where there is nothing to
-    load into or the weights can neither be found nor fetched.
+    The value encoder's two extra input channels start orthogonal. Raises InputError if the network has no
+    such backbones or the weights can neither be found nor fetched.
     """
     if not isinstance(value_cnn, ResNet18):
         raise InputError("weights='imagenet' are for preset='paper'; the course's small backbones have no "
@@ -191,7 +200,7 @@ def load_pretrained(cnn: nn.Module | None, guide: Guide | None, value_cnn: nn.Mo
             import timm
             pretrained = timm.create_model("vit_small_patch14_dinov2", pretrained=True, num_classes=0)
             guide.transformer.load_state_dict(pretrained.state_dict())
-    # no network, no such file: urllib's, the hub's and timm's errors are of these
+    # no connection or no such file: what urllib, the hub and timm raise
     except (OSError, RuntimeError) as error:
         raise InputError(
             "the backbones' weights could not be fetched from torchvision and timm "

@@ -1,9 +1,9 @@
 """Small parts that the value encoder and the decoder share: residual blocks, CBAM, fusion, the update of the
 hidden state.
 
-"Films" of tensors here are (B, 2, C, h, w): the network treats chroma a and chroma b as two objects, with
-shared weights, as its ancestor XMem treats two segmented things. `apart` and `together` move between that and
-a plain batch.
+Tensors here are (B, 2, C, h, w): the network treats chroma a and chroma b as two objects, with shared
+weights, as its ancestor XMem treats two segmented objects. `apart` and `together` convert between that and a
+plain batch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C, h, w); free of copies where channels come last in memory."""
+        """(B, C, h, w) -> (B, C, h, w); makes no copy in channels_last layout."""
         last = x.permute(0, 2, 3, 1)
         return F.layer_norm(last, self.weight.shape, self.weight, self.bias, eps=1e-6).permute(0, 3, 1, 2)
 
@@ -77,7 +77,7 @@ class SpatialGate(nn.Module):
 
 
 class CBAM(nn.Module):
-    """Which channels matter, then which places: the convolutional block attention module."""
+    """Channel attention, then spatial attention: the convolutional block attention module."""
 
     def __init__(self, channels: int, reduction: int = 16):
         super().__init__()
@@ -90,7 +90,7 @@ class CBAM(nn.Module):
 
 
 class Fusion(nn.Module):
-    """What the frame looks like joined with what is known of each chroma channel."""
+    """Fuse the frame's features with those of each chroma channel."""
 
     def __init__(self, shared: int, own: int, out: int):
         super().__init__()
@@ -109,7 +109,7 @@ class Fusion(nn.Module):
 
 
 def _conv_of_both(conv: PackedConv2d, frame: Tensor, own: Tensor) -> Tensor:
-    """`conv` of frame and own side by side, (B, S, h, w) and (2B, C, h, w), the frame's part computed once
+    """`conv` of frame and own concatenated, (B, S, h, w) and (2B, C, h, w), the frame's part computed once
     for both."""
     of_frame = conv.of_channels(frame, 0, frame.shape[1])
     return of_frame.repeat_interleave(2, dim=0) + conv.of_channels(own, frame.shape[1], None, conv.bias)
@@ -118,7 +118,7 @@ def _conv_of_both(conv: PackedConv2d, frame: Tensor, own: Tensor) -> Tensor:
 def update_hidden(gates: Tensor, hidden: Tensor) -> Tensor:
     """gates: (B, 2, 3 * C, h, w), hidden H: (B, 2, C, h, w) -> the next H, in (-1, 1).
 
-    Not a textbook GRU: the candidate has not seen a gated H.
+    Not a textbook GRU: the candidate is computed from the ungated H.
     """
     forget, update, candidate = gates.float().chunk(3, dim=2)
     update = update.sigmoid()

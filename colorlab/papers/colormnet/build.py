@@ -1,5 +1,5 @@
-"""Which modules a config names, and how they start: the paper's network, its small sisters, and the parts of
-Table 2."""
+"""Build the modules that a config names, and initialise them: the paper's network, its small variants, and
+Table 2's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from torch import nn
 
 from colorlab.papers.colormnet import backbones
 from colorlab.papers.colormnet.config import ColorMNetConfig
-from colorlab.papers.colormnet.features import (ConcatenatedScale, FrameEncoder, GuidedFusion, GuideOnlyScale,
-                                                LocalOnly)
+from colorlab.papers.colormnet.features import (
+    ConcatenatedScale,
+    FrameEncoder,
+    GuidedFusion,
+    GuideOnlyScale,
+    LocalOnly,
+)
 from colorlab.papers.colormnet.propagation import MemoryPropagation, Recurrent
 from colorlab.papers.colormnet.value_encoder import ValueEncoder
 
@@ -23,8 +28,9 @@ GUIDES = {"pretrained": lambda c: backbones.dinov2_guide(),
           "small": lambda c: backbones.small_guide(*c.guide, backbones.SmallCNN.stride)}
 
 
-def build_features(c: ColorMNetConfig, guides: Mapping[str, Callable[[ColorMNetConfig],
-                                                                     nn.Module]] = GUIDES) -> FrameEncoder:
+def build_features(
+    c: ColorMNetConfig, guides: Mapping[str, Callable[[ColorMNetConfig], nn.Module]] = GUIDES
+) -> FrameEncoder:
     if c.features not in FEATURES or c.backbones not in guides:
         raise ValueError(f"features is one of {', '.join(FEATURES)} and backbones one of "
                          f"{', '.join(guides)}, got {c.features!r} and {c.backbones!r}")
@@ -44,7 +50,7 @@ def build_value_encoder(c: ColorMNetConfig) -> ValueEncoder:
 
 
 def build_propagation(c: ColorMNetConfig, beside: int = 0) -> MemoryPropagation | Recurrent:
-    """beside: how many numbers are remembered of a cell beside its values."""
+    """beside: how many numbers are remembered per cell beside its values."""
     if c.propagation not in PROPAGATION:
         raise ValueError(f"propagation is one of {', '.join(PROPAGATION)}, got {c.propagation!r}")
     if c.propagation == "recurrent":
@@ -53,6 +59,7 @@ def build_propagation(c: ColorMNetConfig, beside: int = 0) -> MemoryPropagation 
 
 
 def initialise(network: nn.Module) -> None:
-    """What does not start as PyTorch starts it; the two convolutions of the hidden state do so themselves."""
+    """Apply the initialisations that differ from PyTorch's; the two hidden-state convolutions initialise
+    themselves."""
     nn.init.orthogonal_(network.key_heads.key.weight)
     nn.init.zeros_(network.key_heads.key.bias)

@@ -1,4 +1,4 @@
-"""The sizes of ColorMNet and what experiments turn."""
+"""ColorMNet's sizes and the settings that experiments vary."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class ColorMNetConfig:
     """Defaults: the network of the released checkpoint under the settings of the released test script."""
 
     # Memory (§3.2, §4.1)
-    top_k: int | None = 30    # entries that each pixel reads; None: all
+    top_k: int | None = 30    # entries read per pixel; None: all
     temperature: float = 1.0  # divides similarities before the softmax over them
     mem_every: int = 5        # γ: store one frame in this many (Eq. 4)
-    max_mid_frames: int = 10  # N_s: compress when this many frames are held, the exemplars counting as one
+    max_mid_frames: int = 10  # N_s: compress at this many stored frames, the exemplars counting as one
     min_mid_frames: int = 5   # N_s - N_e: frames left then
     prototypes: int = 128     # M: entries that the compressed frames become
-    max_long: int = 10_000    # entries of long-term memory before the least used are forgotten
+    max_long: int = 10_000    # entries of long-term memory before the least used are evicted
     long_term: bool = True    # False: nothing is compressed and the memory grows with the film
     # -1: the value encoder renews the hidden state at every stored frame; d: d frames apart
     deep_update_every: int = -1
@@ -56,8 +56,8 @@ class ColorMNetConfig:
 
     @property
     def memory(self) -> MemoryConfig:
-        """The part of it that the memory reads. Stacking is a memory that holds every frame and in which all
-        is read."""
+        """The memory's part of the config. Stacking is a memory that holds every frame and reads all
+        entries."""
         if self.propagation == "stacking":
             return MemoryConfig(top_k=None, long_term=False, temperature=self.temperature)
         return MemoryConfig(self.top_k, self.max_mid_frames, self.min_mid_frames, self.prototypes,
@@ -65,5 +65,5 @@ class ColorMNetConfig:
 
     @property
     def write_every(self) -> int:
-        """Frames from one that is stored to the next: stacking and recurrence take every frame."""
+        """Interval between stored frames: stacking and recurrence store every frame."""
         return self.mem_every if self.propagation == "memory" else 1

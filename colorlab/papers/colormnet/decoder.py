@@ -1,4 +1,4 @@
-"""From what was read to chroma at full size (ColorMNet Eq. 13), and the hidden state that runs beside it."""
+"""Decode what was read to chroma at full size (ColorMNet Eq. 13), and update the hidden state."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from colorlab.papers.colormnet.features import Features
 
 class Decoded(NamedTuple):
     logits: Tensor  # (B, 2, H, W) before the tanh
-    # (2B, C, ...) coarse, middle, fine: what the hidden state is renewed from
+    # (2B, C, ...) coarse, middle, fine: inputs of the hidden state's update
     layers: tuple[Tensor, Tensor, Tensor]
-    small: Tensor   # (2B, 1, 4h, 4w) the logits before they are enlarged
+    small: Tensor   # (2B, 1, 4h, 4w) the logits before upsampling
 
 
 class Up(nn.Module):
-    """One step to twice the size, with the frame's own features of that size added."""
+    """Upsample by 2 and add the frame's own features of that size."""
 
     def __init__(self, skip: int, channels: int, out: int):
         super().__init__()
@@ -34,7 +34,7 @@ class Up(nn.Module):
 
 
 class HiddenUpdate(nn.Module):
-    """The hidden state renewed from the decoder's three scales."""
+    """Update of the hidden state from the decoder's three scales."""
 
     def __init__(self, channels: tuple[int, int, int], hidden: int, inner: int = 256):
         super().__init__()
@@ -54,13 +54,13 @@ class HiddenUpdate(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Fusion with the frame's coarse features, two steps up with its finer ones, one number per pixel and
-    chroma channel."""
+    """Fusion with the frame's coarse features, two upsampling steps with its finer ones, one output per pixel
+    and chroma channel."""
 
     def __init__(self, features: tuple[int, int, int], value: int, hidden: int,
                  channels: tuple[int, int, int], scale: int = 4, inner: int = 256):
         super().__init__()
-        self.scale = scale  # of the finest features to full size
+        self.scale = scale  # factor from the finest features to full size
         self.fuser = Fusion(features[0], value + hidden, channels[0])
         self.up_middle = Up(features[1], channels[0], channels[1])
         self.up_fine = Up(features[2], channels[1], channels[2])

@@ -1,9 +1,9 @@
-"""What a grey frame looks like: local features of a CNN, guided by a large pretrained transformer (ColorMNet
+"""Features of a grey frame: local features of a CNN, guided by a large pretrained transformer (ColorMNet
 §3.1, PVGFE).
 
-`FrameEncoder` makes three scales of features, each joined from the two sources by one kind of block: the
-paper's `GuidedFusion`, or one of the three that its Table 2 puts in its place, `LocalOnly`, `GuideOnlyScale`
-and `ConcatenatedScale`.
+`FrameEncoder` makes three scales of features, each fused from the two sources by one kind of block: the
+paper's `GuidedFusion`, or one of its three alternatives in Table 2, `LocalOnly`, `GuideOnlyScale` and
+`ConcatenatedScale`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Features(NamedTuple):
 
 
 class Query(NamedTuple):
-    """What a frame asks of the memory, or is remembered by."""
+    """Key of a frame, for querying the memory or for being stored in it."""
 
     key: Tensor        # (B, Ck, h, w)
-    # (B, 1, h, w) >= 1: a large one makes an entry easy to tell from others, and hard to match
+    # (B, 1, h, w) >= 1: a large one makes an entry more selective, and harder to match
     shrinkage: Tensor
-    selection: Tensor  # (B, Ck, h, w) in (0, 1): which channels of the key count for this pixel when it asks
+    selection: Tensor  # (B, Ck, h, w) in (0, 1): weight of each key channel when this pixel queries
 
 
 class KeyHeads(nn.Module):
@@ -74,7 +74,8 @@ class ChannelAttention(nn.Module):
         self.out = nn.Conv2d(inner, channels, 1)
 
     def forward(self, guide: Tensor, local: Tensor) -> Tensor:
-        """guide, local: (B, C, h, w) -> (B, C, h, w): the local features, reordered as the guide asks."""
+        """guide, local: (B, C, h, w) -> (B, C, h, w): the local features, mixed by attention from the guide's
+        channels."""
         query, key = self.query_local(self.query(guide)), self.key_local(self.key(local))
         weights = self.weights(query, key)                                       # (B, heads, D, D)
         # The attention and the 1x1 convolution after it are one matrix, (B, C, heads * D): one pass over the
@@ -97,14 +98,15 @@ class ChannelAttention(nn.Module):
 
 
 class GuidedFusion(nn.Module):
-    """One scale of PVGFE: the guide asks, the CNN's features answer, and the guide is added (§3.1)."""
+    """One scale of PVGFE: queries from the guide, keys and values from the CNN, plus the guide as residual
+    (§3.1)."""
 
     def __init__(self, guide: int, local: int, channels: int, scale: int):
         super().__init__()
         if local != channels or channels % 4:
             raise ValueError(
                 f"guided fusion keeps the CNN's channels, a multiple of 4; got {local} -> {channels}")
-        self.scale = scale  # how much finer than the guide this scale is
+        self.scale = scale  # resolution of this scale relative to the guide
         self.guide = nn.Conv2d(guide, channels, 3, padding=1)
         self.norm_guide, self.norm_local, self.norm_out = (ChannelNorm(channels) for _ in range(3))
         self.attention = ChannelAttention(channels)
@@ -129,7 +131,7 @@ class LocalOnly(nn.Module):
 
 
 class GuideOnlyScale(nn.Module):
-    """One scale of "w/ DINOv2": the guide, enlarged and brought to the width that is wanted."""
+    """One scale of "w/ DINOv2": the guide, upsampled and projected to the output width."""
 
     def __init__(self, guide: int, local: int, channels: int, scale: int):
         super().__init__()
@@ -142,8 +144,8 @@ class GuideOnlyScale(nn.Module):
 
 
 class ConcatenatedScale(nn.Module):
-    """One scale of "w/ Concatenation": a 3x3 convolution of guide and CNN side by side, here as the sum of
-    its two halves."""
+    """One scale of "w/ Concatenation": a 3x3 convolution of guide and CNN concatenated, computed as the sum
+    of its two halves."""
 
     def __init__(self, guide: int, local: int, channels: int, scale: int):
         super().__init__()
@@ -158,7 +160,7 @@ class ConcatenatedScale(nn.Module):
 
 
 class FrameEncoder(nn.Module):
-    """A grey frame -> Features: the CNN and the guide, joined at three scales by one of the four kinds of
+    """A grey frame -> Features: the CNN and the guide, fused at three scales by one of the four kinds of
     block above."""
 
     def __init__(self, cnn: nn.Module | None, guide: Guide | None, join: type[nn.Module],
@@ -171,7 +173,7 @@ class FrameEncoder(nn.Module):
             join(width, *widths, scale) for *widths, scale in zip(local, channels, (1, 2, 4)))
 
     def position(self, height: int, width: int) -> Tensor | None:
-        """The guide's position embedding for frames of this size: worth keeping from frame to frame."""
+        """The guide's position embedding for frames of this size; cache it from frame to frame."""
         return None if self.guide is None else self.guide.position(height, width)
 
     def forward(self, image: Tensor, position: Tensor | None = None) -> Features:

@@ -18,7 +18,7 @@ class LocalAttention(nn.Module):
         self.window = window  # λ in Eq. 12
         self.relative = nn.Conv2d(key, window**2, 1)
         self.spread = nn.Conv2d(2 * value, 2 * value, 5, padding=2, groups=2 * value, bias=False)
-        # the one place, beside the value encoder's input, where a meets b
+        # besides the value encoder's input, the only layer that mixes a and b
         self.project = nn.Linear(2 * value, 2 * value)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -27,8 +27,7 @@ class LocalAttention(nn.Module):
         return self.projected(self.mixed(query, key, value.flatten(1, 2)))
 
     def mixed(self, query: Tensor, key: Tensor, rows: Tensor) -> Tensor:
-        """The softmax of Eq. 12: each pixel's mix of the rows (B, C, h, w) of its window, whatever they
-        hold."""
+        """The softmax of Eq. 12: each pixel's weighted mean of any rows (B, C, h, w) over its window."""
         return window_attention(query, key, rows, self.relative(query), self.window)
 
     def projected(self, mixed: Tensor) -> Tensor:

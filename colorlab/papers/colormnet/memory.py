@@ -1,9 +1,9 @@
-"""What has been seen so far, kept small and read by similarity (ColorMNet §3.2).
+"""The compressed memory of past frames, read by similarity (ColorMNet §3.2).
 
-A `Memory` is a value: `write` and `read` return a new one and leave the old as it was. It belongs to one
-film, so films that are coloured side by side may remember different numbers of entries.
+A `Memory` is immutable: `write` and `read` return a new one. It belongs to one film, so films of one batch
+may hold different numbers of entries.
 
-Entries stand in this order: prototypes of the long-term memory, then the exemplars, then the recent frames,
+Entries are in this order: prototypes of the long-term memory, then the exemplars, then the recent frames,
 oldest first. When `max_mid_frames` frames are held (all exemplars count as one), all recent frames but the
 last min_mid_frames - 1 are compressed into `prototypes` entries; exemplars never are.
 """
@@ -25,9 +25,9 @@ class MemoryConfig:
 
     top_k: int | None = 30     # entries that a pixel reads; None: all of them, as in training
     max_mid_frames: int = 10   # N_s: compress when this many frames are held
-    min_mid_frames: int = 5    # N_s - N_e: so many are left then
+    min_mid_frames: int = 5    # N_s - N_e: frames left then
     prototypes: int = 128      # M: entries that the compressed frames become
-    max_long: int = 10_000     # entries of the long-term memory, above which the least used are forgotten
+    max_long: int = 10_000     # entries of the long-term memory, above which the least used are evicted
     long_term: bool = True     # False: nothing is compressed, the memory grows with the film
     temperature: float = 1.0   # divides the similarity before the softmax; 1 in the paper
 
@@ -35,8 +35,11 @@ class MemoryConfig:
         if not 1 <= self.min_mid_frames <= self.max_mid_frames:
             raise ValueError(f"1 <= min_mid_frames <= max_mid_frames, got {self.min_mid_frames} and "
                              f"{self.max_mid_frames}")
-        if self.prototypes < 1 or self.max_long < self.prototypes or (self.top_k is not None
-                                                                      and self.top_k < 1):
+        if (
+            self.prototypes < 1
+            or self.max_long < self.prototypes
+            or (self.top_k is not None and self.top_k < 1)
+        ):
             raise ValueError("top_k and prototypes are at least 1 and max_long at least prototypes, got "
                              f"{self.top_k}, {self.prototypes}, {self.max_long}")
 
@@ -46,8 +49,8 @@ class Entries(NamedTuple):
 
     key: Tensor        # (M, Ck)
     shrinkage: Tensor  # (M,)
-    selection: Tensor  # (M, Ck) wanted once, when the entry becomes a prototype
-    value: Tensor      # (M, C) both chroma channels' values side by side
+    selection: Tensor  # (M, Ck) used once, when the entry becomes a prototype
+    value: Tensor      # (M, C) both chroma channels' values, concatenated
     use: Tensor        # (M,) how much has been read from this entry
     life: Tensor       # (M,) how often it could have been read
     frame: Tensor  # (M,) the frame it was seen in, -1 - i for the i-th picture that is no frame of the film
@@ -93,8 +96,8 @@ class Memory:
         return 0 if self.entries is None else sum(field.nbytes for field in self.entries)
 
     def write(self, new: Entries, keep: bool = False) -> Memory:
-        """A memory that also holds this frame; `keep`: it is an exemplar. Eq. 4, 5, and Eq. 7, 8 when it is
-        due."""
+        """A memory that also holds this frame; `keep`: it is an exemplar. Eq. 4, 5, and Eq. 7, 8 when
+        compression is due."""
         if self.entries is None:
             entries = new
         elif keep:
@@ -109,8 +112,8 @@ class Memory:
         ) if self.config.long_term and frames >= self.config.max_mid_frames else memory
 
     def read(self, key: Tensor, selection: Tensor) -> tuple[Reading, Memory]:
-        """key, selection: (N, Ck) of the asking pixels -> what they read, and the memory that has counted
-        it."""
+        """key, selection: (N, Ck) of the querying pixels -> what they read, and the memory with updated
+        usage."""
         top_k, e = self.config.top_k, self.entries
         if top_k is None:
             reading = read_all(e.key, e.shrinkage, e.value, key, selection, self.config.temperature)
@@ -135,8 +138,8 @@ class Memory:
                        recent=self.recent[leaving:])
 
     def without_the_least_used(self) -> Entries:
-        """The long-term memory, with room for new prototypes. All entries that tie with the last one to go,
-        go too."""
+        """The long-term memory, with room for new prototypes. All entries that tie with the last one evicted
+        are evicted too."""
         long = self.entries.at(slice(self.long))
         surplus = self.long - (self.config.max_long - self.config.prototypes)
         if surplus <= 0:
@@ -145,8 +148,7 @@ class Memory:
 
 
 def prototypes(candidates: Entries, count: int) -> Entries:
-    """The most used candidates, as many as `count`; each takes the mix of values that its own key would have
-    read.
+    """The `count` most used candidates; each gets the mix of values that its own key would read.
 
     The key is the entry's own (T_M in Eq. 7c); value and shrinkage are softmax mixtures over all candidates.
     The paper picks values too; the authors' code mixes them.

@@ -25,8 +25,8 @@ Table 2            `FEATURES`, `PROPAGATION`                              build.
   paper has one.
 - Eq. 9: each query channel has a learned selection, each entry a learned shrinkage; 1/8; only the 30 best
   entries are read.
-- Eq. 7, 8: keys are picked, values and shrinkages are softmax mixtures; prototypes accumulate to 10,000 and
-  the least used go.
+- Eq. 7, 8: keys are picked, values and shrinkages are softmax mixtures; prototypes accumulate to 10,000, then
+  the least used are evicted.
 - §3.2: N_s = 10 frames includes the exemplar. Usage is the mass of the top-30 softmax, over the readings
   since insertion.
 - Eq. 12: the source is the last *stored* frame, 1 to 5 frames back, not the previous one; a relative bias, a
@@ -34,11 +34,11 @@ Table 2            `FEATURES`, `PROPAGATION`                              build.
   attention.
 - The recurrent hidden state, the decoder's CBAM and its skips are in the code alone; they are XMem's.
 
-Where we leave the code:
+Where we deviate from the code:
 
-- It is told the length of the film and does not store the last frame. A stream has no known end: we store it.
-  No output differs.
-- It counts the use of long-term entries only where it expects the memory to fill; we always count. No output
+- It knows the length of the film and does not store the last frame. A stream has no known end, so we store
+  it. No output differs.
+- It tracks the usage of long-term entries only if it expects the memory to fill; we always do. No output
   differs.
 - Its evictions by exactly 0 entries, min_mid_frames = 1, more prototypes than candidates and fewer entries
   than top_k are errors; here they work. So do clips of one frame with a foreign exemplar, and frames under
@@ -96,11 +96,11 @@ class ColorMNet(nn.Module):
         self.local_attention = LocalAttention(c.key, c.value, c.window) if c.local_attention else None
         self.decoder = Decoder(c.channels, c.value, c.hidden, c.decoder, self.stride // 4, c.hidden_inner)
         initialise(self)
-        # the layout in which convolutions and per-pixel norms copy least
+        # the layout with the fewest copies in convolutions and per-pixel norms
         self.to(memory_format=torch.channels_last)
         self.train(self.training)
 
-    # What a network that stands on this one may build otherwise
+    # What subclasses may override
 
     def build_features(self) -> FrameEncoder:
         return build_features(self.config)
@@ -114,7 +114,7 @@ class ColorMNet(nn.Module):
 
     @property
     def matches(self) -> bool:
-        """Whether colours are looked up: "w/ Recurrent" looks nothing up."""
+        """Whether colours are found by matching: "w/ Recurrent" does no matching."""
         return self.config.propagation != "recurrent"
 
     def train(self, mode: bool = True) -> ColorMNet:
@@ -165,7 +165,7 @@ class ColorMNet(nn.Module):
         return self.attention_of(l, state)(at)
 
     def attention_of(self, l: Tensor, state: State) -> Attention:
-        """`attention` for any pixel of one frame; what they have in common is computed once."""
+        """`attention` for any pixel of one frame; shared work is done once."""
         return sources.attention_of(self, l, state)
 
     def load_backbones(self) -> None:
@@ -173,7 +173,7 @@ class ColorMNet(nn.Module):
         network once."""
         backbones.load_pretrained(self.features.cnn, self.features.guide, self.value_encoder.cnn)
 
-    # The stages of one frame, in the order in which they run
+    # The stages of one frame, in order
 
     def _frame(self, l: Tensor, state: State) -> tuple[Tensor, State]:
         state = self.opened(l, state)
@@ -194,8 +194,7 @@ class ColorMNet(nn.Module):
         return ab, state.after_frame()
 
     def opened(self, l: Tensor, state: State) -> State:
-        """The state as a frame finds it; before the first, sizes are made known and foreign exemplars are
-        remembered."""
+        """The state before a frame; before the first one, sizes are set and foreign exemplars are stored."""
         if state.size is not None:
             if state.size != tuple(l.shape[-2:]):
                 raise ValueError(
@@ -216,8 +215,9 @@ class ColorMNet(nn.Module):
                 lab = _resized(reference.image, l)
                 look = self.look(lab[:, :1], state)
                 rows, state = self.valued(look, Predicted(self.pad(lab[:, 1:] / AB_SCALE)), state, deep=False)
-                state = replace(state, held=self.propagation.write(state.held, look.query, rows, -1 - i,
-                                                                   True))
+                state = replace(
+                    state, held=self.propagation.write(state.held, look.query, rows, -1 - i, True)
+                )
         return state
 
     def look(self, l: Tensor, state: State) -> Look:
@@ -228,14 +228,13 @@ class ColorMNet(nn.Module):
         return Look(image, features, self.key_heads(features.coarse))
 
     def predict(self, look: Look, state: State, update: bool) -> tuple[Predicted, State]:
-        """Chroma of the padded frame (Eq. 13); `update` renews the hidden state."""
+        """Chroma of the padded frame (Eq. 13); `update`: also update the hidden state."""
         read, state = self.read(look, state)
         logits, state = self.decode(look, read, state, update)
         return Predicted(logits.tanh()), state
 
     def read(self, look: Look, state: State) -> tuple[Tensor, State]:
-        """(B, 2, Cv, h, w), V + L: what memory holds for this frame, and what the last stored frame holds
-        nearby."""
+        """(B, 2, Cv, h, w), V + L: the read-out of memory plus that of the last stored frame nearby."""
         value, held = self.propagation.read(state.held, look.query)
         value, state = value.unflatten(1, (2, -1)), replace(state, held=held)
         if self.local_attention is None or state.last is None:
@@ -244,16 +243,16 @@ class ColorMNet(nn.Module):
         return value + nearby, state
 
     def decode(self, look: Look, read: Tensor, state: State, update: bool) -> tuple[Tensor, State]:
-        """What was read, at full size and before any tanh, (B, 2, H', W'), and the state with the hidden
-        state that follows."""
+        """The decoded read-out at full size before the tanh, (B, 2, H', W'), and the state with the next
+        hidden state."""
         decoded = self.decoder(look.features, read, state.hidden)
         if update:
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
         return decoded.logits, state
 
     def shares(self, look: Look, state: State) -> Tensor:
-        """(h, w): how much of each cell's colour comes from nearby and not from memory. Of the first film:
-        the two are added."""
+        """(h, w): the share of each cell's colour that comes from nearby and not from memory, for the first
+        film: the two are added."""
         return torch.full_like(look.query.key[0, 0], 0.5)
 
     def given_colors(self, reference: Reference, l: Tensor) -> tuple[Tensor, Predicted]:
@@ -262,7 +261,7 @@ class ColorMNet(nn.Module):
         return ab, Predicted(self.pad(ab / AB_SCALE))
 
     def valued(self, look: Look, predicted: Predicted, state: State, deep: bool) -> tuple[Tensor, State]:
-        """What is to be remembered of a frame, (B, C, h, w); `deep` renews the hidden state from it."""
+        """The value to store for a frame, (B, C, h, w); `deep`: also update the hidden state from it."""
         value = self.value_encoder(look.image, predicted.chroma, look.features.coarse)
         if deep:
             state = replace(state, hidden=self.value_encoder.deep_update(value, state.hidden),
@@ -277,8 +276,7 @@ class ColorMNet(nn.Module):
     # Sizes and precision
 
     def autocast(self, device: torch.device) -> AbstractContextManager:
-        """The precision that the config asks for; where it asks for nothing special, the caller's own
-        autocast stays."""
+        """Autocast to the config's precision; if it asks for none, the caller's own autocast applies."""
         if self.config.precision == "float32":
             return torch.autocast(device.type, enabled=torch.is_autocast_enabled(device.type))
         return torch.autocast(device.type, dtype=getattr(torch, self.config.precision))

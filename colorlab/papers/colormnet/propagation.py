@@ -1,7 +1,7 @@
-"""How colour travels from frame to frame: memory, and the two that the paper's Table 2 puts in its place.
+"""How colour is propagated from frame to frame: memory, and its two alternatives in the paper's Table 2.
 
-All three are used alike: `write` what a frame looked like and what it was coloured with, `read` what this
-frame finds. What they hold is a tuple with one value per film, made by `write` and handed in again.
+All three have one interface: `write` stores a frame's keys and values, `read` retrieves values for a frame.
+Their state is a tuple with one entry per film, returned by `write` and passed in again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Source = tuple[str, int]  # kind ("long-term", "exemplar", "frame", "previous") 
 
 class Found(NamedTuple):
     rows: Tensor  # (B, C, h, w) what was read
-    held: tuple   # what is held, now that the reading is counted
+    held: tuple   # the state with usage updated
 
 
 class MemoryPropagation(nn.Module):
-    """ColorMNet's memory: frames stored now and then, found by similarity, compressed when they are many
+    """ColorMNet's memory: frames stored at intervals, read by similarity, compressed when there are many
     (§3.2)."""
 
     def __init__(self, config: MemoryConfig):
@@ -35,7 +35,7 @@ class MemoryPropagation(nn.Module):
 
     def write(self, held: tuple[Memory, ...], query: Query, rows: Tensor, frame: int,
               keep: bool) -> tuple[Memory, ...]:
-        """rows: (B, C, h, w) values; `keep` for exemplars. An empty `held` begins."""
+        """rows: (B, C, h, w) values; `keep` for exemplars. Start with an empty `held`."""
         held = held or tuple(Memory(self._settings()) for _ in rows)
         # (B, N, C)
         columns = [part.flatten(2).mT for part in (query.key, query.shrinkage, query.selection, rows)]
@@ -71,13 +71,13 @@ class MemoryPropagation(nn.Module):
                    f), cells.index_add(0, entries.cell[chosen], weights[chosen])
 
     def _settings(self) -> MemoryConfig:
-        """In training every entry is read, so that the gradient finds those that should be among the best;
-        none is compressed."""
+        """In training every entry is read, so that gradients also reach entries outside the top k; none is
+        compressed."""
         return replace(self.config, top_k=None, long_term=False) if self.training else self.config
 
 
 class Recurrent(nn.Module):
-    """"w/ Recurrent": only the previous frame's values are known, at the places where they were, mended by a
+    """"w/ Recurrent": only the previous frame's values are kept, each at its own position, refined by a
     convolution."""
 
     def __init__(self, rows: int, key: int):
@@ -104,5 +104,5 @@ class Recurrent(nn.Module):
 
 
 def held_bytes(held: tuple) -> int:
-    """Bytes of what is held, whichever of the above holds it."""
+    """Bytes held, for any of the above."""
     return sum(one.nbytes for one in held)

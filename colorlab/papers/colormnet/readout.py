@@ -1,8 +1,7 @@
 """Reading from memory: every pixel's mix of the values stored at keys like its own (ColorMNet Eq. 9, 10).
 
-The (pixels x entries) matrix of a long film in high resolution would fill gigabytes. It is made and used a
-slab of pixels at
-a time, which changes no result: pixels do not depend on one another.
+The (pixels x entries) matrix of a long film in high resolution would fill gigabytes. It is computed and used
+one slab of pixels at a time, which does not change the result: pixels are independent.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Similarities held at a time: on a CPU 8 MB, less than its cache; a GPU wants few launches, and at 536 x 960
-# a frame is one slab of 256 MB.
+# Similarities held at a time: on a CPU 8 MB, less than its cache; a GPU should have few launches, and at 536
+# x 960 a frame is one slab of 256 MB.
 SLAB_CPU, SLAB_GPU = 1 << 21, 1 << 26
 
 
@@ -60,7 +59,7 @@ def read_top(key: Tensor, shrinkage: Tensor, value: Tensor, query: Tensor, selec
 
 def read_all(key: Tensor, shrinkage: Tensor, value: Tensor, query: Tensor, selection: Tensor,
              temperature: float = 1.0) -> Reading:
-    """Read all entries, each as much as it is alike: training, and stacking."""
+    """Read all entries, weighted by similarity: for training and stacking."""
     mixed, received = [], 0
     for scores in _similarity_in_slabs(key, shrinkage, query, selection):
         weights = (scores / temperature).softmax(-1)
@@ -93,7 +92,7 @@ def _similarity_in_slabs(key: Tensor, shrinkage: Tensor, query: Tensor,
 
 
 def pixels_at_once(key: Tensor) -> int:
-    """How many pixels are compared with all entries, key (M, Ck), at a time."""
+    """Pixels per slab: how many are compared with all entries, key (M, Ck), at a time."""
     return max(1, (SLAB_CPU if key.device.type == "cpu" else SLAB_GPU) // len(key))
 
 

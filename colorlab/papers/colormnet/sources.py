@@ -16,9 +16,9 @@ def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
 
     l: (1, 1, H, W), the frame to be coloured next. Sources are the references, "frame 5", "long-term memory"
     (prototypes, at the places where they were first seen) and "neighbours (frame 5)" (local attention).
-    Memory and neighbourhood count a half each, as the network adds the two (or as its `shares` say). A cell's
-    weight is spread over its pixels. The hidden state and the frame's own features have no place of origin
-    and are left out.
+    Memory and neighbourhood count half each, since the network adds the two (or as its `shares` say). A
+    cell's weight is spread over its pixels. The hidden state and the frame's own features come from no
+    particular place and are left out.
     """
     H, W = l.shape[-2:]
     if len(l) != 1:
@@ -45,7 +45,7 @@ def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
         cells: dict[Source, Tensor] = {}
         for kind, weights in network.propagation.sources(state.held, look.query, row * grid_w + column):
             source = _source(state, *kind)
-            # an exemplar may be held twice: foreign, then as its frame
+            # an exemplar may be stored twice: as foreign, then as its frame
             cells[source] = cells.get(source, 0) + weights * (1 - share)
         if near is not None:
             cells[Source("neighbours (frame {frame})", "frame",
@@ -76,8 +76,7 @@ def _spread(cells: Tensor, stride: int) -> Tensor:
 
 
 def _source(state: State, kind: str, frame: int) -> Source:
-    """What the propagation calls a kind and a frame; a negative frame counts the foreign exemplars down from
-    -1."""
+    """The Source for a kind and a frame of the propagation; foreign exemplars have frames -1, -2, ..."""
     if kind == "exemplar":
         pictures = [source for source in state.sources if source.frame is None]
         foreign = pictures or sorted(state.sources, key=lambda source: source.frame)[:1]

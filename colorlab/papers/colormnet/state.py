@@ -1,4 +1,4 @@
-"""What one frame hands to the next."""
+"""The state passed from one frame to the next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AB_SCALE = 110.0  # the network's chroma is ab / 110, its lightness L / 50 - 1
 
 
 class Look(NamedTuple):
-    """A frame as the network sees it."""
+    """A frame as network input."""
 
     image: Tensor       # (B, 3, H', W') L three times, in [-1, 1], padded
     features: Features
@@ -28,7 +28,7 @@ class Predicted(NamedTuple):
     """A frame's colours as the network has them."""
 
     chroma: Tensor  # (B, 2, H', W') in about ±1, padded
-    # what a network that stands on this one hands from its prediction to what it remembers
+    # for subclasses: passed from prediction to what is stored
     carried: object | None = None
 
 
@@ -42,9 +42,9 @@ class Remembered(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """All that the next frame depends on. A value: keep it, go back to it, run on from it twice."""
+    """Everything that the next frame depends on. Immutable: keep it, rewind to it, continue from it twice."""
 
-    references: tuple[Reference, ...]    # what the film will still be shown
+    references: tuple[Reference, ...]    # references still to come
     # the frame of each reference that it was given, None for a picture that is no frame
     moments: tuple[int | None, ...] = ()
     frame: int = 0                       # index of the next frame
@@ -52,7 +52,7 @@ class State:
     held: tuple = ()                     # what the propagation holds, one value per film
     hidden: Tensor | None = None         # (B, 2, Ch, h, w)
     last: Remembered | None = None
-    renewed: int | None = None  # the frame at which the hidden state was last renewed by the value encoder
+    renewed: int | None = None  # the frame at which the value encoder last updated the hidden state
     position: Tensor | None = None       # the guide's position embedding at this size
 
     @property
@@ -62,7 +62,7 @@ class State:
 
     @property
     def given(self) -> Reference | None:
-        """The exemplar of the next frame, where it has one."""
+        """The exemplar of the next frame, if it has one."""
         return next((reference for reference in self.references if reference.frame == self.frame), None)
 
     def after_frame(self) -> State:

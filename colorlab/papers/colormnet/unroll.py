@@ -21,7 +21,7 @@ OTHERS = 2  # frames read beside the exemplars
 def unroll(network: nn.Module, l: Tensor, state: State, generator: torch.Generator | None = None) -> Tensor:
     """l: (B, T, 1, H, W), L in [0, 100]; `state` from `start`. Returns ab (B, T, 2, H, W) in ±110.
 
-    Frames whose colours were given come back as given. `generator` draws the frames to read and the deep
+    Frames with given colours are returned unchanged. `generator` draws the frames to read and the deep
     updates.
     """
     state = network.opened(l[:, 0], state)

@@ -1,4 +1,5 @@
-"""What is remembered of a frame: its chroma, seen together with its features (ColorMNet §3.2, Eq. 3d, 3e)."""
+"""The value stored for a frame: its chroma, encoded together with its features (ColorMNet §3.2, Eq. 3d,
+3e)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from colorlab.papers.colormnet.blocks import Fusion, apart, together, update_hid
 
 
 class DeepUpdate(nn.Module):
-    """The hidden state renewed from the value that has just been stored."""
+    """Update of the hidden state from the value that has just been stored."""
 
     def __init__(self, value: int, hidden: int):
         super().__init__()

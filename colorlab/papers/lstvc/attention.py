@@ -11,14 +11,13 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """Multi-head attention in which every query may also choose a learnt key, or nothing at all.
+    """Multi-head attention in which every query may also attend to a learnt key, or to nothing.
 
-    After the projection a learnt key and value (`bias_k`, `bias_v`) and then an all-zero key and value stand
-    at the end of the
-    sequence: S keys become S + 2, and weight that falls on the last one is attention paid to nothing.
-    Parameters and numbers are those of `torch.nn.MultiheadAttention(..., add_bias_kv=True,
-    add_zero_attn=True)`, whose own path holds every weight in memory; here the fused kernel makes a few at a
-    time.
+    After the projection a learnt key and value (`bias_k`, `bias_v`) and then an all-zero key and value are
+    appended to the sequence: S keys become S + 2, and weight on the last one is attention to nothing.
+    Parameters and results are those of `torch.nn.MultiheadAttention(..., add_bias_kv=True,
+    add_zero_attn=True)`, which materialises the attention matrix; here the fused kernel computes a few rows
+    at a time.
     """
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0):
@@ -43,8 +42,8 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, query: Tensor, key: Tensor) -> Tensor:
-        """Where each query looks, averaged over the heads: (B, Q, S + 2), the learnt and the zero key last;
-        rows sum to 1."""
+        """Attention weights of each query, averaged over the heads: (B, Q, S + 2), the learnt and the zero
+        key last; rows sum to 1."""
         query, key, _ = self._project(query, key, key)
         return (query @ key.mT / math.sqrt(query.shape[-1])).softmax(-1).mean(1)
 
@@ -54,7 +53,7 @@ class Attention(nn.Module):
         weight, bias = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         query, key, value = (F.linear(x, w, b) for x, w, b in zip((query, key, value), weight, bias))
         query, key, value = (self._split(x) for x in (query, key, value))
-        # Joined head by head, so that each head's keys lie in one piece: the fused kernel reads them once for
+        # Concatenated per head, so that each head's keys are contiguous: the fused kernel reads them once for
         # every strip of queries.
         key, value = (torch.cat(
             (x, self._split(extra.to(x)).expand(len(x), -1, -1, -1), torch.zeros_like(x[:, :, :1])), dim=2)
@@ -79,7 +78,7 @@ class TransformerLayer(nn.Module):
     def forward(self, tokens: Tensor, position: Tensor | None = None, first: int = 0) -> Tensor:
         """tokens: (B, S, C); position: (S, C), added to queries and keys but not to values.
 
-        first: tokens before this one are looked at but not worked on. Returns (B, S - first, C).
+        first: tokens before this one serve as keys and values only. Returns (B, S - first, C).
         """
         values = self.norm1(tokens)
         keys = values if position is None else values + position
@@ -91,8 +90,8 @@ class TransformerLayer(nn.Module):
 
 def sine_position(frames: int, height: int, width: int, channels: int,
                   device: torch.device | None = None) -> Tensor:
-    """Where and when each cell of a block is: (frames, channels, height, width), float32, in [-1, 1] (VisTR's
-    3-D sine).
+    """Position embedding of a block's cells in space and time: (frames, channels, height, width), float32, in
+    [-1, 1] (VisTR's 3-D sine).
 
     A third of the channels each for time, row and column. Each coordinate counts from 1 and is divided by its
     last, so it runs up to

@@ -20,8 +20,7 @@ class Taps(NamedTuple):
 
 
 class FrozenBatchNorm(nn.Module):
-    """Batch normalisation with statistics, scale and shift that training leaves alone: a scale and a
-    shift."""
+    """Batch normalisation with fixed statistics, scale and shift: an affine map per channel."""
 
     def __init__(self, channels: int, eps: float = 1e-5):
         super().__init__()
@@ -36,16 +35,14 @@ class FrozenBatchNorm(nn.Module):
 
 
 class TrainedNorm(nn.GroupNorm):
-    """What stands in the frozen norm's place where there are no ImageNet statistics to freeze: the course
-    network's."""
+    """Replaces the frozen norm where there are no ImageNet statistics to freeze: in the course network."""
 
     def __init__(self, channels: int):
         super().__init__(min(8, channels // 4), channels)
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 (which strides), 1x1, around them a shortcut; four times as many channels come out as are
-    inside."""
+    """1x1, 3x3 (strided), 1x1, with a shortcut; the output has four times the inner width."""
 
     def __init__(self, inputs: int, inner: int, stride: int, norm: type[nn.Module]):
         super().__init__()
@@ -65,12 +62,12 @@ class Bottleneck(nn.Module):
 
 
 class Backbone(nn.Module):
-    """The layers of ResNet that the network reads, named as torchvision names them.
+    """The layers of ResNet that the network uses, with torchvision's names.
 
-    blocks: how many of each layer. ResNet-101's third layer has 23, of which the last four, and all of the
-        fourth layer, are in
-    the released file and reach no output: (3, 4, 19) builds what is used.
-    taps: after which block (from 1) of layers 1, 2, 3 to read; the third layer is read there and at its end.
+    blocks: how many of each layer. ResNet-101's third layer has 23; the last four of them and the whole
+    fourth layer are in the released file but do not affect the output: (3, 4, 19) builds what is used.
+    taps: after which block (from 1) of layers 1, 2, 3 to take features; the third layer's are taken there and
+    at its end.
     """
 
     def __init__(self, blocks: tuple[int, int, int] = (3, 4, 19), taps: tuple[int, int, int] = (2, 3, 3),
@@ -83,11 +80,11 @@ class Backbone(nn.Module):
         self.layer3 = _layer(8 * width, 4 * width, blocks[2], stride=2, norm=norm)
 
     def seen(self, lab: Tensor) -> Tensor:
-        """What it is shown of a reference, (B, 3, H, W) Lab -> RGB: all its colours."""
+        """The backbone's input for a reference, (B, 3, H, W) Lab -> RGB, in full colour."""
         return lab_to_rgb(lab)
 
     def forward(self, rgb: Tensor) -> Taps:
-        """rgb: (B, 3, H, W) in [0, 1]; the authors subtract no ImageNet mean, so nor do we."""
+        """rgb: (B, 3, H, W) in [0, 1]; like the authors, we do not subtract the ImageNet mean."""
         x = F.relu(self.bn1(self.conv1(rgb)), inplace=True)         # (B, 64, H/2, W/2), no max-pool
         half, x = _read(self.layer1, x, self.taps[0])
         quarter, x = _read(self.layer2, x, self.taps[1])

@@ -15,8 +15,7 @@ from colorlab.papers.lstvc.attention import TransformerLayer, sine_position, to_
 
 
 class HighFeatures(NamedTuple):
-    """R_high as the two branches receive it, a frame at a time, so that a reference's needs making only
-    once."""
+    """R_high as input of the two branches, per frame, so that a reference's is computed only once."""
 
     cnn: Tensor     # (B * n, 512, h, w), h = H/8
     tokens: Tensor  # (B * n, 384, h, w), still as maps
@@ -28,7 +27,7 @@ class Encoded(NamedTuple):
 
 
 class Project(nn.Module):
-    """R_high (F, 2048, h, w) to the widths of the two branches."""
+    """Project R_high (F, 2048, h, w) to the widths of the two branches."""
 
     def __init__(self, inputs: int, channels: int, width: int):
         super().__init__()
@@ -40,8 +39,8 @@ class Project(nn.Module):
 
 
 class ConvBranch(nn.Module):
-    """Three convolutions, dilated 2, 1, 2, each followed by ReLU and instance normalisation; the border is
-    repeated outwards."""
+    """Three convolutions, dilated 2, 1, 2, each followed by ReLU and instance normalisation; replicate
+    padding."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -56,10 +55,10 @@ class ConvBranch(nn.Module):
 
 
 class CNNTransformerBlock(nn.Module):
-    """The two branches side by side, each handing its result to the other.
+    """The two branches in parallel, each feeding its result to the other.
 
-    The transformer gets what came *into* the convolutions, before it attends; the convolutions get the tokens
-    after that.
+    Before attending, the transformer gets the *input* of the convolutions; the convolutions get the tokens
+    after attention.
     """
 
     def __init__(self, channels: int, width: int, heads: int, inner: int, dropout: float):
@@ -110,8 +109,8 @@ class CNNTransformer(nn.Module):
 
 
 class ConvEncoder(nn.Module):
-    """The encoder without its transformer branch: frames do not see each other, and there is nothing to
-    link."""
+    """The encoder without its transformer branch: frames do not see each other, and the linkage has no
+    tokens."""
 
     def __init__(self, blocks: int, channels: int):
         super().__init__()

@@ -16,8 +16,8 @@ DILATIONS = (2, 2, 1)  # of layers 5, 6 and 7
 
 
 class LinkedStage(nn.Module):
-    """A middle stage of the colour network beside one transformer layer, each handing its result to the
-    other."""
+    """A middle stage of the colour network in parallel with one transformer layer, each feeding its result to
+    the other."""
 
     def __init__(self, channels: int, dilation: int, width: int, heads: int, inner: int, dropout: float):
         super().__init__()
@@ -39,7 +39,7 @@ class LinkedStage(nn.Module):
 
 
 class PlainStage(nn.Module):
-    """A middle stage without the transformer branch, as in the network that this one grew from."""
+    """A middle stage without the transformer branch, as in the network that this one extends."""
 
     def __init__(self, channels: int, dilation: int):
         super().__init__()
@@ -53,8 +53,9 @@ class PlainStage(nn.Module):
 class Colorization(nn.Module):
     """The colour network of `modules.color_subnet` with a transformer in its middle.
 
-    A reference goes through it as one more frame, so that the other frames' tokens can look at it; its own
-    colours are known and are not painted again. Its way down depends on nothing else: `source` makes it once.
+    A reference passes through it as one more frame, so that the other frames' tokens can attend to it; its
+    own colours are known and are not painted again. Its encoding depends on nothing else: `source` computes
+    it once.
     """
 
     def __init__(self, stages: list[nn.Module], inputs: int, width: int = 64, outputs: int = 2):
@@ -64,7 +65,7 @@ class Colorization(nn.Module):
         self.up = WayUp(width, outputs)
 
     def source(self, picture: Tensor) -> Tensor:
-        """picture: (F, inputs, H, W) -> what the middle stages take in, (F, C, H/8, W/8)."""
+        """picture: (F, inputs, H, W) -> input of the middle stages, (F, C, H/8, W/8)."""
         return self.down(picture)[0]
 
     def forward(self, frames: Tensor, references: Tensor, tokens: Tensor | None) -> Tensor:
@@ -82,17 +83,17 @@ class Colorization(nn.Module):
 
 
 class Painted(nn.Module):
-    """The paper's output: all colour is the subnet's own."""
+    """The paper's output: the subnet paints all colour itself."""
 
     outputs = 2
 
     def carried(self, l: Tensor, ab: Tensor) -> Tensor:
-        """What the heads are to bring over of a reference, l (B, 1, H, W) and ab / 128: (B, 2, H/4, W/4), the
-        top left of each sixteen."""
+        """What the heads carry over from a reference, l (B, 1, H, W) and ab / 128: (B, 2, H/4, W/4), the top
+        left of each sixteen pixels."""
         return ab[..., ::4, ::4]
 
     def values(self, references: EncodedReference) -> Tensor:
-        """What of each cell the heads mix: (B, R, V, H/4, W/4)."""
+        """What the heads mix of each cell: (B, R, V, H/4, W/4)."""
         return references.color
 
     def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Match grey frames with the reference and carry its colour over, twice (LSTVC §3.2, Fig. 3a and 3c)."""
+"""Match grey frames with the reference and warp its colour, with two heads (LSTVC §3.2, Fig. 3a and 3c)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ HEADS = ("vanilla", "augmented")
 
 
 class Warp(NamedTuple):
-    """What the heads bring over from the references: one entry per head, in the order of HEADS."""
+    """What the heads carry over from the references: one entry per head, in the order of HEADS."""
 
-    color: Tensor  # (B, T, heads, 2 or more, h, w) h = H/4: ab / 128, and whatever else was to be carried
+    color: Tensor  # (B, T, heads, 2 or more, h, w) h = H/4: ab / 128, and whatever else is carried
     similarity: Tensor  # (B, T, heads, h, w) in [-1, 1]: how good the best match is (Eq. 3)
 
     @property
@@ -42,18 +42,18 @@ class Fusion(nn.Module):
         self.enlarge = nn.Conv2d(cnn, channels // 2, kernel_size=3, padding=1)
         self.slope = nn.PReLU()
         self.residual = nn.ModuleList(ResidualBlock(channels) for _ in range(residual_blocks))
-        self.mix = mix  # α in §4, which names no use for it; this one is the authors' code's
+        self.mix = mix  # α in §4, whose use is not stated; this value is from the authors' code
 
     def low(self, taps: Taps) -> Tensor:
-        """R_low (F, C / 2, H/4, W/4), each depth normalised by itself. Needs no other frame."""
+        """R_low (F, C / 2, H/4, W/4), each depth normalised separately. Depends on no other frame."""
         half = instance_norm(self.project_half(taps.half))[..., ::2, ::2]  # nearest: the top left of four
         return torch.cat((half, instance_norm(self.project_quarter(taps.quarter))), dim=1)
 
     def forward(self, cnn: Tensor, low: Tensor) -> Tensor:
         """cnn: R'_high (F, 512, H/8, W/8), low: R_low (F, C / 2, H/4, W/4). Returns (F, C, H/4, W/4).
 
-        The first half of the channels is the vanilla head's. Of the second half, the augmented head's, four
-        fifths are R'_high again.
+        The first half of the channels belongs to the vanilla head. In the second half, the augmented head's,
+        R'_high again has a weight of four fifths.
         """
         high = upsampled_conv(cnn, self.enlarge, scale=2)        # bilinear, then 3x3
         fused = torch.cat((low, instance_norm(self.slope(high))), dim=1)
@@ -74,8 +74,8 @@ class ResidualBlock(nn.Module):
 
 
 class DoubleHead(nn.Module):
-    """The double-head non-local operation: the same two projections for both heads, only the augmented one
-    knows positions."""
+    """The double-head non-local operation: both heads share the two projections, and only the augmented one
+    uses positions."""
 
     names = HEADS
 
@@ -91,7 +91,7 @@ class DoubleHead(nn.Module):
 
     def warp(self, query: Tensor, key: Tensor, reference: Tensor) -> Warp:
         """Eq. 1 to 3. query: (B, heads, T * h * w, C), key: (B, heads, R * h * w, C); reference: (B, R, V, h,
-        w), V >= 2 numbers to be carried over from each cell, the first two ab / 128."""
+        w), V >= 2 numbers to carry over from each cell, the first two ab / 128."""
         (B, R, V, h, w), heads = reference.shape, len(self.names)
         color = reference.movedim(2, -1).flatten(1, 3)                     # (B, R * h * w, V)
         color = color[:, None].expand(-1, heads, -1, -1).flatten(0, 1)

@@ -32,8 +32,9 @@ def attention_of(model: nn.Module, l: Tensor, state: LSTVCState) -> Attention:
         y, x = at
         if not (0 <= y < H and 0 <= x < W):
             raise ValueError(f"attention: the pixel (y, x) = {at} lies outside the frame of {H} x {W}")
-        linked, share = _linkage_map(model, state,
-                                     tokens[:, (y // 8) * (lightness.shape[-1] // 8) + x // 8][:, None])
+        linked, share = _linkage_map(
+            model, state, tokens[:, (y // 8) * (lightness.shape[-1] // 8) + x // 8][:, None]
+        )
         h, w = features.shape[-2:]
         correlation = (key @ query[:, (y // 4) * w + x // 4, :, None])[..., 0]   # (heads, R * h * w)  Eq. 1
         maps = (correlation / temperature).softmax(-1).view(len(key), -1, h, w)  # Eq. 2, each head's sum to 1
@@ -43,20 +44,20 @@ def attention_of(model: nn.Module, l: Tensor, state: LSTVCState) -> Attention:
                  for position, source in enumerate(sources) for k, head in enumerate(model.heads.names)}
         if linked is not None:
             named[Source("linkage state", "memory")] = share * _enlarged(linked, 8, (H, W))
-        total = sum(map.sum() for map in named.values())  # what fell on the padding is missing from it
+        total = sum(map.sum() for map in named.values())  # weight on the padding is missing from it
         return {source: map / total for source, map in named.items()}
     return at_pixel
 
 
 def _linkage_map(model: nn.Module, state: LSTVCState, token: Tensor) -> tuple[Tensor | None, float]:
-    """Where Eq. 6's query of one token, (1, 1, 384), looks, (h, w) summed over the state's frames, and how
-    much it weighs beside it."""
+    """What Eq. 6's query of one token, (1, 1, 384), attends to, (h, w) summed over the state's frames, and
+    its weight relative to the token."""
     if state.linkage is None:
         return None, 0.0
     attention = model.linkage.query_layer.attention
     added = attention(token, state.linkage, state.linkage)
     share = float(added.norm() / (added.norm() + token.norm()))
-    seen = attention.weights(token, state.linkage)[0, 0, :-2]  # the learnt and the zero key are nowhere
+    seen = attention.weights(token, state.linkage)[0, 0, :-2]  # the learnt and the zero key have no position
     return (seen / seen.sum()).view(-1, *state.grid).sum(0), share
 
 

@@ -1,4 +1,4 @@
-"""What one block of frames hands to the next (LSTVC §3.2, Eq. 6 and 7)."""
+"""The state passed from one block of frames to the next (LSTVC §3.2, Eq. 6 and 7)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from colorlab.papers.lstvc.attention import Attention
 
 
 class LinkageLayer(nn.Module):
-    """`tokens` look into `other` and take from it what resembles them; both of the subnet's halves are this
-    layer."""
+    """Cross-attention: `tokens` attend to `other`; both halves of the subnet are this layer."""
 
     def __init__(self, width: int = 384, heads: int = 4, inner: int = 2048, dropout: float = 0.0):
         super().__init__()

@@ -3,10 +3,10 @@
 Siqi Chen, Xueming Li, Xianlin Zhang, Mingdao Wang, Yu Zhang, Jiatong Han, Yue Zhang; Knowledge-Based Systems
 2024, arXiv 2303.15081.
 
-A film is coloured N frames at a time. Features of the reference and of the block's grey frames exchange
-between convolutions and a transformer (`cnn_transformer`), colour is carried from the reference to each frame
-by two heads (`correspondence`), a second network paints with that as its guide (`colorization`), and what the
-transformer knew of the block is handed to the next one (`linkage`).
+A film is coloured N frames at a time. Features of the reference and of the block's grey frames are exchanged
+between convolutions and a transformer (`cnn_transformer`), two heads warp colour from the reference to each
+frame (`correspondence`), a second network paints guided by that (`colorization`), and the block's transformer
+tokens are passed on to the next block (`linkage`).
 
 | paper | here | shape |
 |---|---|---|
@@ -20,12 +20,12 @@ transformer knew of the block is handed to the next one (`linkage`).
 | i_t | `LSTVCState.linkage` | (B, M, 384), M = tokens of the first block |
 | τ (Eq. 2) | `temperature` | |
 
-**Departures.** The text and the released network differ; where they do, this is the released network, because
-its weights are what one can have and only it has the 148.21 M parameters that the paper states.
+**Departures.** Where the text and the released network differ, this is the released network, because its
+weights are available and only it has the 148.21 M parameters that the paper states.
 
 - τ has no value in the paper, but §4 lists an unused γ = 0.01: we read γ as τ. It is also the released code's
   default. The released *inference script* passes 1e-10 instead, a hard nearest neighbour: `temperature=1e-10`
-  repeats it.
+  reproduces it.
 - Four CNN-Transformer blocks (text: 3); 8 heads, 4 in the linkage (text: 6 and 4); a learnt and a zero key in
   all attention (text: none).
 - The reference enters in colour (text: treated as a grey frame). No ImageNet mean is subtracted.
@@ -39,16 +39,16 @@ its weights are what one can have and only it has the 148.21 M parameters that t
   through the state.
 - N = 3 is the paper's best on DAVIS and the released script's. Counted here, at 216 x 384, a frame takes 1009
   GFLOP at N = 1, 861 at 2, 827 at 3, 822 at 4, 828 at 5, 840 at 6 (`tests/bench/bench_lstvc.py --work`):
-  beyond 3 a block gains nothing but memory.
+  beyond 3 a larger block only costs memory.
 - The transformers begin with VisTR's weights (§4). `colorlab train --initial FILE` reads VisTR's checkpoint
-  (`initial.py`); it was not at hand here, so nothing of ours has begun with it, and which of its layers goes
-  where is our reading.
+  (`initial.py`); it was not available here, so none of our networks started from it, and the assignment of
+  its layers is our reading.
 
-What is ours: features of a reference are made once per film, not once per block, and its colours are not
-painted again (same numbers). Several references stand side by side where the paper has one: the warp's
-softmax runs over all their cells. A frame that is itself a reference comes back in its own colours. A
-reference of another size is resized to the film's. Batches: the released code mixes up the heads of different
-videos; here each video is by itself. H and W are padded to multiples of 8, by repeating the border.
+Our additions: features of a reference are computed once per film, not once per block, and its colours are not
+painted again (same numbers). Several references are allowed where the paper has one: the warp's softmax runs
+over all their cells. A frame that is itself a reference comes back in its own colours. A reference of another
+size is resized to the film's. Batches: the released code mixes up the heads of different videos; here videos
+are independent. H and W are padded to multiples of 8 by replicating the border.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class LSTVCConfig:
     does."""
 
     block_size: int = 3           # N: frames coloured together
-    temperature: float = 0.01     # τ in Eq. 2; below 1e-6 the nearest neighbour alone counts
+    temperature: float = 0.01     # τ in Eq. 2; below 1e-6: the nearest neighbour only
     mix: float = 0.8              # how much of the augmented head is R'_high
     encoder_blocks: int = 4
     channels: int = 512           # of the CNN branch
@@ -121,7 +121,7 @@ class LSTVCConfig:
 
 
 class Look(NamedTuple):
-    """A block with what the heads brought: for pictures of the kind of the paper's Fig. 7."""
+    """A block with what the heads carried over, for pictures like the paper's Fig. 7."""
 
     ab: Tensor          # (B, T, 2, H, W) the result
     warped: Tensor      # (B, T, heads, 2, h, w) each head's colour in ab units, h = H/4 rounded up
@@ -156,11 +156,12 @@ class LSTVC(nn.Module):
         self.output = self.build_output()
         # L; ab and similarity of each head; ab before
         inputs = 1 + 3 * len(self.heads.names) + 2 * config.preceding_frame
-        self.colorization = Colorization(_middle_stages(config), inputs, config.color_width,
-                                         self.output.outputs)
+        self.colorization = Colorization(
+            _middle_stages(config), inputs, config.color_width, self.output.outputs
+        )
         self.initialise()
 
-    # What a network that stands on this one may build otherwise
+    # What subclasses may override
 
     def build_backbone(self) -> nn.Module:
         c = self.config
@@ -171,7 +172,7 @@ class LSTVC(nn.Module):
         return Painted()
 
     def initialise(self) -> None:
-        """As the authors start what they load no weights into."""
+        """The authors' initialisation of layers that they load no weights into."""
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1 and not name.startswith("backbone."):
                 nn.init.xavier_uniform_(parameter)
@@ -207,7 +208,7 @@ class LSTVC(nn.Module):
         return torch.cat(blocks, dim=1)
 
     def look(self, l: Tensor, state: LSTVCState) -> tuple[Look, LSTVCState]:
-        """`step` for l (B, T, 1, H, W), with what each head brought over."""
+        """`step` for l (B, T, 1, H, W), also returning what each head carried over."""
         B, T, _, H, W = l.shape
         state = self.with_encoded(l, state)
         lightness = padded(l.flatten(0, 1)).unflatten(0, (B, T))  # (B, T, 1, H', W'), multiples of 8
@@ -224,17 +225,17 @@ class LSTVC(nn.Module):
                     warp.similarity[cells]), self.after(state, l, ab, warp, seen, tokens)
 
     def attention(self, l: Tensor, state: LSTVCState, at: tuple[int, int]) -> dict[Source, Tensor]:
-        """Where the colour of pixel `at` = (y, x) comes from, were this frame a block by itself.
+        """Where the colour of pixel `at` = (y, x) comes from, with this frame as a block of its own.
 
         l: (1, 1, H, W). Returns maps (H, W) that together sum to 1: for each head and reference the softmax
-        of Eq. 2, and "linkage state", where the query of Eq. 6 looks. A head's share of the whole follows its
-        similarity (Eq. 3); the linkage's is what its attention adds to the token, by length, beside the token
-        itself.
+        of Eq. 2, and "linkage state", where the query of Eq. 6 looks. A head's share is proportional to its
+        similarity (Eq. 3); the linkage's is the length of what its attention adds to the token, relative to
+        the token itself.
         """
         return self.attention_of(l, state)(at)
 
     def attention_of(self, l: Tensor, state: LSTVCState) -> Attention:
-        """`attention` for any pixel of one frame; what they have in common is computed once."""
+        """`attention` for any pixel of one frame; shared work is done once."""
         clip, _ = as_clip(l)
         return attention_of(self, clip, self.with_encoded(clip, state))
 
@@ -249,13 +250,13 @@ class LSTVC(nn.Module):
             state = ResNet101_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
         except Exception as error:
             raise InputError(
-                f"torchvision's ResNet-101 weights cannot be had ({error}): check the network, or "
+                f"torchvision's ResNet-101 weights are not available ({error}): check the network, or "
                 "use weights='none'") from error
         self.backbone.load_state_dict({name: state[name] for name in self.backbone.state_dict()})
 
     def encode(self, image: Tensor, size: tuple[int, int]) -> EncodedReference:
-        """image: Lab (B, 3, any, any) -> what of a reference does not depend on the frames, for a film of
-        `size` (H, W)."""
+        """image: Lab (B, 3, any, any) -> the part of a reference's encoding that does not depend on the
+        frames, for a film of `size` (H, W)."""
         image = padded(resized(image, size))
         taps = self.backbone(self.backbone.seen(image))
         l, ab = split_lab(image)
@@ -264,8 +265,8 @@ class LSTVC(nn.Module):
                                 self.source(image))
 
     def source(self, image: Tensor) -> Tensor:
-        """A picture's way into the colorization subnet: its own colours stand where the heads' would, with
-        full similarity."""
+        """Encode a picture for the colorization subnet: its own colours replace the heads', with similarity
+        1."""
         l, ab = split_lab(image)
         heads = len(self.heads.names)
         guide = [ab / 128] * heads + [torch.ones_like(l)] * heads + [ab / 128] * self.config.preceding_frame
@@ -273,7 +274,7 @@ class LSTVC(nn.Module):
         return self.colorization.source(torch.cat((l / 50 - 1, guide), dim=1))
 
     def with_encoded(self, l: Tensor, state: LSTVCState) -> LSTVCState:
-        """The state with all references encoded that this block looks at, for the size, device and precision
+        """The state with all references encoded that this block uses, for the size, device and precision
         of l (B, T, 1, H, W)."""
         size = tuple(l.shape[-2:])
         encoded = state.encoded if state.size == size else (None,) * len(state.references)
@@ -284,7 +285,7 @@ class LSTVC(nn.Module):
         return replace(state, size=size, encoded=encoded)
 
     def references(self, state: LSTVCState, count: int) -> list[EncodedReference]:
-        """What the next `count` frames look at."""
+        """The references of the next `count` frames."""
         return [state.encoded[index] for index in state.in_use(count)]
 
     def sources(self, state: LSTVCState, count: int) -> list[Source]:
@@ -293,7 +294,7 @@ class LSTVC(nn.Module):
         return [named[index] for index in state.in_use(count)]
 
     def seen(self, l: Tensor) -> Seen:
-        """What the backbone and the projections make of grey frames (B, T, 1, H, W), each by itself."""
+        """Backbone and projected features of grey frames (B, T, 1, H, W), each independently."""
         taps = self.backbone((l / 100).flatten(0, 1).expand(-1, 3, -1, -1))
         frames = l.shape[:2]
         return Seen(HighFeatures(*(part.unflatten(0, frames) for part in self.project(taps.high))),
@@ -315,7 +316,7 @@ class LSTVC(nn.Module):
         return self.heads.queries_and_keys(features, references)
 
     def matched(self, features: Tensor, references: EncodedReference, state: LSTVCState) -> Warp:
-        """Eq. 1 to 3: the references' colours brought over to the frames."""
+        """Eq. 1 to 3: the references' colours warped to the frames."""
         return self.heads(features, self.output.values(references))
 
     def paint(self, l: Tensor, warp: Warp, references: EncodedReference, tokens: Tensor | None,
@@ -333,7 +334,7 @@ class LSTVC(nn.Module):
 
     def after(self, state: LSTVCState, l: Tensor, ab: Tensor, warp: Warp, seen: Seen,
               tokens: Tensor | None) -> LSTVCState:
-        """The state after a block: the linkage keeps what the transformer knew of it (Eq. 7)."""
+        """The state after a block: the linkage stores its transformer tokens (Eq. 7)."""
         return replace(state, frame=state.frame + l.shape[1],
                        linkage=self.linkage.store(state.linkage, tokens), grid=state.grid
                        or tuple(side // 2 for side in seen.low.shape[-2:]),

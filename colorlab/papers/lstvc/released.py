@@ -1,9 +1,9 @@
 """Names in the files that the authors publish, and ours.
 
-Two files make the network, as the paper's repository saves them: the encoder's holds `model` (backbone,
-encoder) and `inter_save` (the linkage's second half), the decoder's `model` (warper, colour subnet).
-`flatten` makes of either the flat names that the table below knows, and `NAMES` renames a prefix at a time,
-the longest that fits.
+The network is stored in two files, as the paper's repository saves them: the encoder's holds `model`
+(backbone, encoder) and `inter_save` (the linkage's second half), the decoder's `model` (warper, colour
+subnet). `flatten` turns either into the flat names of the table below, and `NAMES` renames by prefix; the
+longest match wins.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ NAMES: tuple[tuple[str, str], ...] = (
     *under("decoder.decoder.", "colorization.up.", WAY_UP),
 )
 
-# In the files, counted in the paper's 148.21 M parameters, and on the way to no output: the end of ResNet-101
-# and a layer never called.
+# In the files and in the paper's count of 148.21 M parameters, but without effect on the output: the end of
+# ResNet-101 and a layer never called.
 UNUSED: tuple[str, ...] = (
     *(f"encoder.backbone.0.body.layer3.{block}" for block in range(19, 23)),
     "encoder.backbone.0.body.layer4",

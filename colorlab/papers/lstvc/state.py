@@ -1,4 +1,4 @@
-"""What LSTVC carries from block to block, as a value."""
+"""What LSTVC carries from block to block, as an immutable value."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from colorlab.papers.lstvc.cnn_transformer import HighFeatures
 
 
 class EncodedReference(NamedTuple):
-    """All of a reference that does not depend on the frames, at the film's padded size H, W."""
+    """The frame-independent encoding of a reference, at the film's padded size H, W."""
 
     image: Tensor       # (B, 3, H, W) Lab
     high: HighFeatures  # cnn (B, 512, H/8, W/8) and tokens (B, 384, H/8, W/8)
     low: Tensor         # (B, 256, H/4, W/4) R_low
-    # (B, 2 or more, H/4, W/4) what the warp carries over: ab / 128, and what else the output asks for
+    # (B, 2 or more, H/4, W/4) what the warp carries over: ab / 128, and whatever else the output needs
     color: Tensor
-    source: Tensor      # (B, 512, H/8, W/8) what it brings to the middle of the colorization subnet
+    source: Tensor      # (B, 512, H/8, W/8) its input to the middle of the colorization subnet
 
 
 def stacked(encoded: list[EncodedReference]) -> EncodedReference:
@@ -29,15 +29,16 @@ def stacked(encoded: list[EncodedReference]) -> EncodedReference:
     cnn, tokens = (torch.stack([getattr(one.high, name)
                                 for one in encoded], dim=1)
                    for name in HighFeatures._fields)
-    image, low, color, source = (torch.stack([getattr(one, name)
-                                              for one in encoded], dim=1)
-                                 for name in ("image", "low", "color", "source"))
+    image, low, color, source = (
+        torch.stack([getattr(one, name) for one in encoded], dim=1)
+        for name in ("image", "low", "color", "source")
+    )
     return EncodedReference(image, HighFeatures(cnn, tokens), low, color, source)
 
 
 @dataclass(frozen=True)
 class LSTVCState:
-    """Keep it, rewind to it, go on from it twice: a step makes a new one.
+    """Immutable: keep it, rewind to it, continue from it twice; each step returns a new one.
 
     Its size does not grow with the film: the linkage keeps the length of the first block.
     """
@@ -51,7 +52,7 @@ class LSTVCState:
     encoded: tuple[EncodedReference | None, ...] = ()  # one per reference, None until a block needs it
 
     def in_use(self, count: int) -> tuple[int, ...]:
-        """Which references the next `count` frames look at, by index into `references`.
+        """Which references the next `count` frames use, by index into `references`.
 
         All pictures that are not frames of the film; of the film's own coloured frames those inside the
         block, the nearest before and

@@ -1,4 +1,4 @@
-"""Pretrained files that TCAVC's second stage begins with: LSTVC's (§4, "the pretrained models in [13,
+"""Pretrained files that TCAVC's second stage starts from: LSTVC's (§4, "the pretrained models in [13,
 33]")."""
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ agree.
 | Table 2, "semantic correspondence" | `semantic_correspondence` |
 | Table 3, ways to get a reference | `painter`, or a picture given to `start` |
 
-**Departures.** Where text and released code differ this is the released code, for its weights.
+**Departures.** Where text and released code differ, this is the released code, so that its weights fit.
 
 - Eq. 4 gives C_2 the frame coloured before; the released second stage takes none: only LSTVC's linkage state
-  connects blocks. `preceding_frame=True` builds what the equation says (with `block_size=1` to the letter:
-  frames of one block are coloured at once, and all of them are given the last frame of the block before).
+  connects blocks. `preceding_frame=True` builds what the equation says (exactly so with `block_size=1`:
+  frames of one block are coloured together, and all of them are given the last frame of the previous block).
 - Stage 1 has eight input channels where the text has one: see `ReferenceColorizer`.
 - The first frame is coloured again in stage 2 ("the remaining frames" in the text).
 - The released pipeline writes the reference to an 8-bit PNG and reads it back; so does `paint`, unless
@@ -56,7 +56,7 @@ class TCAVCConfig:
     semantic_correspondence: bool = True  # False: each frame coloured by stage 1, on its own
     # the reference passes through 8-bit RGB, as through the released script's PNG
     eight_bit_reference: bool = True
-    preceding_frame: bool = False         # what Eq. 4 says, and the released code does not
+    preceding_frame: bool = False         # as in Eq. 4, unlike the released code
     color_width: int = 64                 # of stage 1's first layers; eight times as many in its middle
     # its block_size, temperature, preceding_frame are taken from above
     stage2: LSTVCConfig = field(default_factory=LSTVCConfig)
@@ -72,7 +72,7 @@ class TCAVCConfig:
 
 @dataclass(frozen=True)
 class TCAVCState:
-    """Stage 2's state, once there is a reference; keep it, rewind to it."""
+    """Stage 2's state, once there is a reference. Immutable."""
 
     frame: int = 0  # index of the next frame
     # None before the first frame of a film that paints its own reference
@@ -80,7 +80,8 @@ class TCAVCState:
 
 
 class TCAVC(nn.Module):
-    """Colour a film by itself: its first frame from lightness, the rest by correspondence with that."""
+    """Colour a film without a reference: its first frame from lightness, the rest by correspondence with
+    it."""
 
     method = "tcavc"
     stage2 = LSTVC  # the network of stage 2, built from a config
@@ -106,7 +107,7 @@ class TCAVC(nn.Module):
 
     def start(self, references: References = None) -> TCAVCState:
         """None: the first frame seen is painted and becomes the reference. Or references, as for lstvc: then
-        stage 1 has no work."""
+        stage 1 is not used."""
         parsed = parse_references(references)
         if not parsed:
             return TCAVCState()
@@ -121,9 +122,7 @@ class TCAVC(nn.Module):
         channels, and the next state."""
         clip, _ = as_clip(l)
         if self.propagation is None:
-            ab = self.stage1(clip.flatten(0,
-                                          1)).unflatten(0,
-                                                        clip.shape[:2]).view(*l.shape[:-3], 2, *l.shape[-2:])
+            ab = self.stage1(clip.flatten(0, 1)).view(*l.shape[:-3], 2, *l.shape[-2:])
             return ab, TCAVCState(state.frame + clip.shape[1])
         state = self.with_reference(clip, state)
         ab, propagated = self.propagation.step(l, state.propagated)
@@ -133,7 +132,7 @@ class TCAVC(nn.Module):
         """A whole clip with gradients, for training: l (B, T, 1, H, W). Returns ab (B, T, 2, H, W).
 
         The stages are trained apart, as §4 says: no gradient reaches stage 1 through the reference it
-        painted. `self.reference.paint` has it.
+        painted. To train stage 1, use `self.reference.paint`.
         """
         state, blocks = self.start(references), []
         for block in l.split(self.config.block_size, dim=1):
@@ -159,11 +158,11 @@ class TCAVC(nn.Module):
 
     def attention(self, l: Tensor, state: TCAVCState, at: tuple[int, int]) -> dict[Source, Tensor]:
         """As `LSTVC.attention`; l: (1, 1, H, W). Without correspondence all colour comes from the pixel's own
-        surroundings, and the one map "this frame" points there."""
+        surroundings, and the only map, "this frame", points there."""
         return self.attention_of(l, state)(at)
 
     def attention_of(self, l: Tensor, state: TCAVCState) -> Attention:
-        """`attention` for any pixel of one frame; what they have in common is computed once."""
+        """`attention` for any pixel of one frame; shared work is done once."""
         clip, _ = as_clip(l)
         if self.propagation is None:
             return lambda at: {Source("this frame", "itself"): own_pixel(clip, at)}

@@ -1,9 +1,8 @@
 """Stage 1: where the reference comes from (TCAVC §3.2, Eq. 3; other ways: §5.2, Table 3).
 
 A *painter* is any callable from lightness (B, 1, H, W), L in [0, 100], to a Lab picture (B, 3, H, W) of the
-same size. The paper's own network is one, `painter_from_images` makes one of any program that colours a
-picture, and a picture that
-one already has needs none: pass it to `start`.
+same size. The paper's own network is one, `painter_from_images` wraps any program that colours a picture, and
+a picture that already exists needs none: pass it to `start`.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ class ReferenceColorizer(nn.Module):
     channels.
 
     A first frame has only the last of them: L - 50. The first four were priors of a condition network that
-    the authors gave up, constant 0.5; the next three are the Lab of the frame before, as in their training on
-    clips: zeros. Both are part of the weights.
+    the authors abandoned, now constant 0.5; the next three are the Lab of the previous frame, used in their
+    training on clips, here zeros. The weights expect both.
     """
 
     def __init__(self, width: int = 64):
@@ -51,8 +50,10 @@ class ReferenceColorizer(nn.Module):
         """l: (B, 1, H, W), L in [0, 100], any H and W -> ab (B, 2, H, W)."""
         H, W = l.shape[-2:]
         l = repeat_border(l, multiple=8, smallest=16)
-        priors, previous = l.new_full((len(l), PRIORS, *l.shape[-2:]),
-                                      0.5), l.new_zeros(len(l), PREVIOUS, *l.shape[-2:])
+        priors, previous = (
+            l.new_full((len(l), PRIORS, *l.shape[-2:]), 0.5),
+            l.new_zeros(len(l), PREVIOUS, *l.shape[-2:]),
+        )
         return self(torch.cat((priors, previous, l - 50), dim=1))[..., :H, :W]
 
 
@@ -68,11 +69,10 @@ def paint_at(colorizer: nn.Module, l: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def through_8_bits(lab: Tensor) -> Tensor:
-    """Lab (B, 3, H, W) as it comes back from a picture file: RGB levels cut off to whole ones, and read
-    again.
+    """Lab (B, 3, H, W) after a round trip through an 8-bit picture file: RGB levels truncated to integers.
 
-    Between the released stages lies a PNG. L changes with it, by up to a unit or so, where colours leave the
-    gamut by more.
+    The released code passes a PNG between its stages. This changes L by up to a unit or so, and by more where
+    colours leave the gamut.
     """
     exact = lab.cpu() if lab.device.type == "mps" else lab  # which has no float64
     levels = lab_to_rgb(exact.double()).mul(255).floor().div(255)

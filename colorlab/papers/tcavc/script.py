@@ -1,9 +1,9 @@
-"""The released inference script, step by step, to repeat what its authors' programs write (TCAVC's both
+"""The released inference script, step by step, to reproduce the output of its authors' programs (TCAVC's both
 stages; LSTVC's is the second).
 
 `colorlab.colorize` keeps a film's shape, its lightness and its own size; the script does none of this. It
-cuts every picture to 480 x 848, colours at 216 x 384, and cuts levels off to whole ones. Numbers of the
-paper's tables come out of these pictures:
+crops every picture to 480 x 848, colours at 216 x 384, and truncates levels to integers. The numbers in the
+paper's tables were computed on such pictures:
 
     paint_first(model.reference, picture)             # stage 1: what the script writes as f<clip>.png
     for frame in color_film(model.propagation, frames, reference):   # stage 2: f001.png, f002.png, ...
@@ -25,16 +25,16 @@ from colorlab.papers.lstvc import LSTVC
 
 from colorlab.papers.tcavc.reference import ReferenceColorizer, paint_at
 
-FULL, SMALL = (480, 848), (216, 384)  # of the pictures, and of what the networks see
+FULL, SMALL = (480, 848), (216, 384)  # of the pictures, and of the networks' input
 
 
 def cover_and_crop(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Shrink or enlarge a picture until it covers `size` (h, w), and cut its middle out: the script's
-    "CenterPad", which pads nothing.
+    """Resize a picture so that it covers `size` (h, w), and crop its centre: the script's "CenterPad", which
+    in fact does not pad.
 
-    picture: uint8 (H, W, 3). Returns uint8 (h, w, 3), levels cut off; a picture of the right size comes back
-    as it is. Bilinear, smoothed where it shrinks. Sides are cut to whole pixels before the picture is
-    resized, so its shape may change by one.
+    picture: uint8 (H, W, 3). Returns uint8 (h, w, 3), levels truncated; a picture of the right size is
+    returned unchanged. Bilinear, antialiased when shrinking. Sides are truncated to whole pixels before
+    resizing, so the shape may be off by one.
     """
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
         raise InputError(f"cover_and_crop wants a uint8 RGB picture (H, W, 3), got {picture.dtype} "
@@ -55,8 +55,8 @@ def cover_and_crop(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 @torch.no_grad()
 def paint_first(colorizer: ReferenceColorizer, picture: np.ndarray, full: tuple[int, int] = FULL,
                 small: tuple[int, int] = SMALL) -> np.ndarray:
-    """Stage 1: colour a film's first frame. picture: uint8 (H, W, 3), of which only the lightness is looked
-    at -> uint8 (*full, 3)."""
+    """Stage 1: colour a film's first frame. picture: uint8 (H, W, 3), of which only the lightness is used ->
+    uint8 (*full, 3)."""
     lab = _lab(picture, full).to(next(colorizer.parameters()).device)
     return _levels(paint_at(colorizer, lab[:, :1], small))[0]
 
@@ -64,10 +64,10 @@ def paint_first(colorizer: ReferenceColorizer, picture: np.ndarray, full: tuple[
 @torch.no_grad()
 def color_film(network: LSTVC, frames: Iterable[np.ndarray], reference: np.ndarray | None = None,
                full: tuple[int, int] = FULL, small: tuple[int, int] = SMALL) -> Iterator[np.ndarray]:
-    """Stage 2: colour frames, uint8 (H, W, 3) each, a block at a time; every one, the first too. Yields uint8
+    """Stage 2: colour all frames, the first too, uint8 (H, W, 3) each, a block at a time. Yields uint8
     (*full, 3).
 
-    reference: uint8 (H, W, 3), of any size; None: the first frame, in colour. The published numbers want a
+    reference: uint8 (H, W, 3), of any size; None: the first frame, in colour. The published numbers require a
     network with `temperature=1e-10`.
     """
     frames = iter(frames)
@@ -96,5 +96,5 @@ def _shrunk(lab: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _levels(lab: Tensor) -> np.ndarray:
-    """Lab (B, 3, H, W) -> uint8 (B, H, W, 3): levels cut off to whole ones, as the script saves them."""
+    """Lab (B, 3, H, W) -> uint8 (B, H, W, 3): levels truncated to integers, as the script saves them."""
     return (lab_to_rgb(lab.cpu().double()) * 255).to(torch.uint8).movedim(1, -1).numpy()

@@ -101,9 +101,11 @@ def test_transparency_bits_and_second_pictures_are_named(tmp_path, capsys):
     source = save_film(tmp_path / "in.webm", [av.VideoFrame(48, 32, "yuva420p") for _ in range(2)],
                        codec="libvpx-vp9")
     assert colorize(source, "out.webm") == 0 and left_out(capsys) == ["transparency"]
-    twelve = save_film(tmp_path / "in.mkv",
-                       [fill_planes(av.VideoFrame(48, 32, "yuv420p12le"),
-                                    (900, 2048, 2048))] * 2, codec="ffv1")
+    twelve = save_film(
+        tmp_path / "in.mkv",
+        [fill_planes(av.VideoFrame(48, 32, "yuv420p12le"), (900, 2048, 2048))] * 2,
+        codec="ffv1",
+    )
     assert colorize(twelve, "out.mp4") == 0 and left_out(capsys) == ["2 of 12 bits"]
     assert colorize(twelve, "frames") == 0 and left_out(capsys) == ["all but the pictures, of which 8 bits"]
 

@@ -156,8 +156,10 @@ def test_streams_keep_their_language_and_default_mark(tmp_path):
     source = save_film(tmp_path / "in.mkv", grey_ramp(12), extra=tagged)
     write_video(tmp_path / "out.mkv", read_video(source), like=source)
     with av.open(str(tmp_path / "out.mkv")) as film:
-        assert [(s.type, s.language, s.disposition) for s in film.streams] == [("video", "eng", 1),
-                                                                               ("audio", "deu", 1)]
+        assert [(s.type, s.language, s.disposition) for s in film.streams] == [
+            ("video", "eng", 1),
+            ("audio", "deu", 1),
+        ]
 
 
 def test_titles_and_chapters_are_kept(tmp_path):
@@ -173,8 +175,9 @@ def test_titles_and_chapters_are_kept(tmp_path):
     save_film(source, grey_ramp(12), extra=title)
     write_video(tmp_path / "out.mkv", read_video(source), like=source)
     with av.open(str(tmp_path / "out.mkv")) as film:
-        assert film.metadata["title"] == "The Farm" and [c["metadata"]["title"]
-                                                         for c in film.chapters()] == ["Milk"]
+        assert film.metadata["title"] == "The Farm" and [c["metadata"]["title"] for c in film.chapters()] == [
+            "Milk"
+        ]
 
 
 def test_more_frames_than_the_film_goes_on_at_its_rate(tmp_path):

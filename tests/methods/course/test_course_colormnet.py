@@ -34,8 +34,9 @@ def film(T: int = 8, H: int = 20, W: int = 28, B: int = 1, seed: int = 0) -> Ten
     noise = torch.randn(B, 1, 3, H, W, generator=torch.Generator().manual_seed(seed))
     smooth = torch.nn.functional.avg_pool2d(noise.flatten(0, 1), 5, 1, 2).unflatten(0, (B, 1))
     clip = torch.cat([smooth.roll(2 * t, -1) for t in range(T)], dim=1)
-    return clip * torch.tensor([60.0, 80.0, 80.0])[:, None, None] + torch.tensor([50.0, 0.0, 0.0])[:, None,
-                                                                                                   None]
+    return (
+        clip * torch.tensor([60.0, 80.0, 80.0])[:, None, None] + torch.tensor([50.0, 0.0, 0.0])[:, None, None]
+    )
 
 
 def run(network: CourseColorMNet, lab: Tensor, references: object) -> Tensor:
@@ -113,8 +114,9 @@ def test_every_exemplar_has_places_and_is_looked_at_again():
     network, lab = build(register=2), film(6)
     red = torch.tensor([0.0, 40.0, 0.0]).view(1, 3, 1, 1)
     with torch.inference_mode():
-        _, state = network.step(lab[:, :4, :1], network.start([(0, lab[:, 0]), (3, lab[:, 3]), (5, lab[:,
-                                                                                                       5])]))
+        _, state = network.step(
+            lab[:, :4, :1], network.start([(0, lab[:, 0]), (3, lab[:, 3]), (5, lab[:, 5])])
+        )
         (first, second), last = state.exemplars, state.last
         redder = [
             replace(state, exemplars=(first + red, second)),

@@ -81,8 +81,9 @@ def test_colours_read_at_exact_places_are_truer(rolling):
     lab, error = drift(4), {}
     for register in (None, 2):
         model = tiny(rolling=rolling, register=register)
-        error[register] = (color(model, lab[:, :, :1], lab[:, 0]) - lab[:, :, 1:])[:, 1:, :, 8:-8,
-                                                                                   8:-8].abs().mean()
+        error[register] = (
+            (color(model, lab[:, :, :1], lab[:, 0]) - lab[:, :, 1:])[:, 1:, :, 8:-8, 8:-8].abs().mean()
+        )
     assert error[2] < 0.6 * error[None]
 
 

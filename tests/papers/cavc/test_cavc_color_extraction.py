@@ -10,8 +10,13 @@ from torch.testing import assert_close
 
 from colorlab.color import frames_to_rgb
 from colorlab.files.errors import InputError
-from colorlab.papers.cavc.color_extraction import (VGG, Patches, VisionTransformer, color_histogram,
-                                                   histogram_features)
+from colorlab.papers.cavc.color_extraction import (
+    VGG,
+    Patches,
+    VisionTransformer,
+    color_histogram,
+    histogram_features,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +32,9 @@ def test_histogram_is_numpys_histogram_of_the_8_bit_picture():
         expected = [[np.histogram(channel, bins=bins, range=(0, 256))[0] / 600
                      for channel in image]
                     for image in frame.numpy()]
-        assert_close(color_histogram(frame / 255, bins), torch.tensor(np.array(expected),
-                                                                      dtype=torch.float32))
+        assert_close(
+            color_histogram(frame / 255, bins), torch.tensor(np.array(expected), dtype=torch.float32)
+        )
 
 
 def test_histogram_does_not_see_where_a_colour_is():

@@ -111,8 +111,11 @@ def test_one_reference_serves_all_films_of_a_batch():
 @pytest.mark.parametrize("part", ["tokens", "histograms"])
 def test_tokens_and_histogram_each_reach_the_colours(part):
     model = network()
-    l, one, other = film(0, 1, 1, 32, 32), model.start(picture(1, 32,
-                                                               32)), model.start(picture(2, 32, 32) * 0.5)
+    l, one, other = (
+        film(0, 1, 1, 32, 32),
+        model.start(picture(1, 32, 32)),
+        model.start(picture(2, 32, 32) * 0.5),
+    )
     ab, _ = model.step(l, one)
     exchanged, _ = model.step(l, replace(one, **{part: getattr(other, part)}))
     assert (ab - exchanged).abs().max() > 0.1
@@ -120,8 +123,11 @@ def test_tokens_and_histogram_each_reach_the_colours(part):
 
 def test_without_a_guide_the_histogram_is_not_heard():
     model = network(guide="none")
-    l, one, other = film(0, 1, 1, 32, 32), model.start(picture(1, 32,
-                                                               32)), model.start(picture(2, 32, 32) * 0.5)
+    l, one, other = (
+        film(0, 1, 1, 32, 32),
+        model.start(picture(1, 32, 32)),
+        model.start(picture(2, 32, 32) * 0.5),
+    )
     ab, _ = model.step(l, one)
     assert_close(model.step(l, replace(one, histograms=other.histograms))[0], ab, atol=0, rtol=0)
 

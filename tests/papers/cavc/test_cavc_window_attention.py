@@ -37,8 +37,9 @@ def dense_weights(block, x):
 
 
 def dense(block, x):
-    value = block.qkv(block.norm1(x)).flatten(1, 2).unflatten(-1,
-                                                              (3, block.heads, -1)).permute(2, 0, 3, 1, 4)[2]
+    value = (
+        block.qkv(block.norm1(x)).flatten(1, 2).unflatten(-1, (3, block.heads, -1)).permute(2, 0, 3, 1, 4)[2]
+    )
     mixed = (dense_weights(block, x) @ value).transpose(1, 2).flatten(2).view_as(x)
     x = x + block.proj(mixed)
     return x + block.mlp(block.norm2(x))

@@ -52,9 +52,13 @@ def test_the_best_are_found_exactly(M, k):
 
 
 def test_reading_in_slabs_changes_nothing(monkeypatch):
-    arguments = random(50, 4), random(50, seed=1)**2 + 1, random(50, 6,
-                                                                 seed=2), random(23, 4, seed=3), random(
-                                                                     23, 4, seed=4).sigmoid()
+    arguments = (
+        random(50, 4),
+        random(50, seed=1) ** 2 + 1,
+        random(50, 6, seed=2),
+        random(23, 4, seed=3),
+        random(23, 4, seed=4).sigmoid(),
+    )
     whole = read_top(*arguments, 5), read_all(*arguments)
     monkeypatch.setattr(readout, "SLAB_CPU", 130)  # two pixels at a time
     for ours, theirs in zip((read_top(*arguments, 5), read_all(*arguments)), whole):
@@ -99,9 +103,10 @@ def test_usage_is_what_was_read_of_an_entry_per_reading_since_it_came():
         for index in range(6 * t, 6 * t + 6):
             received[index], readings[index] = 0.0, 0
         for number in range(t + 1):  # more and more readings between the frames
-            query, selection = random(7, 4,
-                                      seed=10 * t + number), random(7, 4,
-                                                                    seed=10 * t + number + 500).sigmoid()
+            query, selection = (
+                random(7, 4, seed=10 * t + number),
+                random(7, 4, seed=10 * t + number + 500).sigmoid(),
+            )
             scores = similarity_as_written(memory.entries.key, memory.entries.shrinkage, query, selection)
             for row in scores:
                 best = row.argsort(descending=True)[:3].tolist()
@@ -115,9 +120,10 @@ def test_usage_is_what_was_read_of_an_entry_per_reading_since_it_came():
 
 def test_an_old_entry_that_was_read_more_often_in_all_yields_to_a_young_one_that_is_read_more_often_now():
     old, young = frame(1, 1), frame(2, 1)
-    old, young = old._replace(use=torch.tensor([6.0]),
-                              life=torch.tensor([60.0])), young._replace(use=torch.tensor([2.0]),
-                                                                         life=torch.tensor([4.0]))
+    old, young = (
+        old._replace(use=torch.tensor([6.0]), life=torch.tensor([60.0])),
+        young._replace(use=torch.tensor([2.0]), life=torch.tensor([4.0])),
+    )
     assert torch.equal(prototypes(join(old, young), 1).frame, torch.tensor([2]))
     memory = Memory(replace(SMALL, prototypes=1, max_long=2), join(old, young), long=2)
     assert torch.equal(memory.without_the_least_used().frame, torch.tensor([2]))
@@ -167,8 +173,9 @@ def test_without_long_term_memory_everything_is_kept():
 def test_settings_that_break_the_authors_code(changes):
     memory = remembered(14, replace(SMALL, **changes))
     reading, _ = memory.read(random(7, 4), torch.ones(7, 4))
-    assert reading.value.isfinite().all() and torch.equal(memory.entries.frame[memory.long:memory.long + 6],
-                                                          torch.zeros(6).long())
+    assert reading.value.isfinite().all() and torch.equal(
+        memory.entries.frame[memory.long : memory.long + 6], torch.zeros(6).long()
+    )
 
 
 def test_settings_that_cannot_be():

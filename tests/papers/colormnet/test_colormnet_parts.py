@@ -118,8 +118,9 @@ def test_no_name_of_the_table_is_there_twice():
 
 
 def test_a_released_value_encoder_for_one_object_gets_a_fifth_channel():
-    converted = convert({"value_encoder.conv1.weight": torch.ones(64, 4, 7,
-                                                                  7)})["value_encoder.cnn.conv1.weight"]
+    converted = convert({"value_encoder.conv1.weight": torch.ones(64, 4, 7, 7)})[
+        "value_encoder.cnn.conv1.weight"
+    ]
     assert converted.shape == (64, 5, 7, 7) and converted[:, 4].abs().sum() == 0
 
 

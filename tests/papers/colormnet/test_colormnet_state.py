@@ -28,8 +28,9 @@ def film(T: int = 8, H: int = 20, W: int = 28, B: int = 1, seed: int = 0) -> Ten
     noise = torch.randn(B, 1, 3, H, W, generator=torch.Generator().manual_seed(seed))
     smooth = torch.nn.functional.avg_pool2d(noise.flatten(0, 1), 5, 1, 2).unflatten(0, (B, 1))
     clip = torch.cat([smooth.roll(2 * t, -1) for t in range(T)], dim=1)
-    return clip * torch.tensor([60.0, 80.0, 80.0])[:, None, None] + torch.tensor([50.0, 0.0, 0.0])[:, None,
-                                                                                                   None]
+    return (
+        clip * torch.tensor([60.0, 80.0, 80.0])[:, None, None] + torch.tensor([50.0, 0.0, 0.0])[:, None, None]
+    )
 
 
 def run(network: ColorMNet, lab: Tensor, references: object) -> Tensor:

@@ -162,8 +162,9 @@ def test_four_blocks_end_to_end_the_last_one_short(released, golden):
     for block, l in enumerate(lab(golden, "video.frames")[None, :, :1].split(2, dim=1)):
         look, state = released.look(l, state)
         assert_as_far_apart_as_rounding(look.ab[0], golden[f"video.ab_{block}"][1:], mean=2e-3, worst=6e-2)
-        assert_as_far_apart_as_rounding(look.warped[0], golden[f"video.warped_{block}"], mean=1e-3,
-                                        worst=2e-2)
+        assert_as_far_apart_as_rounding(
+            look.warped[0], golden[f"video.warped_{block}"], mean=1e-3, worst=2e-2
+        )
         assert_close(look.similarity[0], golden[f"video.similarity_{block}"], atol=1e-5, rtol=0)
         linkage = {0: "video.trans_0", 1: "video.state_1", 2: "video.state_2"}.get(block)
         if linkage:

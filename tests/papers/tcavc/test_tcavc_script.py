@@ -51,8 +51,9 @@ def test_floats_are_refused():
 
 
 def test_every_frame_comes_back_and_the_last_block_may_be_short(network):
-    assert [frame.shape for frame in color_film(network, pictures(4, 30, 70),
-                                                pictures(1)[0], **SIZES)] == [(48, 80, 3)] * 4
+    assert [frame.shape for frame in color_film(network, pictures(4, 30, 70), pictures(1)[0], **SIZES)] == [
+        (48, 80, 3)
+    ] * 4
     assert list(color_film(network, [], **SIZES)) == []
 
 

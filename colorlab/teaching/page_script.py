@@ -66,7 +66,10 @@ SCRIPT = """
       make("i", "", scale).style.background = `linear-gradient(90deg, ${data.colors.map((c, i) => `rgb(${c}) ${(i * i / 10.24).toFixed(1)}%`)})`;
       make("span", "", scale, "each map’s largest (ringed)");
     }
-    make("p", "colorlab-small", asked, `${rows * columns} places answer on this page; in the running notebook, every pixel does.`);
+    ring.hidden = rows * columns === 1;
+    make("p", "colorlab-small", asked, ring.hidden
+      ? "The answer is the same for every pixel; in the running notebook, all settings can be chosen."
+      : `${rows * columns} places answer on this page; in the running notebook, every pixel does.`);
 
     const loaded = data.pictures.map((address) => { const image = new Image(); image.src = address; return image; });
     // A map is enlarged while it is numbers and coloured then, as a mixture of two colours is not the colour of the mean.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # so that --help loads no library
 
     from colorlab.files.video import Film, Folder
     from colorlab.film.references import Guidance
-    from colorlab.film.restore import Job
+    from colorlab.film.restore import FilmJob
 
 SHEETS = (".png", ".jpg", ".jpeg")
 # in a batch's output folder until the batch is finished: which films are complete
@@ -294,10 +294,10 @@ def say_beforehand(args: argparse.Namespace, task: Task, film: Film | Folder) ->
 
 
 def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[Named],
-         models: Models) -> Job:
+         models: Models) -> FilmJob:
     import torch
 
-    from colorlab.film.restore import Job
+    from colorlab.film.restore import FilmJob
 
     settings = {
         "method": args.method, "weights": weights_of(args), "references": references_identity(named),
@@ -306,13 +306,13 @@ def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[
     if args.palette:
         from colorlab.film.palette import read_palette
         settings["palette"] = str(read_palette(args.palette).tolist())
-    job = Job(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate,
+    job = FilmJob(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate,
               task.confidence, args.segment, args.saturation, args.lossless, args.precision)
     assert job.description  # recorded now, to be compared with the film at the end
     return job
 
 
-def find_guidance(film: Film | Folder, references: list | None, cuts: str | tuple[int, ...], job: Job,
+def find_guidance(film: Film | Folder, references: list | None, cuts: str | tuple[int, ...], job: FilmJob,
                   count: int) -> Guidance:
     """Find the cuts, print them, and assign references to scenes. Cuts found by an interrupted run are
     reused."""
@@ -347,7 +347,7 @@ def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
                          f"show has two colours, {pair.distance:.0f} units of ab apart\n")
 
 
-def color(job: Job, guidance: Guidance, count: int, method: str) -> int:
+def color(job: FilmJob, guidance: Guidance, count: int, method: str) -> int:
     """The film itself; the exit code."""
     from colorlab.film.restore import restore
 
@@ -367,7 +367,7 @@ def color(job: Job, guidance: Guidance, count: int, method: str) -> int:
     return 0
 
 
-def write_explanation(job: Job, guidance: Guidance, point: tuple[int, int, int], path: Path) -> int:
+def write_explanation(job: FilmJob, guidance: Guidance, point: tuple[int, int, int], path: Path) -> int:
     from colorlab.files.video import write_image
     from colorlab.film.contact_sheets import explain
 
@@ -381,7 +381,7 @@ def write_explanation(job: Job, guidance: Guidance, point: tuple[int, int, int],
     return 0
 
 
-def write_preview(job: Job, guidance: Guidance, every: int, path: Path) -> None:
+def write_preview(job: FilmJob, guidance: Guidance, every: int, path: Path) -> None:
     from colorlab.files.video import write_image
     from colorlab.film.contact_sheets import PREVIEWED, preview
 

@@ -39,7 +39,7 @@ MATRICES = {
 
 
 @dataclass
-class Look:
+class FilmStatistics:
     """Statistics gathered frame by frame."""
 
     rows: np.ndarray | None = None     # (H,) the lightest that each row's mean ever was
@@ -229,7 +229,7 @@ def report(film: Film | Folder, streams: str, kept: str, left: list[str], size: 
            shown: Callable[[Iterable], Iterable] = iter) -> Iterator[str]:
     """The lines of the report, each as soon as it is known. shown: wraps the frames, to show progress."""
     fields, first = fields_line(film)
-    look = Look()
+    look = FilmStatistics()
 
     def looked_at() -> Iterator:
         for frame in shown(film):
@@ -255,18 +255,18 @@ def report(film: Film | Folder, streams: str, kept: str, left: list[str], size: 
     yield f"time        at --size {size} on {device}: {estimate(film, look.count, size, device)}"
 
 
-def _bars(look: Look) -> str:
+def _bars(look: FilmStatistics) -> str:
     bars = dict(zip(("top", "bottom", "left", "right"), look.bars()))
     return "black bars " + ", ".join(f"{side} {width}" for side, width in bars.items() if width) if any(
         bars.values()) else "no black bars"
 
 
-def _steadiness(look: Look, width: int) -> str:
+def _steadiness(look: FilmStatistics, width: int) -> str:
     jump = look.unsteadiness()
     return f"{'unsteady' if jump > UNSTEADY else 'steady'}: jumps {jump * width:.1f} pixels from frame to frame"
 
 
-def _advice(look: Look, film: Film | Folder) -> list[str]:
+def _advice(look: FilmStatistics, film: Film | Folder) -> list[str]:
     top, bottom, left, right = look.bars()
     H, W = film.size
     advice = [f"crop: ffmpeg -i IN -vf crop={W - left - right}:{H - top - bottom}:{left}:{top} ..."

@@ -32,7 +32,7 @@ THRESHOLD = 0.27       # value of change() above which neighbouring frames may b
 PROMINENCE = 1.5       # how many times the largest change nearby
 
 
-class Look(NamedTuple):
+class Signature(NamedTuple):
     """What is kept of a frame to compare it by."""
 
     small: torch.Tensor      # (h, w) lightness with mean 0 and standard deviation 1
@@ -41,7 +41,7 @@ class Look(NamedTuple):
     levels: torch.Tensor     # (h, w) lightness as it is, 0 to 255
 
 
-def look_at(frame: np.ndarray) -> Look:
+def look_at(frame: np.ndarray) -> Signature:
     """uint8 (H, W, 3) of any size -> what it is compared by."""
     step = max(1, min(frame.shape[:2]) // 192)
     grey = torch.from_numpy(np.ascontiguousarray(frame[::step, ::step])).float().mean(-1)  # (h', w')
@@ -50,10 +50,10 @@ def look_at(frame: np.ndarray) -> Look:
     small = (small - small.mean()) / spread.clamp(min=FLAT)  # so that the noise of a flat frame stays small
     histogram = torch.histc(small.clamp(-2.99, 2.99), BINS, -3, 3) / small.numel()
     # smoothed: adjacent bins are similar
-    return Look(small, F.avg_pool1d(histogram[None, None], 3, 1, 1)[0, 0], bool(spread < FLAT), levels)
+    return Signature(small, F.avg_pool1d(histogram[None, None], 3, 1, 1)[0, 0], bool(spread < FLAT), levels)
 
 
-def structure(before: Look, after: Look) -> float:
+def structure(before: Signature, after: Signature) -> float:
     """How much of `after` is not found near its place in `before`: 0 for nothing, about 1 for all of it."""
     padded = F.pad(before.small[None, None], (REACH,) * 4, mode="replicate")  # (1, 1, h + 2 r, w + 2 r)
     h, w = SIDE
@@ -63,7 +63,7 @@ def structure(before: Look, after: Look) -> float:
     return float(error.amin(0).mean())
 
 
-def change(before: Look, after: Look) -> float:
+def change(before: Signature, after: Signature) -> float:
     """How different two frames are: structure both ways (something may come into view, or go) and
     histograms."""
     both = min(structure(before, after), structure(after, before))
@@ -76,7 +76,7 @@ def find_cuts(frames: Iterable[np.ndarray]) -> list[int]:
     return [number for number, _ in stream_cuts(map(look_at, frames))]
 
 
-def stream_cuts(looks: Iterable[Look]) -> Iterator[tuple[int, float]]:
+def stream_cuts(looks: Iterable[Signature]) -> Iterator[tuple[int, float]]:
     """(index of a scene's first frame, how large the change is), each as soon as NEIGHBOURS more frames have
     been read."""
     nearby: deque[float] = deque([0.0] * (2 * NEIGHBOURS + 1), maxlen=2 * NEIGHBOURS + 1)
@@ -91,7 +91,7 @@ def stream_cuts(looks: Iterable[Look]) -> Iterator[tuple[int, float]]:
             yield number + late - NEIGHBOURS, nearby[NEIGHBOURS]
 
 
-def _changes(looks: Iterable[Look]) -> Iterator[float]:
+def _changes(looks: Iterable[Signature]) -> Iterator[float]:
     """Each frame's change from the last frame that was not flat; 0 for a flat frame."""
     before = None
     for number, after in enumerate(looks):

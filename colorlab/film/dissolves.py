@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-from colorlab.film.cuts import THRESHOLD, Look, change, stream_cuts
+from colorlab.film.cuts import THRESHOLD, Signature, change, stream_cuts
 
 SPANS = (12, 18, 24, 36, 48)  # frames between the two pictures that are compared
 INNER = 6                     # frames between them that must be mixtures
@@ -32,7 +32,7 @@ class Melting(NamedTuple):
     span: int    # frames within which it was found
 
 
-def scene_starts(looks: Iterable[Look]) -> list[int]:
+def scene_starts(looks: Iterable[Signature]) -> list[int]:
     """The first frame of every scene but the first: cuts, and the middles of dissolves."""
     melted: list[Melting] = []
     cuts = [number for number, _ in stream_cuts(watched(looks, melted))]
@@ -50,9 +50,9 @@ def together(cuts: list[int], melted: list[Melting]) -> list[int]:
     return sorted(starts)
 
 
-def watched(looks: Iterable[Look], melted: list[Melting]) -> Iterator[Look]:
+def watched(looks: Iterable[Signature], melted: list[Melting]) -> Iterator[Signature]:
     """Pass the looks through, recording dissolves on the way."""
-    recent: deque[Look] = deque(maxlen=max(SPANS) + 1)
+    recent: deque[Signature] = deque(maxlen=max(SPANS) + 1)
     for number, look in enumerate(looks):
         recent.append(look)
         for span in SPANS:
@@ -70,7 +70,7 @@ def _note(melted: list[Melting], found: Melting, first: int) -> None:
         melted[-1] = found
 
 
-def _middle(looks: list[Look]) -> int | None:
+def _middle(looks: list[Signature]) -> int | None:
     """Where, among looks of which the first and the last are two scenes, the second takes over; None if this
     is not a dissolve."""
     first, last = looks[0], looks[-1]

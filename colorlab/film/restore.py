@@ -67,7 +67,7 @@ class Unfinished(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Job:
+class FilmJob:
     """One film to be coloured."""
 
     film: Film | Folder
@@ -166,7 +166,7 @@ class Job:
             read_json(self.folder / f"{number:06d}.json")["files"].get(self.state_file(number).name))
 
 
-def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lambda count: None) -> int:
+def restore(job: FilmJob, guidance: Guidance, on_frames: Callable[[int], None] = lambda count: None) -> int:
     """Run a job, or the rest of it; returns the film's number of frames.
 
     on_frames: called from the writing thread with the number of frames just written. Whatever interrupts the
@@ -197,7 +197,7 @@ def restore(job: Job, guidance: Guidance, on_frames: Callable[[int], None] = lam
     return frames
 
 
-def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callable[[int], None]) -> int:
+def _segments(job: FilmJob, guidance: Guidance, done: Unfinished, on_frames: Callable[[int], None]) -> int:
     """Write the segments that are missing, then the output."""
     tracks = [
         open_track(job.folder / "picture", job.output, job.film, job.rate, copied=True, lossless=job.lossless,
@@ -256,7 +256,7 @@ def _segments(job: Job, guidance: Guidance, done: Unfinished, on_frames: Callabl
     return place.frame
 
 
-def _end_segments(job: Job, tracks: list, number: int, place: Place) -> None:
+def _end_segments(job: FilmJob, tracks: list, number: int, place: Place) -> None:
     files = [file for track in tracks for file in track.end_segment()]
     state, ready = job.state_file(number), job.folder / "next"
     save_state(ready, place)
@@ -268,7 +268,7 @@ def _end_segments(job: Job, tracks: list, number: int, place: Place) -> None:
             earlier.unlink()
 
 
-def _check_input(job: Job) -> None:
+def _check_input(job: FilmJob) -> None:
     """Raise InputError if the film has changed since it was coloured: sound and time stamps would belong to
     other pictures."""
     try:

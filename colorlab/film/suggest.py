@@ -19,7 +19,7 @@ from torch import nn
 
 from colorlab.film.colorize import colored_blocks
 from colorlab.film.contact_sheets import picked
-from colorlab.film.cuts import BLOCK, REACH, SIDE, Look, look_at, stream_cuts
+from colorlab.film.cuts import BLOCK, REACH, SIDE, Signature, look_at, stream_cuts
 from colorlab.film.dissolves import together, watched
 from colorlab.film.references import Guidance, Picture
 
@@ -40,7 +40,7 @@ class Sample(NamedTuple):
     """The frames that are compared."""
 
     frames: list[int]
-    looks: list[Look]
+    looks: list[Signature]
 
 
 def sample(film: Iterable[Picture], count: int, wanted: Iterable[int],
@@ -48,9 +48,9 @@ def sample(film: Iterable[Picture], count: int, wanted: Iterable[int],
     """Every so many frames, the first of each scene and the wanted ones, and where the film cuts (found where
     that is None), in one go through it."""
     every, always, looks = max(1, -(-count // SAMPLED)), {0, *wanted, *(cuts or ())}, {}
-    recent: dict[int, Look] = {}
+    recent: dict[int, Signature] = {}
 
-    def looking() -> Iterable[Look]:
+    def looking() -> Iterable[Signature]:
         for number, frame in enumerate(film):
             look = recent[number] = look_at(frame)
             recent.pop(number - 8, None)  # a cut is reported late, but its first frame is needed
@@ -68,7 +68,7 @@ def sample(film: Iterable[Picture], count: int, wanted: Iterable[int],
                             for number in numbers]), tuple(together(found, melted)) if cuts is None else cuts
 
 
-def unexplained(source: Look, others: list[Look]) -> np.ndarray:
+def unexplained(source: Signature, others: list[Signature]) -> np.ndarray:
     """(K,): how much of each of K frames is not found near its place in the source, 0 to 1; a batched
     `cuts.structure`."""
     h, w = SIDE

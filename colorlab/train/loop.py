@@ -32,7 +32,7 @@ from colorlab.train.checkpoints import check_same, load_checkpoint, save_checkpo
 from colorlab.train.measure import mean_score, read_clip, score
 from colorlab.train.recipes import Recipe
 from colorlab.train.record import Record, strip
-from colorlab.train.run import Run, Settings, averaged, content, new_accelerator, prepared, restore, set_rates, update_average
+from colorlab.train.run import Settings, TrainingRun, averaged, content, new_accelerator, prepared, restore, set_rates, update_average
 from colorlab.train.split import clip_name
 
 CHECKPOINT = "checkpoint.pt"
@@ -70,7 +70,7 @@ def train(network: nn.Module, method: str, recipe: Recipe, windows: Dataset, out
     return record
 
 
-def _take_up(path: Path, accelerator: object, run: Run) -> None:
+def _take_up(path: Path, accelerator: object, run: TrainingRun) -> None:
     """Resume from a checkpoint; InputError for one with other settings, and for any other file."""
     stored = load_checkpoint(path)
     try:
@@ -84,7 +84,7 @@ def _take_up(path: Path, accelerator: object, run: Run) -> None:
             f"{path} is no checkpoint of this training run ({said}); remove it to start again") from error
 
 
-def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batches: Iterator[Batch],
+def _to_the_end(accelerator: object, run: TrainingRun, method: str, recipe: Recipe, batches: Iterator[Batch],
                 settings: Settings, record: Record, out: Path | None) -> None:
     """Run all steps, or until time is up, logging, validating and saving checkpoints on the way."""
     began, main = time.monotonic(), accelerator.is_main_process
@@ -112,7 +112,7 @@ def _to_the_end(accelerator: object, run: Run, method: str, recipe: Recipe, batc
                 _keep(accelerator, run, method, record, out / CHECKPOINT if out else None)
 
 
-def _one_step(accelerator: object, run: Run, recipe: Recipe, parts: Sequence[Batch]) -> dict[str, Tensor]:
+def _one_step(accelerator: object, run: TrainingRun, recipe: Recipe, parts: Sequence[Batch]) -> dict[str, Tensor]:
     """One update of the network and of its discriminators. Returns the losses, averaged over this process's
     parts."""
     seed = _seed(recipe.seed, run.step)
@@ -163,7 +163,7 @@ def _seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint32)[0])
 
 
-def _validate(run: Run, method: str, settings: Settings, record: Record, out: Path | None,
+def _validate(run: TrainingRun, method: str, settings: Settings, record: Record, out: Path | None,
               device: torch.device) -> None:
     """PSNR on the validation clips, and a picture of the first of them."""
     _watched(run, settings)
@@ -187,13 +187,13 @@ def _validate(run: Run, method: str, settings: Settings, record: Record, out: Pa
             strip(rows).save(temporary, quality=88)
 
 
-def _watched(run: Run, settings: Settings) -> None:
+def _watched(run: TrainingRun, settings: Settings) -> None:
     if settings.watch is not None:
         with averaged(run), torch.inference_mode():
             settings.watch(run.step, run.network)
 
 
-def _keep(accelerator: object, run: Run, method: str, record: Record, path: Path | None) -> None:
+def _keep(accelerator: object, run: TrainingRun, method: str, record: Record, path: Path | None) -> None:
     """Save the checkpoint, the weights alone, and the plot of the losses."""
     if not path or not accelerator.is_main_process:
         return

@@ -40,7 +40,7 @@ class Settings:
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """The state of a training run."""
 
     network: nn.Module
@@ -67,7 +67,7 @@ def new_accelerator(recipe: Recipe, settings: Settings) -> object:
 
 
 def prepared(accelerator: object, network: nn.Module, method: str, recipe: Recipe, settings: Settings,
-              identity: Mapping[str, str]) -> Run:
+              identity: Mapping[str, str]) -> TrainingRun:
     """The given network with new discriminators and new optimisers, on the accelerator's device."""
     vgg = None
     objective = Objective(recipe)
@@ -90,7 +90,7 @@ def prepared(accelerator: object, network: nn.Module, method: str, recipe: Recip
                for name, p in network.named_parameters()
                if p.requires_grad} if recipe.average else {}
     identity = described(recipe) | dict(identity) | {"processes": str(accelerator.num_processes)}
-    return Run(network, objective, wrapped, optimizer, judges, trial, judge_optimizer, average, identity)
+    return TrainingRun(network, objective, wrapped, optimizer, judges, trial, judge_optimizer, average, identity)
 
 
 def groups(network: nn.Module, rates: Sequence[tuple[str, float]]) -> list[dict]:
@@ -111,7 +111,7 @@ def _optimizer(recipe: Recipe, parameters: list[dict]) -> torch.optim.Optimizer:
     return kind(parameters, betas=recipe.betas, weight_decay=recipe.weight_decay)
 
 
-def set_rates(run: Run, recipe: Recipe) -> None:
+def set_rates(run: TrainingRun, recipe: Recipe) -> None:
     factor = recipe.schedule(run.step, recipe.steps)
     for optimizer in (run.optimizer, run.judge_optimizer):
         for group in optimizer.param_groups if optimizer is not None else ():
@@ -119,7 +119,7 @@ def set_rates(run: Run, recipe: Recipe) -> None:
 
 
 @torch.no_grad()
-def update_average(run: Run, recipe: Recipe) -> None:
+def update_average(run: TrainingRun, recipe: Recipe) -> None:
     """Exponential moving average of the weights, faster at first, so that the initial weights are soon
     forgotten."""
     if run.average:
@@ -130,7 +130,7 @@ def update_average(run: Run, recipe: Recipe) -> None:
 
 
 @contextmanager
-def averaged(run: Run) -> Iterator[None]:
+def averaged(run: TrainingRun) -> Iterator[None]:
     """Context with the averaged weights, in eval mode; restored afterwards."""
     parameters = dict(run.network.named_parameters())
     own = {name: parameters[name].detach().clone() for name in run.average}
@@ -148,7 +148,7 @@ def averaged(run: Run) -> Iterator[None]:
         run.network.train(mode)
 
 
-def content(accelerator: object, run: Run) -> dict[str, object]:
+def content(accelerator: object, run: TrainingRun) -> dict[str, object]:
     """Everything that the next step depends on, as stored in a checkpoint."""
     optimizers = {"optimizer": run.optimizer, "judge_optimizer": run.judge_optimizer}
     return {
@@ -159,7 +159,7 @@ def content(accelerator: object, run: Run) -> dict[str, object]:
     }
 
 
-def restore(accelerator: object, run: Run, stored: Mapping[str, object]) -> None:
+def restore(accelerator: object, run: TrainingRun, stored: Mapping[str, object]) -> None:
     """Restore from `content`."""
     run.network.load_state_dict(stored["network"])
     run.judges.load_state_dict(stored["judges"])

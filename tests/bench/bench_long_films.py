@@ -35,7 +35,7 @@ from colorlab.files.video import read_video, write_video
 from colorlab.film.colorize import color_block, colored_blocks
 from colorlab.film.pipeline import ahead
 from colorlab.film.references import guide
-from colorlab.film.restore import SEGMENT, Job, restore
+from colorlab.film.restore import SEGMENT, FilmJob, restore
 from colorlab.methods import PRESETS
 from colorlab.methods.baselines import Copy
 from colorlab.train.measure import paints_its_own
@@ -61,7 +61,7 @@ def color(film: Path, output: Path, model: torch.nn.Module, segment: int = SEGME
     opened = read_video(film)
     first = next(iter(opened)).copy()
     first[..., 2] //= 2
-    job = Job(opened, output, model, size, torch.device("cpu"), {}, segment=segment)
+    job = FilmJob(opened, output, model, size, torch.device("cpu"), {}, segment=segment)
     return restore(job, guide(opened, None if paints_its_own(model) else [(0, first)], "auto"))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from colorlab.files.video import read_video
-from colorlab.film.cuts import NEIGHBOURS, Look, change, find_cuts, look_at, stream_cuts
+from colorlab.film.cuts import NEIGHBOURS, Signature, change, find_cuts, look_at, stream_cuts
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
     speed()
 
 
-def cuts(looks: list[Look]) -> list[int]:
+def cuts(looks: list[Signature]) -> list[int]:
     return [number for number, _ in stream_cuts(looks)]
 
 

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from colorlab.cli import main
 from colorlab.files.video import read_video
 from colorlab.film import check as checking
-from colorlab.film.check import Look, fields_line, shift
+from colorlab.film.check import FilmStatistics, fields_line, shift
 
 NOISE = gaussian_filter(np.random.default_rng(0).normal(size=(80, 520)), 2)
 TEXTURE = (NOISE - NOISE.min()) / np.ptp(NOISE) * 200 + 25
@@ -92,7 +92,7 @@ def test_bars_cuts_and_unsteadiness_are_found(tmp_path, check):
 
 
 def test_a_steady_pan_is_not_unsteady():
-    look = Look()
+    look = FilmStatistics()
     for k in range(10):
         look.see(np.repeat(view(3 * k)[..., None], 3, -1))
     assert look.unsteadiness() < 0.002 and np.allclose(look.shifts, [(0, -3 / 96)] * 9, atol=0.003)

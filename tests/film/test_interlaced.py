@@ -14,7 +14,7 @@ from colorlab.files.video import read_video
 from colorlab.files.video.fields import field_order
 from colorlab.files.video.pixels import Colors, plane_of, rgb_to_frame
 from colorlab.film.colorize import apart, together
-from colorlab.film.restore import Job
+from colorlab.film.restore import FilmJob
 from colorlab.methods.baselines import Copy
 
 SIZE = (64, 96)
@@ -188,12 +188,12 @@ def test_fields_taken_apart_and_put_together_are_the_frames_again():
 def test_every_method_colours_fields_and_goes_on_after_an_interruption(tmp_path, method):
     import colorlab
     from colorlab.film.references import guide
-    from colorlab.film.restore import Job, restore
+    from colorlab.film.restore import FilmJob, restore
 
     opened = read_video(film(tmp_path, "tff", colored=False, n=5))
 
     def do(output, stop=None):
-        job = Job(opened, output, colorlab.load(method, "tiny"), None, torch.device("cpu"), {}, segment=2)
+        job = FilmJob(opened, output, colorlab.load(method, "tiny"), None, torch.device("cpu"), {}, segment=2)
         seen = [0]
 
         def on_frames(count):
@@ -244,7 +244,7 @@ def test_work_done_with_deinterlacing_is_not_taken_up_without_it(tmp_path):
     path = save_film(tmp_path / "combed.mp4",
                      [planar("yuv420p", np.full((32, 48), 90, np.uint8), 128, 128) for _ in range(2)])
     jobs = [
-        Job(read_video(path, asked), tmp_path / "out.mp4", Copy(), None, torch.device("cpu"), {})
+        FilmJob(read_video(path, asked), tmp_path / "out.mp4", Copy(), None, torch.device("cpu"), {})
         for asked in (False, True)
     ]
     assert jobs[0].identity != jobs[1].identity

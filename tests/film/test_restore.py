@@ -23,7 +23,7 @@ from colorlab.files.video import read_video
 from colorlab.film.confidence import offers_confidence, sure_step
 from colorlab.film.pipeline import ahead, behind
 from colorlab.film.references import guide
-from colorlab.film.restore import Job, restore
+from colorlab.film.restore import FilmJob, restore
 from colorlab.film.saved_state import load_state, save_state
 from colorlab.methods.baselines import Copy
 from colorlab.methods.course.cavc import CourseCAVC, CourseCAVCConfig
@@ -223,7 +223,7 @@ def test_a_file_of_anything_else_builds_nothing(tmp_path):
 def do(film, output, method="copy", stop=None, segment=6, cuts=None, confidence=None, size=None):
     """Run a job; after `stop` frames it is interrupted."""
     opened = read_video(film)
-    job = Job(opened, output, colorlab.load(method, "tiny"), size, torch.device("cpu"), {"references": "one"},
+    job = FilmJob(opened, output, colorlab.load(method, "tiny"), size, torch.device("cpu"), {"references": "one"},
               24, confidence, segment)
     references = None if method == "tcavc" else [(0, picture())]
     seen = [0]

@@ -18,7 +18,7 @@ from colorlab.files.errors import InputError
 from colorlab.files.video import read_video
 from colorlab.files.video.segments import join_segments
 from colorlab.film.references import guide
-from colorlab.film.restore import Job, restore
+from colorlab.film.restore import FilmJob, restore
 
 GREY = (
     np.random.default_rng(0)
@@ -44,7 +44,7 @@ def film(tmp_path):
 
 
 def job_for(film, output, confidence=None):
-    return Job(read_video(film), output, colorlab.load("copy" if confidence is None else "lstvc", "tiny"),
+    return FilmJob(read_video(film), output, colorlab.load("copy" if confidence is None else "lstvc", "tiny"),
                None, torch.device("cpu"), {}, 24, confidence, 6)
 
 

@@ -65,7 +65,9 @@ def _answer(op, args: tuple, kwargs: dict) -> object:
         return args[0].new_zeros(kwargs.get("minlength", 1))
     if op is aten.cudnn_grid_sampler.default:  # not known to fake tensors
         image, grid = args
-        assert image.device == grid.device, f"grid_sample of an image on {image.device} and a grid on {grid.device}"
+        assert image.device == grid.device, (
+            f"grid_sample of an image on {image.device} and a grid on {grid.device}"
+        )
         return image.new_zeros(*image.shape[:2], *grid.shape[1:3])
     return None
 

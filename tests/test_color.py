@@ -120,8 +120,9 @@ def test_fitting_is_as_colorful_as_can_be():
     lab = torch.tensor([50.0, 127.0, 60.0]).view(3, 1, 1)
     fitted = fit_gamut(lab)
     slightly_more = join_lab(fitted[:1], fitted[1:] * 1.01)
-    assert_close(lab_to_rgb(fitted).max(), torch.tensor(1.0), atol=1e-3, rtol=0) if lab_to_rgb(fitted).max() > 0.99 \
-        else assert_close(lab_to_rgb(fitted).min(), torch.tensor(0.0), atol=2e-3, rtol=0)
+    assert_close(lab_to_rgb(fitted).max(), torch.tensor(1.0), atol=1e-3, rtol=0) if lab_to_rgb(
+        fitted
+    ).max() > 0.99 else assert_close(lab_to_rgb(fitted).min(), torch.tensor(0.0), atol=2e-3, rtol=0)
     assert (fit_gamut(slightly_more) - slightly_more).abs().max() > 0
 
 

@@ -63,4 +63,7 @@ def test_elsewhere_the_weights_are_found_the_notebooks_named_and_kernels_have_a_
     where, missing, homes = done.stdout.splitlines()
     assert where == str(site / "colorlab" / "checkpoints" / "cavc.safetensors")
     assert "come with a clone" in missing
-    assert homes == "['IPYTHONDIR', 'JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'MPLCONFIGDIR']"
+    assert (
+        homes
+        == "['IPYTHONDIR', 'JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'MPLCONFIGDIR']"
+    )

@@ -29,8 +29,10 @@ def check(args: argparse.Namespace) -> int:
         from colorlab.files.video.extras import streams_of
         streams = streams_of(film.path)
         suffix = args.output.suffix if args.output else ".mkv" if args.lossless else ".mp4"
-        kept, left = f"in {suffix}: lightness to the last code, time stamps, sound, subtitles, chapters", left_out(
-            film, suffix, args.lossless)
+        kept, left = (
+            f"in {suffix}: lightness to the last code, time stamps, sound, subtitles, chapters",
+            left_out(film, suffix, args.lossless),
+        )
     def shown(frames: Iterable) -> Iterable:
         return tqdm(frames, "looking at the film", film.frames, unit="frame", leave=leave_bar(),
                     file=sys.stderr, dynamic_ncols=True)

@@ -306,8 +306,8 @@ def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[
     if args.palette:
         from colorlab.film.palette import read_palette
         settings["palette"] = str(read_palette(args.palette).tolist())
-    job = FilmJob(film, task.output, models.get(), args.size, torch.device(models.device), settings, args.rate,
-              task.confidence, args.segment, args.saturation, args.lossless, args.precision)
+    job = FilmJob(film, task.output, models.get(), args.size, torch.device(models.device), settings,
+                  args.rate, task.confidence, args.segment, args.saturation, args.lossless, args.precision)
     assert job.description  # recorded now, to be compared with the film at the end
     return job
 

@@ -46,7 +46,8 @@ def whole_page(title: str, summary: str, body: str, pending: bool, style: str = 
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}<title>{html.escape(title)}</title>'
         f"<style>{STYLE}{style}</style></head>\n<body><h1>{html.escape(title)}</h1>"
-        f'<p class="summary">{summary}</p>\n{body}\n</body></html>\n')
+        f'<p class="summary">{summary}</p>\n{body}\n</body></html>\n'
+    )
 
 
 def summary(records: list[dict[str, Any]], pending: dict[str, str]) -> str:
@@ -75,11 +76,16 @@ def card(folder: Path, name: str, record: dict[str, Any]) -> str:
     pictures = "".join(f'<a href="{here}/{quote(stem)}.html"><img src="{here}/{picture.name}" alt=""></a>'
                        for picture in sorted(folder.glob("picture-*.png")))
     error = record["error"]
-    failed = f"<pre>{html.escape(' '.join(filter(None, (error['cell'], error['line'], error['message']))))}</pre>" if error else ""
+    failed = (
+        f"<pre>{html.escape(' '.join(filter(None, (error['cell'], error['line'], error['message']))))}</pre>"
+        if error
+        else ""
+    )
     return (
         f'<article><h2>{title} <span class="{html.escape(record["status"])}">{html.escape(record["status"])}</span></h2>'
         f'<p class="facts">{html.escape(facts)} · {links}</p>'
-        f"{parameters(record['given'])}{failed}{metrics(folder / 'metrics.json')}{pictures}</article>")
+        f"{parameters(record['given'])}{failed}{metrics(folder / 'metrics.json')}{pictures}</article>"
+    )
 
 
 def parameters(given: dict[str, Any]) -> str:

@@ -62,7 +62,11 @@ def _read(path: Path) -> object:
     except PermissionError as error:
         raise InputError(f"no permission to read {path}") from error
     except Exception as error:  # a damaged pickle can raise almost any exception in torch's reader
-        kind = "a whole .safetensors file" if path.suffix == ".safetensors" else "a checkpoint that can be read safely"
+        kind = (
+            "a whole .safetensors file"
+            if path.suffix == ".safetensors"
+            else "a checkpoint that can be read safely"
+        )
         raise InputError(f"{path} is not {kind} ({_first_line(error)})") from error
 
 

@@ -47,8 +47,11 @@ def fetch(url: str, path: Path, sha256: str | None = None,
         total = _download(url, part, mark, progress)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError,
             OSError) as error:
-        had = f"; {part.stat().st_size:,} bytes are kept and the same command goes on from there" if part.is_file(
-        ) else ""
+        had = (
+            f"; {part.stat().st_size:,} bytes are kept and the same command goes on from there"
+            if part.is_file()
+            else ""
+        )
         raise InputError(f"{url} could not be fetched ({error}){had}") from error
     found, size = _digest(part), part.stat().st_size
     if total is not None and size < total:

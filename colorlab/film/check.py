@@ -171,7 +171,11 @@ def shape_line(film: Film | Folder) -> str:
     if isinstance(film, Folder):
         return f"{W}x{H}"
     aspect = film.pixel_aspect
-    shown = "" if aspect == 1 else f", pixels {aspect.numerator}:{aspect.denominator}, shown as {round(W * aspect)}x{H}"
+    shown = (
+        ""
+        if aspect == 1
+        else f", pixels {aspect.numerator}:{aspect.denominator}, shown as {round(W * aspect)}x{H}"
+    )
     return f"{W}x{H}{', turned upright' if film.stored != film.size else ''}{shown}"
 
 
@@ -263,7 +267,9 @@ def _bars(look: FilmStatistics) -> str:
 
 def _steadiness(look: FilmStatistics, width: int) -> str:
     jump = look.unsteadiness()
-    return f"{'unsteady' if jump > UNSTEADY else 'steady'}: jumps {jump * width:.1f} pixels from frame to frame"
+    return (
+        f"{'unsteady' if jump > UNSTEADY else 'steady'}: jumps {jump * width:.1f} pixels from frame to frame"
+    )
 
 
 def _advice(look: FilmStatistics, film: Film | Folder) -> list[str]:

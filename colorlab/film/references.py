@@ -139,7 +139,9 @@ def guide(frames: Iterable[Picture], references: Pictures, cuts: Cuts = None,
     if cuts != "auto" and not wanted:
         return Guidance(given, known)
     if iter(frames) is frames:
-        what = "cuts='auto'" if cuts == "auto" else f"the partly transparent reference for frame {min(wanted)}"
+        what = (
+            "cuts='auto'" if cuts == "auto" else f"the partly transparent reference for frame {min(wanted)}"
+        )
         raise InputError(f"{what} needs the film before the work begins, and an iterator can be gone "
                          "through only once; give a list, or the film that read_video() opens")
     beneath: dict[int, Picture] = {}

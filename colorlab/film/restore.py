@@ -189,7 +189,11 @@ def restore(job: FilmJob, guidance: Guidance, on_frames: Callable[[int], None] =
             frames = _segments(job, guidance, done, on_frames)
             shutil.rmtree(job.folder)
         except av.FFmpegError as error:
-            mend = "make room on its disk" if error.errno in NO_ROOM else "where its sound or subtitles are damaged, give the film without them"
+            mend = (
+                "make room on its disk"
+                if error.errno in NO_ROOM
+                else "where its sound or subtitles are damaged, give the film without them"
+            )
             raise InputError(f"cannot write {job.output}: {error.strerror}; {mend}") from error
         finally:
             if job.folder.exists() and not job.unfinished().segments:

@@ -134,5 +134,7 @@ def suggest(seen: Sample, guidance: Guidance, count: int, most: int,
 
 def _why(scene: int, known: set[int], new: float, unsure: float, any_given: bool) -> str:
     if scene not in known:
-        return "this scene has no picture of its own" if any_given else "nothing of this scene is coloured yet"
+        return (
+            "this scene has no picture of its own" if any_given else "nothing of this scene is coloured yet"
+        )
     return "new things are in view" if new >= unsure else "the method is unsure of what is there"

@@ -38,7 +38,8 @@ RELEASED = {
 ADDRESSES = {
     "colormnet": (
         "https://github.com/yyang181/colormnet/releases/download/v0.1/DINOv2FeatureV6_LocalAtten_s2_154000.pth",
-        RELEASED_HERE / "colormnet.pth"),
+        RELEASED_HERE / "colormnet.pth",
+    ),
     "vgg19": ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", None),  # for the perceptual loss
     "raft": ("https://download.pytorch.org/models/raft_large_C_T_SKHT_V2-ff5fadd5.pth", None),  # for flow
 }

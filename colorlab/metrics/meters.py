@@ -101,7 +101,11 @@ class PerFrame:
         pass
 
     def note(self) -> str:
-        return f"{self.capped} frames equal the truth or nearly so and count {self.ceiling:g}" if self.capped else ""
+        return (
+            f"{self.capped} frames equal the truth or nearly so and count {self.ceiling:g}"
+            if self.capped
+            else ""
+        )
 
 
 class PerPair(PerFrame):
@@ -232,7 +236,11 @@ class Frechet:
         self.look()  # the next clip may have frames of another size
 
     def note(self) -> str:
-        few = f", singular below {self.network.dimension + 1} and biased upwards" if self.weight <= self.network.dimension else ""
+        few = (
+            f", singular below {self.network.dimension + 1} and biased upwards"
+            if self.weight <= self.network.dimension
+            else ""
+        )
         return f"{self.weight} {self.unit}{few}"
 
 

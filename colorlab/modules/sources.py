@@ -60,6 +60,12 @@ def reference_sources(references: Sequence[Reference]) -> list[Source]:
     sources, pictures = [], 0
     for index, reference in enumerate(references):
         pictures += reference.frame is None
-        name = "reference (frame {frame})" if reference.frame is not None else "reference" if pictures == 1 else f"reference {pictures}"
+        name = (
+            "reference (frame {frame})"
+            if reference.frame is not None
+            else "reference"
+            if pictures == 1
+            else f"reference {pictures}"
+        )
         sources.append(Source(name, "reference", reference.frame, index))
     return sources

@@ -43,7 +43,11 @@ class Report(tuple):
 
     @property
     def summary(self) -> str:
-        return f"{len(self.problems)} of {len(self)} checks found a problem" if self.problems else f"{len(self)} checks, no problem"
+        return (
+            f"{len(self.problems)} of {len(self)} checks found a problem"
+            if self.problems
+            else f"{len(self)} checks, no problem"
+        )
 
     def __repr__(self) -> str:
         lines = []

@@ -267,9 +267,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.self_study:
             lines = for_self_study(given.notebooks, given.self_study)
-            sys.stdout.write("".join(f"{line}\n" for line in lines)
-                             or f"{given.self_study} is complete; notebooks in it stay as they are. Delete one "
-                             "to begin it again.\n")
+            sys.stdout.write(
+                "".join(f"{line}\n" for line in lines)
+                or f"{given.self_study} is complete; notebooks in it stay as they are. Delete one "
+                "to begin it again.\n"
+            )
             return 0
         lines = build(given.notebooks, given.out)
     except InputError as error:

@@ -371,8 +371,9 @@ class Studio(widgets.VBox):
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["image/jpeg"] = base64.b64encode(plots.to_jpeg(self.sheet())).decode()
         painted = sorted(self.paintings) or "nothing"
-        data[
-            "text/plain"] = f"Studio({self.film.count()} frames; painted: {painted}; {', '.join(self.models)})"
+        data["text/plain"] = (
+            f"Studio({self.film.count()} frames; painted: {painted}; {', '.join(self.models)})"
+        )
         return bundle
 
 

@@ -32,7 +32,8 @@ from colorlab.train.checkpoints import check_same, load_checkpoint, save_checkpo
 from colorlab.train.measure import mean_score, read_clip, score
 from colorlab.train.recipes import Recipe
 from colorlab.train.record import Record, strip
-from colorlab.train.run import Settings, TrainingRun, averaged, content, new_accelerator, prepared, restore, set_rates, update_average
+from colorlab.train.run import (Settings, TrainingRun, averaged, content, new_accelerator, prepared, restore,
+                                set_rates, update_average)
 from colorlab.train.split import clip_name
 
 CHECKPOINT = "checkpoint.pt"
@@ -112,7 +113,9 @@ def _to_the_end(accelerator: object, run: TrainingRun, method: str, recipe: Reci
                 _keep(accelerator, run, method, record, out / CHECKPOINT if out else None)
 
 
-def _one_step(accelerator: object, run: TrainingRun, recipe: Recipe, parts: Sequence[Batch]) -> dict[str, Tensor]:
+def _one_step(
+    accelerator: object, run: TrainingRun, recipe: Recipe, parts: Sequence[Batch]
+) -> dict[str, Tensor]:
     """One update of the network and of its discriminators. Returns the losses, averaged over this process's
     parts."""
     seed = _seed(recipe.seed, run.step)

@@ -90,7 +90,9 @@ def prepared(accelerator: object, network: nn.Module, method: str, recipe: Recip
                for name, p in network.named_parameters()
                if p.requires_grad} if recipe.average else {}
     identity = described(recipe) | dict(identity) | {"processes": str(accelerator.num_processes)}
-    return TrainingRun(network, objective, wrapped, optimizer, judges, trial, judge_optimizer, average, identity)
+    return TrainingRun(
+        network, objective, wrapped, optimizer, judges, trial, judge_optimizer, average, identity
+    )
 
 
 def groups(network: nn.Module, rates: Sequence[tuple[str, float]]) -> list[dict]:

@@ -91,8 +91,10 @@ def test_a_truth_that_is_there_twice_is_not_chosen_by_chance(tmp_path, capsys):
             save_film(tmp_path / side / film, grey_ramp(2),
                       codec="mpeg4" if film.endswith("avi") else "libx264")
     assert main(["evaluate", str(tmp_path / "pr"), str(tmp_path / "tr"), "--metrics", "psnr"]) == 2
-    assert f"{tmp_path / 'tr' / 'a.avi'} and {tmp_path / 'tr' / 'a.mkv'} are both the clip a" in capsys.readouterr(
-    ).err
+    assert (
+        f"{tmp_path / 'tr' / 'a.avi'} and {tmp_path / 'tr' / 'a.mkv'} are both the clip a"
+        in capsys.readouterr().err
+    )
 
 
 def test_accents_composed_in_two_ways_are_one_name(tmp_path):

@@ -223,8 +223,17 @@ def test_a_file_of_anything_else_builds_nothing(tmp_path):
 def do(film, output, method="copy", stop=None, segment=6, cuts=None, confidence=None, size=None):
     """Run a job; after `stop` frames it is interrupted."""
     opened = read_video(film)
-    job = FilmJob(opened, output, colorlab.load(method, "tiny"), size, torch.device("cpu"), {"references": "one"},
-              24, confidence, segment)
+    job = FilmJob(
+        opened,
+        output,
+        colorlab.load(method, "tiny"),
+        size,
+        torch.device("cpu"),
+        {"references": "one"},
+        24,
+        confidence,
+        segment,
+    )
     references = None if method == "tcavc" else [(0, picture())]
     seen = [0]
 
@@ -427,7 +436,9 @@ def test_cuts_are_shown_and_taken_by_hand(film, tmp_path, capsys):
     assert main(command(film)) == 0 and "no scene cuts found" in capsys.readouterr().err
     assert main(command(film, "--cuts", "20,9")) == 0
     said = capsys.readouterr().err
-    assert "scene cuts at 9, 20" in said and "the scene from frame 9 on has no coloured frame of its own" in said
+    assert (
+        "scene cuts at 9, 20" in said and "the scene from frame 9 on has no coloured frame of its own" in said
+    )
     assert main(command(film, "--cuts", "none")) == 0 and "cuts" not in capsys.readouterr().err
 
 

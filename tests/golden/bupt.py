@@ -18,7 +18,10 @@ GOLDEN = Path(__file__).parent
 
 def released_shapes(name: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes as in the authors' files: "lstvc" or "tcavc_stage1"."""
-    return {key: tuple(shape) for key, shape in json.loads((GOLDEN / f"{name}.state_dict.json").read_text()).items()}
+    return {
+        key: tuple(shape)
+        for key, shape in json.loads((GOLDEN / f"{name}.state_dict.json").read_text()).items()
+    }
 
 
 @functools.cache

@@ -117,7 +117,9 @@ def test_a_chapter_that_is_named_is_linked(small):
 
 def test_a_solution_stands_behind_a_click_below_what_a_student_starts_from():
     [start, solution] = chapter(small_book()).cells[2:]
-    assert start.source == '```python\ndef my_double(x):\n    """Twice a number."""\n    # your lines here\n```'
+    assert (
+        start.source == '```python\ndef my_double(x):\n    """Twice a number."""\n    # your lines here\n```'
+    )
     assert "hide-cell" in solution.metadata["tags"] and solution.source == EXERCISE
 
 

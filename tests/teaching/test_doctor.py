@@ -30,7 +30,11 @@ def test_a_torchvision_of_another_torch_is_named_with_its_fix(tmp_path, monkeypa
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(str(tmp_path))
     found = doctor.torchvision()
-    assert found.state == "problem" and "operator torchvision::nms does not exist" in found.said and "timm" in found.said
+    assert (
+        found.state == "problem"
+        and "operator torchvision::nms does not exist" in found.said
+        and "timm" in found.said
+    )
     assert "--force-reinstall torch torchvision" in found.fix
 
 

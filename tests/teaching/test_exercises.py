@@ -126,7 +126,9 @@ def test_a_name_of_a_cell_that_was_not_run():
     def uses_the_cell_above(x):
         return features_of_the_frame @ x  # noqa: F821
     line = check(uses_the_cell_above, MATRIX, expected=MATRIX).line
-    assert "`features_of_the_frame` is not known here" in line and "Run All Above" in line and "\n" not in line
+    assert (
+        "`features_of_the_frame` is not known here" in line and "Run All Above" in line and "\n" not in line
+    )
 
 
 def test_a_slip_of_the_pen_is_told_from_it():

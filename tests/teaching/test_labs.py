@@ -97,11 +97,17 @@ def test_for_self_study_each_solution_is_folded_away_below_its_exercise(notebook
     book = nbformat.read(notebook, as_version=4)
     found, edition = exercises(book, notebook.name), self_study_edition(book, notebook.name)
     nbformat.validate(edition)
-    unsolved = [cell for cell in edition.cells if cell.cell_type == "code" and re.search(r"^check\(", cell.source, re.M)]
+    unsolved = [
+        cell
+        for cell in edition.cells
+        if cell.cell_type == "code" and re.search(r"^check\(", cell.source, re.M)
+    ]
     folded = [cell.source for cell in edition.cells if "<details><summary>A solution" in cell.source]
     assert len(unsolved) == len(folded) == len(found)
     for exercise, cell, solution in zip(found, unsolved, folded):
-        lines = exercise.answer.partition("### BEGIN SOLUTION")[2].rpartition("### END")[0].strip().splitlines()
+        lines = (
+            exercise.answer.partition("### BEGIN SOLUTION")[2].rpartition("### END")[0].strip().splitlines()
+        )
         assert exercise.name in solution and all(line.strip() in solution for line in lines)
         assert "raise NotImplementedError" in cell.source and "SOLUTION" not in cell.source
     assert not any(cell.outputs for cell in edition.cells if cell.cell_type == "code")

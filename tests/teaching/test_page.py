@@ -56,7 +56,9 @@ def test_each_place_keeps_its_own_map():
 
 def test_maps_that_are_alternatives_have_no_shares():
     def alternatives(at):
-        return View(np.zeros((H, W, 3), np.uint8), {"one": np.eye(H, W), "other": np.ones((H, W))}, alternatives=True)
+        return View(
+            np.zeros((H, W, 3), np.uint8), {"one": np.eye(H, W), "other": np.ones((H, W))}, alternatives=True
+        )
 
     explorer = Explorer(alternatives, grid=(2, 2))
     assert data_of(explorer.page())["settings"][0]["shares"] == [[None, None]] * 4

@@ -107,7 +107,12 @@ def _with_start_codes(packet: av.Packet) -> av.Packet:
         units.append(b"\0\0\0\1" + data[at + 4 : at + 4 + length])
         at += 4 + length
     plain = av.Packet(b"".join(units))
-    plain.pts, plain.dts, plain.duration, plain.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+    plain.pts, plain.dts, plain.duration, plain.time_base = (
+        packet.pts,
+        packet.dts,
+        packet.duration,
+        packet.time_base,
+    )
     plain.is_keyframe = packet.is_keyframe
     return plain
 

@@ -178,7 +178,11 @@ class ColorMNet(nn.Module):
     def _frame(self, l: Tensor, state: State) -> tuple[Tensor, State]:
         state = self.opened(l, state)
         given, every = state.given, self.config.deep_update_every
-        due = given is not None or state.last is None or state.frame - state.last.frame >= self.config.write_every
+        due = (
+            given is not None
+            or state.last is None
+            or state.frame - state.last.frame >= self.config.write_every
+        )
         with self.autocast(l.device):
             look = self.look(l, state)
             if given is None:

@@ -15,13 +15,20 @@ from colorlab.cli import main
 from colorlab.files.video import read_video
 from colorlab.files.video.extras import HDR
 
-MASTERED = "mastering-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):cll=1000,400"
+MASTERED = (
+    "mastering-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):cll=1000,400"
+)
 SCREEN = HDR((34000, 16000, 13250, 34500, 7500, 3000, 15635, 16450, 50, 10000000), (1000, 400))
 
 
 def with_cover(output):
     stream = output.add_stream("mjpeg")
-    stream.width, stream.height, stream.pix_fmt, stream.disposition = 32, 32, "yuvj420p", Disposition.attached_pic
+    stream.width, stream.height, stream.pix_fmt, stream.disposition = (
+        32,
+        32,
+        "yuvj420p",
+        Disposition.attached_pic,
+    )
     data = io.BytesIO()
     Image.new("RGB", (32, 32), (200, 30, 30)).save(data, "JPEG")
 

@@ -116,12 +116,19 @@ def test_sound_is_copied_packet_for_packet(tmp_path):
 def test_subtitles_are_copied(tmp_path):
     def subtitle(output):
         stream = output.add_stream("subrip")
-        stream.codec_context.subtitle_header = b"[Script Info]\n[V4+ Styles]\nFormat: Name\nStyle: Default\n[Events]\nFormat: Text\n"
+        stream.codec_context.subtitle_header = (
+            b"[Script Info]\n[V4+ Styles]\nFormat: Name\nStyle: Default\n[Events]\nFormat: Text\n"
+        )
 
         def finish():
             packet = av.Packet(b"Where is the colour?")
-            packet.stream, packet.pts, packet.dts, packet.duration, packet.time_base = stream, 100, 100, 200, Fraction(
-                1, 1000)
+            packet.stream, packet.pts, packet.dts, packet.duration, packet.time_base = (
+                stream,
+                100,
+                100,
+                200,
+                Fraction(1, 1000),
+            )
             output.mux(packet)
         return finish
 

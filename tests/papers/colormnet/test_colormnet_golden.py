@@ -37,7 +37,9 @@ def network() -> ColorMNet:
     with torch.device("meta"):  # spares the initialisation of what is filled anyhow
         network = ColorMNet()
     released = fill({name: tuple(shape) for name, shape in shapes.items()})
-    assert sum(float(value.double().sum()) for value in released.values()) == pytest.approx(62166.231, abs=1e-2)
+    assert sum(float(value.double().sum()) for value in released.values()) == pytest.approx(
+        62166.231, abs=1e-2
+    )
     network.load_state_dict(convert(released), strict=True, assign=True)
     return network.to(memory_format=torch.channels_last).eval()
 
@@ -53,7 +55,11 @@ def lightness(grey: Tensor) -> Tensor:
 
 @pytest.fixture(scope="module")
 def image(golden: dict[str, Tensor]) -> Tensor:
-    return (lightness(golden["image"])[None] / 50 - 1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+    return (
+        (lightness(golden["image"])[None] / 50 - 1)
+        .expand(-1, 3, -1, -1)
+        .contiguous(memory_format=torch.channels_last)
+    )
 
 
 def test_the_released_names_fill_every_parameter_of_the_paper(network: ColorMNet):
@@ -88,7 +94,9 @@ def test_the_features_and_the_key_of_a_frame(network, golden, image):
 def test_one_fusion_block_alone(network, golden, monkeypatch):
     monkeypatch.setattr(network.features.fine, "scale", 1)
     with torch.inference_mode():
-        out = network.features.fine(given("fuse3/prior", 1, 1536, 5, 6).relu(), given("fuse3/cnn", 1, 256, 5, 6).relu())
+        out = network.features.fine(
+            given("fuse3/prior", 1, 1536, 5, 6).relu(), given("fuse3/cnn", 1, 256, 5, 6).relu()
+        )
     close(out, golden["fuse3/out"])
 
 
@@ -117,8 +125,11 @@ def test_local_attention(network, golden):
 
 
 def test_the_decoder_and_its_update_of_the_hidden_state(network, golden):
-    features = Features(given("decoder/f16", 1, 1024, 7, 14).relu(), given("decoder/f8", 1, 512, 14, 28).relu(),
-                        given("decoder/f4", 1, 256, 28, 56).relu())
+    features = Features(
+        given("decoder/f16", 1, 1024, 7, 14).relu(),
+        given("decoder/f8", 1, 512, 14, 28).relu(),
+        given("decoder/f4", 1, 256, 28, 56).relu(),
+    )
     hidden = given("decoder/hidden", 1, 2, 64, 7, 14).tanh()
     with torch.inference_mode():
         decoded = network.decoder(features, given("decoder/readout", 1, 2, 512, 7, 14), hidden)
@@ -129,10 +140,16 @@ def test_the_decoder_and_its_update_of_the_hidden_state(network, golden):
 
 def test_reading_thirty_entries_or_all(golden):
     key, query = 0.7 * given("read/key", 1, 64, 120)[0].mT, 0.7 * given("read/query", 1, 64, 40)[0].mT
-    shrinkage, selection = 1 + given("read/shrinkage", 1, 1, 120)[0, 0].square(), given("read/selection", 1, 64, 40)[0].mT.sigmoid()
+    shrinkage, selection = (
+        1 + given("read/shrinkage", 1, 1, 120)[0, 0].square(),
+        given("read/selection", 1, 64, 40)[0].mT.sigmoid(),
+    )
     value = given("read/value", 2, 16, 120).flatten(0, 1).mT
     close(similarity(key, shrinkage, query, selection).mT, golden["read/similarity"][0])
-    top, full = read_top(key, shrinkage, value, query, selection, 30), read_all(key, shrinkage, value, query, selection)
+    top, full = (
+        read_top(key, shrinkage, value, query, selection, 30),
+        read_all(key, shrinkage, value, query, selection),
+    )
     dense = torch.zeros(40, 120).scatter(1, top.index, top.weights)
     close(dense.mT, golden["read/affinity_top30"][0])
     close(top.received, golden["read/usage"][0])
@@ -144,11 +161,16 @@ def test_the_memory_alone_through_compression_and_eviction(golden):
     memory = Memory(MemoryConfig(top_k=5, max_mid_frames=4, min_mid_frames=2, prototypes=6, max_long=16))
     columns = lambda name, channels: given(f"memory/{name}", 1, channels, 4, 5)[0].flatten(1).mT
     for t in range(12):
-        value = given(f"memory/{t}/value", 1, 2, 6, 4, 5).flatten(0, 2).flatten(1).mT                  # (20, 12)
-        shrinkage, selection = 1 + columns(f"{t}/shrinkage", 1)[:, 0].square(), columns(f"{t}/selection", 8).sigmoid()
+        value = given(f"memory/{t}/value", 1, 2, 6, 4, 5).flatten(0, 2).flatten(1).mT  # (20, 12)
+        shrinkage, selection = (
+            1 + columns(f"{t}/shrinkage", 1)[:, 0].square(),
+            columns(f"{t}/selection", 8).sigmoid(),
+        )
         memory = memory.write(seen(columns(f"{t}/key", 8), shrinkage, selection, value, t), keep=t == 0)
         for r in range(2):
-            reading, memory = memory.read(columns(f"{t}/query{r}", 8), columns(f"{t}/query{r}_selection", 8).sigmoid())
+            reading, memory = memory.read(
+                columns(f"{t}/query{r}", 8), columns(f"{t}/query{r}_selection", 8).sigmoid()
+            )
             close(reading.value.mT.reshape(2, 6, 4, 5), golden[f"memory/out/{t}/read{r}"])
         assert [memory.size - memory.long, memory.long] == golden["memory/out/sizes"][t].tolist()
     long, work = memory.entries.at(slice(memory.long)), memory.entries.at(slice(memory.long, None))
@@ -185,7 +207,9 @@ def close_states(states: list, golden: dict[str, Tensor], clip: str) -> None:
 def test_a_clip_whose_first_frame_is_the_exemplar(network, golden):
     reference = exemplar(golden["clip/gray"][0], golden["clip/exemplar_ab"])
     chroma, states, sizes = color(network, golden["clip/gray"], [(0, reference)])
-    assert_close(chroma[0], golden["clip/exemplar_ab"], atol=1e-6, rtol=0)  # the exemplar's colours are what comes out
+    assert_close(
+        chroma[0], golden["clip/exemplar_ab"], atol=1e-6, rtol=0
+    )  # the exemplar's colours are what comes out
     close(chroma[1:, :, ::2, ::2], golden["clip/ab"])
     assert sizes[:-1] == golden["clip/sizes"].tolist()[:-1]  # the authors' code does not store the last frame
     close_states(states, golden, "clip")
@@ -194,7 +218,9 @@ def test_a_clip_whose_first_frame_is_the_exemplar(network, golden):
 def test_a_clip_with_an_exemplar_that_is_no_frame_of_it(network, golden, monkeypatch):
     monkeypatch.setattr(network, "config", replace(network.config, mem_every=2))
     lab = golden["any/exemplar_lab"]
-    chroma, states, sizes = color(network, golden["any/gray"], torch.cat(((lab[:1] + 1) * 50, lab[1:] * 110))[None])
+    chroma, states, sizes = color(
+        network, golden["any/gray"], torch.cat(((lab[:1] + 1) * 50, lab[1:] * 110))[None]
+    )
     close(chroma[..., ::2, ::2], golden["any/ab"])
     assert sizes[:-1] == golden["any/sizes"].tolist()[:-1]
     close_states(states, golden, "any")

@@ -117,7 +117,10 @@ def test_attention_maps_share_one_whole(semantic_correspondence):
 
 def test_fields_that_experiments_turn_reach_stage_2():
     model = tiny(temperature=1e-10, block_size=5, preceding_frame=True)
-    assert model.propagation.heads.temperature == 1e-10 and model.frames_per_step == model.propagation.frames_per_step == 5
+    assert (
+        model.propagation.heads.temperature == 1e-10
+        and model.frames_per_step == model.propagation.frames_per_step == 5
+    )
     assert model.propagation.config.preceding_frame
 
 

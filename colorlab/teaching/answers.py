@@ -204,7 +204,7 @@ def _whole_hints(predicted: Tensor, known: Tensor, alpha: Tensor) -> dict[str, o
         "Alpha counts to 255; as a share it lies in [0, 1].": lambda given: abs(given).max() > 300,
         "Known and predicted are exchanged.": known.lerp(predicted, alpha / 255),
         "Half transparent is half of each: mix, do not choose.": lambda given: any(
-            np.allclose(given[..., half], one[..., half]) for one in (predicted, known)),
+            np.allclose(given[..., half], one.numpy()[..., half]) for one in (predicted, known)),
     }
 
 

@@ -78,7 +78,7 @@ def embedded_films(frames: int = 8, height: int = 48, width: int = 80, seed: int
 
 def real_films(frames: int = 24, height: int = 128, width: int = 224, names: Sequence[str] = clips.REAL,
                step: int = 1, flow_short_side: int | None = None) -> list[Film]:
-    """The real takes that are installed with colorlab (`data.TAKES`), every `step`-th frame.
+    """The real takes that are installed with colorlab (`clips.TAKES`), every `step`-th frame.
 
     flow_short_side: estimate their motion once, at this size, for all methods and metrics that follow; None
     leaves that to each metric.

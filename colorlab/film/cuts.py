@@ -42,7 +42,7 @@ class Signature(NamedTuple):
 
 
 def look_at(frame: np.ndarray) -> Signature:
-    """uint8 (H, W, 3) of any size -> what it is compared by."""
+    """The signature of a frame, uint8 (H, W, 3) of any size, by which it is compared with others."""
     step = max(1, min(frame.shape[:2]) // 192)
     grey = torch.from_numpy(np.ascontiguousarray(frame[::step, ::step])).float().mean(-1)  # (h', w')
     small = F.adaptive_avg_pool2d(grey[None, None], SIDE)[0, 0]
@@ -71,8 +71,8 @@ def change(before: Signature, after: Signature) -> float:
 
 
 def find_cuts(frames: Iterable[np.ndarray]) -> list[int]:
-    """The first frame of every scene but the first: indices into `frames`, uint8 (H, W, 3), of which two are
-    held at a time."""
+    """The first frame after each hard cut: indices into `frames`, uint8 (H, W, 3), of which two are held at a
+    time. `colorize` also looks for dissolves: `dissolves.scene_starts`."""
     return [number for number, _ in stream_cuts(map(look_at, frames))]
 
 

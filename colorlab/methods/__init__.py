@@ -26,7 +26,7 @@ class Method:
     needs_reference: bool = True                   # False: it makes its own
     course_weights: bool = False                   # trained ones ship in data/checkpoints
     recipe: str = "plain"  # how it is trained: a key of the tables in train/recipes.py
-    seen: str = "colorlab.train.forward:see_clip"  # which part of a training window it is shown
+    seen: str = "colorlab.train.forward:see_clip"  # runs it on a training window
     sure: str = ""  # its confidence, a function of film/confidence.py; "": it has none
 
 

@@ -118,10 +118,3 @@ class I3DFeatures(nn.Module):
         N, T = windows.shape[:2]
         small = F.interpolate(windows.flatten(0, 1).float(), (224, 224), mode="bilinear", align_corners=False)
         return self.network((small / 127.5 - 1).view(N, T, 3, 224, 224).transpose(1, 2))
-
-
-def windows_of(frames: list[np.ndarray], window: int = WINDOW,
-               stride: int = STRIDE) -> Iterator[list[np.ndarray]]:
-    """All windows of consecutive frames of a clip that fit, `stride` apart."""
-    for start in range(0, len(frames) - window + 1, stride):
-        yield frames[start : start + window]

@@ -6,14 +6,15 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from colorlab import clips
-from colorlab.color import frames_to_rgb, rgb_to_lab
+from colorlab.color import join_lab
 from colorlab.files.errors import InputError
 from colorlab.files.video import read_image, read_video
 from colorlab.film.colorize import check_size
-from colorlab.film.references import check_picture, network_size
+from colorlab.film.references import check_picture, known_part, network_size, picture_to_lab
 from colorlab.modules.references import References
 
 
@@ -49,14 +50,22 @@ def references_of(reference: object, start: int, frames: int) -> References:
         frame, picture = one if isinstance(
             one, tuple) else _file_and_frame(one) if isinstance(one, (str, Path)) else (None, one)
         if not isinstance(picture, np.ndarray):
-            picture = read_image(Path(picture))
+            picture = read_image(Path(picture), alpha=True)
         if frame is not None and not start <= frame < start + frames:
             raise InputError(f"the reference of frame {frame} lies outside the frames that are explored, "
                              f"{start} to {start + frames - 1}; give another start, more frames, or the "
                              "picture without its frame")
-        image = rgb_to_lab(frames_to_rgb(np.ascontiguousarray(picture[..., :3])))[None]  # (1, 3, H, W)
+        image = _lab(picture)
         parsed.append(image if frame is None else (frame - start, image))
     return parsed
+
+
+def _lab(picture: np.ndarray) -> torch.Tensor:
+    """uint8 (H, W, 3 or 4) -> Lab (1, 3, H, W), colourless where the picture is transparent."""
+    if picture.shape[-1] == 3:
+        return picture_to_lab(picture, picture.shape[:2], torch.device("cpu"))
+    l, ab, alpha = known_part(picture, picture.shape[:2], torch.device("cpu"))
+    return join_lab(l, ab * alpha)
 
 
 def _file_and_frame(named: str | Path) -> tuple[int | None, Path]:

@@ -3,6 +3,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -130,6 +131,15 @@ def test_files_of_ones_own_are_explored(tmp_path):
     explorer = explore.open(film, f"{picture}@2", "cavc", weights, preset="tiny", start=1, grid=None)
     explorer.controls["frame"].value = 1  # the film's frame 2
     assert "reference (frame 1)" in explorer.view.maps and explorer.controls["frame"].max == 2
+
+
+def test_a_transparent_part_of_a_reference_gives_no_colour(tmp_path):
+    painted = np.dstack((frames()[0], np.full((32, 48), 255, np.uint8)))
+    painted[:, 24:, 3] = 0
+    Image.fromarray(painted).save(tmp_path / "painted.png")
+    explorer = explore.open(frames(), f"{tmp_path / 'painted.png'}@0", "copy", grid=None)
+    shown = rgb_to_lab(torch.as_tensor(explorer.view.picture))[1:].abs()
+    assert shown[:, :, :24].mean() > 5 and shown[:, :, 24:].max() < 1
 
 
 def test_a_long_film_is_read_no_further_than_it_is_seen():

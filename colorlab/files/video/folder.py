@@ -86,8 +86,8 @@ class Folder:
 
 
 def films_in(folder: Path) -> list[Path]:
-    """The films in a folder of films: files with a film's suffix, and folders that hold frames. None where it
-    is a film's folder of frames."""
+    """The films in a folder of films: files with a film's suffix, and folders that hold frames. Empty
+    for a folder that is itself a film, one of frames."""
     entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")),
                      key=lambda entry: natural(entry.name))
     if any(_is_picture(entry) for entry in entries):

@@ -17,8 +17,8 @@ from colorlab.modules.flow.occlusion import occlusion_lai, reliable_ruder, softe
 from colorlab.modules.vgg import VGG19
 from colorlab.train import estimated_motion, recipe_for
 from colorlab.train.batches import Motion
-from colorlab.train.forward import Pass
-from colorlab.train.objective import Objective, Trial
+from colorlab.train.forward import TrainingPass
+from colorlab.train.objective import Objective, DiscriminatorPass
 
 LEARNED = ("cavc", "lstvc", "colormnet", "tcavc")
 SIZE = (32, 48)
@@ -90,8 +90,8 @@ def test_what_a_training_step_computes_neither_copies_nor_waits(method):
     with torch.device("meta"):
         vgg, judges = VGG19(), [Objective(recipe).judges() for recipe in recipes]
     size = (192, 384) if recipes[1].discriminator == "picture" else SIZE  # which looks at no smaller pictures
-    train, trials = Pass(network(method, "course"), method,
-                         recipes[0].lightness_noise), [Trial(judge) for judge in judges]
+    train, trials = TrainingPass(network(method, "course"), method,
+                         recipes[0].lightness_noise), [DiscriminatorPass(judge) for judge in judges]
     with pretended(train, vgg, *trials), Traffic() as traffic:
         found = train(lab(1, 4, *size), None, 0)
         motion = Motion(torch.zeros(1, 3, 2, *size, device=GPU), torch.ones(1, 3, 1, *size, device=GPU))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from colorlab.cli.models import Models, weights_of
 from colorlab.cli.outputs import check_outputs
 from colorlab.cli.references import (
-    Named,
+    NamedReference,
     check_frames,
     check_reference_use,
     parse_cuts,
@@ -22,7 +22,7 @@ from colorlab.cli.references import (
 )
 from colorlab.cli.terminal import leave_bar, progress, tell_of_damage
 from colorlab.files.errors import InputError
-from colorlab.files.whole import read_json, write_json
+from colorlab.files.atomic import read_json, write_json
 from colorlab.film.precision import PRECISIONS
 from colorlab.methods import METHODS, PRESETS
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # so that --help loads no library
 
     from colorlab.files.video import Film, Folder
     from colorlab.film.references import Guidance
-    from colorlab.film.restore import FilmJob
+    from colorlab.film.job import FilmJob
 
 SHEETS = (".png", ".jpg", ".jpeg")
 # in a batch's output folder until the batch is finished: which films are complete
@@ -111,7 +111,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                              "frames, or of films for a folder of films")
 
 
-class Task(NamedTuple):
+class FilmRequest(NamedTuple):
     """One film of the command."""
 
     input: Path
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
         return color_stretch(args)
     if args.input.is_dir() and (films := films_in(args.input)):
         return color_films(args, films)
-    return color_film(args, Task(args.input, args.output, args.confidence), None)
+    return color_film(args, FilmRequest(args.input, args.output, args.confidence), None)
 
 
 def color_films(args: argparse.Namespace, films: list[Path]) -> int:
@@ -154,7 +154,9 @@ def color_films(args: argparse.Namespace, films: list[Path]) -> int:
     if args.explain:
         raise InputError("--explain looks at one film; give that film as IN")
     tasks = [
-        Task(film, _in_folder(args.output, film), args.confidence and _in_folder(args.confidence, film))
+        FilmRequest(
+            film, _in_folder(args.output, film), args.confidence and _in_folder(args.confidence, film)
+        )
         for film in films
     ]
     for folder in filter(None, (args.output, args.confidence)):
@@ -200,7 +202,7 @@ def check_batch(args: argparse.Namespace, films: list[Path]) -> None:
                     "are both {name} in --reference; rename one of them and its picture", args.output)
 
 
-def color_film(args: argparse.Namespace, task: Task, models: Models | None,
+def color_film(args: argparse.Namespace, task: FilmRequest, models: Models | None,
                done: dict[str, str] | None = None) -> int:
     """Colour one film, with its sheets; returns the exit code. done: the completed films of a batch and the
     jobs that made them; this one is added."""
@@ -273,7 +275,7 @@ def color_film(args: argparse.Namespace, task: Task, models: Models | None,
     return code
 
 
-def say_beforehand(args: argparse.Namespace, task: Task, film: Film | Folder) -> None:
+def say_beforehand(args: argparse.Namespace, task: FilmRequest, film: Film | Folder) -> None:
     """One line for what the output will lack, and one for interlaced fields that need a decision."""
     from colorlab.files.video import is_folder_name
 
@@ -293,11 +295,11 @@ def say_beforehand(args: argparse.Namespace, task: Task, film: Film | Folder) ->
         sys.stderr.write(f"left out of {task.output}: {', '.join(dict.fromkeys(left))}\n")
 
 
-def _job(args: argparse.Namespace, task: Task, film: Film | Folder, named: list[Named],
+def _job(args: argparse.Namespace, task: FilmRequest, film: Film | Folder, named: list[NamedReference],
          models: Models) -> FilmJob:
     import torch
 
-    from colorlab.film.restore import FilmJob
+    from colorlab.film.job import FilmJob
 
     settings = {
         "method": args.method, "weights": weights_of(args), "references": references_identity(named),
@@ -336,7 +338,7 @@ def find_guidance(film: Film | Folder, references: list | None, cuts: str | tupl
     return guidance
 
 
-def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
+def name_contradictions(guidance: Guidance, named: list[NamedReference]) -> None:
     """Print a line for each two references that colour the same things differently."""
     from colorlab.film.contradictions import contradictions
 
@@ -349,7 +351,7 @@ def name_contradictions(guidance: Guidance, named: list[Named]) -> None:
 
 def color(job: FilmJob, guidance: Guidance, count: int, method: str) -> int:
     """The film itself; the exit code."""
-    from colorlab.film.restore import restore
+    from colorlab.film.job import restore
 
     before = job.unfinished().frames
     if before:

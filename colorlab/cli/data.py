@@ -120,10 +120,10 @@ def write_clip(clip: object, target: Path) -> None:
     """Write frames/00000.png ..., forward/00000.flo ..., backward/00000.flo ... into a folder, atomically."""
     import torch
 
-    from colorlab.files.video import whole, write_image
+    from colorlab.files.video import atomically, write_image
     from colorlab.modules.flow import write_flo
 
-    with whole(target) as folder:
+    with atomically(target) as folder:
         for part in ("frames", "forward", "backward"):
             (folder / part).mkdir(parents=True)
         for index, frame in enumerate(clip.frames):

@@ -121,15 +121,15 @@ def find_clips(predicted: Path, truth: Path,
 def clips_in(path: Path) -> dict[str, Path] | None:
     """{name: film or folder} of a folder of clips; None for a film or a folder of frames (or what reading
     will refuse)."""
-    from colorlab.files.video.folder import FILMS, PICTURES
+    from colorlab.files.video.folder import FILM_SUFFIXES, PICTURE_SUFFIXES
     from colorlab.files.video.names import check_names
 
     if not path.is_dir():
         return None
     entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-    if any(entry.suffix.lower() in PICTURES and entry.is_file() for entry in entries):
+    if any(entry.suffix.lower() in PICTURE_SUFFIXES and entry.is_file() for entry in entries):
         return None
-    clips = sorted(entry for entry in entries if entry.is_dir() or entry.suffix.lower() in FILMS)
+    clips = sorted(entry for entry in entries if entry.is_dir() or entry.suffix.lower() in FILM_SUFFIXES)
     check_names(clips, _clip_name,
                 "are both the clip {name}; take one of the two out of the folder, or rename it")
     return {_clip_name(clip): clip for clip in clips} or None
@@ -226,7 +226,7 @@ def with_progress(clips: Sequence[tuple], flows: Sequence) -> Iterator:
     """The clips to score, with a bar on the terminal that counts their frames."""
     from tqdm import tqdm
 
-    from colorlab.metrics import Clip
+    from colorlab.metrics import ClipPair
     from colorlab.metrics.score import pairs_of
 
     known = [truth.frames for _, _, truth in clips]
@@ -239,7 +239,7 @@ def with_progress(clips: Sequence[tuple], flows: Sequence) -> Iterator:
 
         for (name, predicted, truth), flow in zip(clips, flows, strict=True):
             bar.set_description(name)
-            yield Clip(name, counted(pairs_of(predicted, truth)), flow)
+            yield ClipPair(name, counted(pairs_of(predicted, truth)), flow)
 
 
 @contextlib.contextmanager
@@ -247,9 +247,9 @@ def json_output(path: Path | None) -> Iterator[Callable[[dict], None]]:
     if path is None:
         yield lambda report: None
         return
-    from colorlab.files.video import whole
+    from colorlab.files.video import atomically
 
-    with whole(path) as temporary:
+    with atomically(path) as temporary:
         yield lambda report: temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
 
 
@@ -258,12 +258,12 @@ def csv_output(path: Path | None, names: Sequence[str]) -> Iterator[Callable[[di
     if path is None:
         yield None
         return
-    from colorlab.files.video import whole
+    from colorlab.files.video import atomically
     from colorlab.metrics import METRICS
 
     unknown = [name for name in names if name not in METRICS]  # evaluate_clips names them
     own = [f"truth_{name}" for name in names if name not in unknown and METRICS[name].of_truth]
-    with whole(path) as temporary, temporary.open("w", newline="") as file:
+    with atomically(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["clip", "frame", *names, *own])
         writer.writeheader()
         yield writer.writerow

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from colorlab.files.errors import InputError
-from colorlab.files.video.folder import FILMS, PICTURES
+from colorlab.files.video.folder import FILM_SUFFIXES, PICTURE_SUFFIXES
 
 
 def check_outputs(outputs: Mapping[str, Path | None], *inputs: Path | None) -> None:
@@ -23,7 +23,7 @@ def check_outputs(outputs: Mapping[str, Path | None], *inputs: Path | None) -> N
         for source in read:
             if leads_to(path, source):
                 raise InputError(f"{option} {path} is what is read; give the output another name")
-            if source.is_dir() and path.suffix.lower() in (*PICTURES, *FILMS) and leads_to(
+            if source.is_dir() and path.suffix.lower() in (*PICTURE_SUFFIXES, *FILM_SUFFIXES) and leads_to(
                     path.absolute().parent, source):
                 raise InputError(
                     f"{option} {path} would lie among what is read from {source}; give it a place of its own")

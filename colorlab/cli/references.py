@@ -13,14 +13,14 @@ from colorlab.files.errors import InputError
 from colorlab.methods import record
 
 
-class Named(NamedTuple):
+class NamedReference(NamedTuple):
     """A reference by its file."""
 
     path: Path
     frame: int | None  # None for a picture that is not a frame of the film
 
 
-def parse_reference(text: str, film: Path) -> Named:
+def parse_reference(text: str, film: Path) -> NamedReference:
     """IMAGE or IMAGE@FRAME -> the picture's path and its frame. {name} stands for the film's name without its
     suffix.
 
@@ -28,12 +28,12 @@ def parse_reference(text: str, film: Path) -> Named:
     """
     text = text.replace("{name}", film.stem)
     if Path(text).is_file():
-        return Named(Path(text), None)
+        return NamedReference(Path(text), None)
     image, at, frame = text.rpartition("@")
     if at and image and frame.isascii() and frame.isdigit():
         if not Path(image).is_file():
             raise InputError(f"there is no reference picture {image}")
-        return Named(Path(image), int(frame))
+        return NamedReference(Path(image), int(frame))
     if at and image and Path(image).is_file():
         raise InputError(
             f"--reference {text}: what follows the @ is the number of a frame, from 0, not {frame!r}")
@@ -49,7 +49,7 @@ def check_reference_use(method: str, given: int) -> None:
                          "--method tcavc, which needs none")
 
 
-def check_frames(named: list[Named], count: int) -> None:
+def check_frames(named: list[NamedReference], count: int) -> None:
     """Raise InputError for a reference to a frame that the film does not have, or two for one frame."""
     frames = [frame for _, frame in named if frame is not None]
     for path, frame in named:
@@ -59,7 +59,7 @@ def check_frames(named: list[Named], count: int) -> None:
             raise InputError(f"two references for frame {frame}; give each frame one")
 
 
-def read_references(named: list[Named]) -> list[np.ndarray | tuple[int, np.ndarray]] | None:
+def read_references(named: list[NamedReference]) -> list[np.ndarray | tuple[int, np.ndarray]] | None:
     """The pictures as `colorize` takes them, transparent ones with their alpha."""
     from colorlab.files.video import read_image
 
@@ -67,7 +67,7 @@ def read_references(named: list[Named]) -> list[np.ndarray | tuple[int, np.ndarr
     return [picture if frame is None else (frame, picture) for frame, picture in pictures] or None
 
 
-def references_identity(named: list[Named]) -> str:
+def references_identity(named: list[NamedReference]) -> str:
     """Hashes of the files' contents, with their frames."""
     return json.dumps([(hashlib.sha256(path.read_bytes()).hexdigest(), frame) for path, frame in named])
 

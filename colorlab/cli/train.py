@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from colorlab.files.errors import InputError
 from colorlab.files.locks import alone
 from colorlab.files.settings import literal, pairs
-from colorlab.files.whole import room_for, write_json
+from colorlab.files.atomic import room_for, write_json
 from colorlab.methods import LEARNED
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from colorlab.files.errors import InputError
-from colorlab.files.places import cache_folder
-from colorlab.files.whole import whole
+from colorlab.files.project_folders import cache_folder
+from colorlab.files.atomic import atomically
 
 __all__ = ["cache_folder", "recall", "store"]
 
@@ -20,7 +20,7 @@ def store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Store arrays in a compressed .npz. If the folder cannot be written, they are not stored."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as temporary:
+        with atomically(path) as temporary:
             np.savez_compressed(temporary, **arrays)
     except (OSError, InputError):
         return  # a full or read-only disk costs time, never the result

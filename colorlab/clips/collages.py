@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colorlab.clips.layers import Layer, Rendering, render_layers, similarity
+from colorlab.clips.layers import Layer, Rendering, render_layers, similarity_transform
 from colorlab.clips.parallax import garage, render_parallax
 from colorlab.clips.photographs import as_tensor, cutout, photograph
 
@@ -136,7 +136,9 @@ def camera(frames: int, photo: tuple[int, int], frame: tuple[int, int], zoom: fl
     room_x, room_y = (w - W / scale) / 2 - rim[1], (h - H / scale) / 2 - rim[0]
     centre = torch.stack(((w - 1) / 2 + across * room_x, (h - 1) / 2 + down * room_y), -1)
     middle = centre.new_tensor(((W - 1) / 2, (H - 1) / 2)).expand_as(centre)
-    return similarity(centre, middle, scale, torch.as_tensor(angle, dtype=torch.float64).expand(frames))
+    return similarity_transform(
+        centre, middle, scale, torch.as_tensor(angle, dtype=torch.float64).expand(frames)
+    )
 
 
 def scenery(photo: str, frames: int, height: int, width: int, **movement: float | Tensor) -> Layer:
@@ -152,7 +154,9 @@ def thing(name: str, frames: int, height: int, x: Tensor, y: Tensor, size: float
     left, top, right, bottom = cut.box
     middle = x.new_tensor(((left + right) / 2, (top + bottom) / 2)).expand(frames, 2)
     scale = x.new_full((frames,), size * height / (bottom - top))
-    return Layer(cut.rgb, similarity(middle, torch.stack((x, y), -1) * height, scale, angle.to(x)), cut.mask)
+    return Layer(
+        cut.rgb, similarity_transform(middle, torch.stack((x, y), -1) * height, scale, angle.to(x)), cut.mask
+    )
 
 
 def _phases(scene: str, seed: int, count: int) -> list[float]:

@@ -23,7 +23,7 @@ from colorlab.files.errors import InputError
 CLIPS = tuple(collages.SCENES)
 
 
-class Clip(NamedTuple):
+class EmbeddedClip(NamedTuple):
     """T frames of a film and their exact motion.
 
     A flow is (dx, dy) in pixels: pixel (x, y) of frame t is at (x + dx, y + dy) in frame t+1 (forward), so
@@ -56,7 +56,9 @@ class Clip(NamedTuple):
                          self.mixed[:-1], self.forward)
 
 
-def embedded_clip(name: str, frames: int = 24, height: int = 128, width: int = 224, seed: int = 0) -> Clip:
+def embedded_clip(
+    name: str, frames: int = 24, height: int = 128, width: int = 224, seed: int = 0
+) -> EmbeddedClip:
     """A film of the scene `name`, one of `CLIPS`.
 
     Seeds choose photographs, directions and timing. A film is a pure function of the arguments; it is kept in
@@ -89,13 +91,13 @@ def _pack(rendering: Rendering, gain: Tensor) -> dict[str, np.ndarray]:
             "masks": np.packbits(masks, axis=-1), "gain": gain.float().numpy()}
 
 
-def _unpack(name: str, stored: dict[str, np.ndarray]) -> Clip:
+def _unpack(name: str, stored: dict[str, np.ndarray]) -> EmbeddedClip:
     frames = stored["frames"]
     pairs, width = len(frames) - 1, frames.shape[2]
     forward, backward = (stored[key].astype(np.float32) * stored["step"] for key in ("forward", "backward"))
     masks = np.unpackbits(stored["masks"], axis=-1, count=width).astype(bool)
     hidden_forward, hidden_backward, mixed = np.split(masks, (pairs, 2 * pairs))
-    return Clip(name, frames, forward, backward, hidden_forward, hidden_backward, _inside(forward),
+    return EmbeddedClip(name, frames, forward, backward, hidden_forward, hidden_backward, _inside(forward),
                 _inside(backward), mixed, stored["gain"])
 
 

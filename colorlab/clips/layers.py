@@ -36,7 +36,7 @@ class Rendering(NamedTuple):
     mixed: Tensor              # (T, H, W) bool: the pixel blends two surfaces, so no one motion is its own
 
 
-def similarity(source: Tensor, target: Tensor, scale: Tensor, angle: Tensor) -> Tensor:
+def similarity_transform(source: Tensor, target: Tensor, scale: Tensor, angle: Tensor) -> Tensor:
     """The motions (T, 3, 3) that take point source (T, 2) to target (T, 2), scaled and turned (T,), angle in
     radians."""
     cos, sin = scale * angle.cos(), scale * angle.sin()
@@ -57,7 +57,9 @@ def render_layers(layers: Sequence[Layer], height: int, width: int) -> Rendering
     centre = surface[:, SUBSAMPLES // 2::SUBSAMPLES, SUBSAMPLES // 2::SUBSAMPLES]  # (T, H, W)
     forward, hidden_forward = _motion(layers, centre[:-1], step=1)
     backward, hidden_backward = _motion(layers, centre[1:], step=-1)
-    return Rendering(rgb, forward, backward, hidden_forward, hidden_backward, spread(surface.float()) > 0)
+    return Rendering(
+        rgb, forward, backward, hidden_forward, hidden_backward, value_range(surface.float()) > 0
+    )
 
 
 def pixel_grid(height: int, width: int, subsamples: int = 1) -> Tensor:
@@ -67,7 +69,7 @@ def pixel_grid(height: int, width: int, subsamples: int = 1) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
 
 
-def spread(values: Tensor) -> Tensor:
+def value_range(values: Tensor) -> Tensor:
     """(T, 3H, 3W) -> (T, H, W): maximum minus minimum over each pixel's rays."""
     return F.max_pool2d(values, SUBSAMPLES) + F.max_pool2d(-values, SUBSAMPLES)
 

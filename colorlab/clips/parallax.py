@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorlab.clips.layers import SUBSAMPLES, Rendering, move, pixel_grid, sample, spread
+from colorlab.clips.layers import SUBSAMPLES, Rendering, move, pixel_grid, sample, value_range
 from colorlab.clips.photographs import stereo_pair
 
 DENSITY = 2     # columns of the depth buffer per pixel of the photograph
@@ -70,7 +70,7 @@ def render_parallax(position: Tensor, pose: Tensor, height: int, width: int) -> 
     back = [_motion(d[middle, middle], a, b) for d, a, b in zip(depth[1:], cameras[1:], cameras)]
     forward, hidden_forward = _stacked(there, height, width)
     backward, hidden_backward = _stacked(back, height, width)
-    mixed = (spread(depth) > CUT) | (spread(source) > 0) | (F.max_pool2d(source, SUBSAMPLES) > 1)
+    mixed = (value_range(depth) > CUT) | (value_range(source) > 0) | (F.max_pool2d(source, SUBSAMPLES) > 1)
     return Rendering(torch.stack(rgb), forward, backward, hidden_forward, hidden_backward, mixed)
 
 

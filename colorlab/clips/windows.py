@@ -22,8 +22,16 @@ from colorlab.clips.cache import cache_folder
 from colorlab.clips.moving import moving_photograph
 from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.files.errors import InputError
-from colorlab.files.places import can_write, private_folder
-from colorlab.files.video.folder import FILMS, FORMATS, ONE_FRAME, PICTURES, natural, orientation, upright
+from colorlab.files.project_folders import can_write, private_folder
+from colorlab.files.video.folder import (
+    FILM_SUFFIXES,
+    FORMATS,
+    ONE_FRAME,
+    PICTURE_SUFFIXES,
+    natural,
+    orientation,
+    upright,
+)
 from colorlab.files.video.names import check_names
 from colorlab.files.video.profiles import to_srgb
 
@@ -209,8 +217,8 @@ def survey(*folders: str | Path) -> Found:
         for place, inner, names in os.walk(folder, followlinks=True):
             inner[:] = sorted(name for name in inner if not name.startswith("."))
             files = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
-            clips += [file for file in files if file.suffix.lower() in FILMS]
-            pictures = [file for file in files if file.suffix.lower() in PICTURES]
+            clips += [file for file in files if file.suffix.lower() in FILM_SUFFIXES]
+            pictures = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
             if _is_numbered(pictures):
                 clips.append(Path(place))
             else:
@@ -233,7 +241,7 @@ def frame_files(path: Path) -> tuple[Path, ...]:
     """The frames of a clip as picture files, in order; a film's are unpacked into the cache first."""
     folder = path if path.is_dir() else _unpacked(path)
     files = sorted(
-        (f for f in folder.iterdir() if f.suffix.lower() in PICTURES and not f.name.startswith(".")),
+        (f for f in folder.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith(".")),
         key=lambda f: (natural(f.name), f.name))
     if not files:
         raise InputError(
@@ -245,7 +253,7 @@ def frame_files(path: Path) -> tuple[Path, ...]:
 def _unpacked(film: Path) -> Path:
     """A folder in the cache with the frames of a film, made on the first call for this film as it is now."""
     from colorlab.files.video import read_video
-    from colorlab.files.whole import whole
+    from colorlab.files.atomic import atomically
 
     facts = film.stat()
     key = zlib.crc32(f"{film.resolve()} {facts.st_size} {facts.st_mtime_ns} {FILM_SIDE}".encode())
@@ -256,7 +264,7 @@ def _unpacked(film: Path) -> Path:
         return home
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        with whole(home) as folder:
+        with atomically(home) as folder:
             folder.mkdir()
             for number, frame in enumerate(read_video(film)):
                 image = Image.fromarray(frame)

@@ -38,7 +38,7 @@ from colorlab.experiments.batch import run
 from colorlab.experiments.jobs import Job, find_notebooks, plan
 from colorlab.experiments.parameters import Parameter, read_parameters, read_value
 from colorlab.experiments.record import record
-from colorlab.experiments.reference import refresh
+from colorlab.experiments.refresh import refresh
 from colorlab.experiments.repeat import Repetition, repetition
 from colorlab.experiments.runner import Run, execute
 from colorlab.experiments.sweep import plan_sweep, read_grid, sweep

@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.files.errors import InputError
-from colorlab.files.places import PACKAGE
+from colorlab.files.project_folders import PACKAGE
 from colorlab.methods import load
 from colorlab.modules.resizing import resized
 

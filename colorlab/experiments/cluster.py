@@ -47,7 +47,7 @@ from colorlab.experiments.jobs import Job
 from colorlab.experiments.parameters import load_notebook, one_line
 from colorlab.experiments.runner import Run, done_before, execute, remove_leftovers
 from colorlab.files.errors import InputError
-from colorlab.files.whole import read_json
+from colorlab.files.atomic import read_json
 
 # seconds in which a folder made on one machine shows on another; network file systems keep old listings
 SEEN_WITHIN = 90

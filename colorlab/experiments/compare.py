@@ -30,7 +30,7 @@ from colorlab import clips
 from colorlab.color import frames_to_rgb, rgb_to_lab, split_lab
 from colorlab.files.errors import InputError
 from colorlab.film.colorize import colorize, device_of
-from colorlab.metrics import METRICS, Clip, Tools, evaluate_clips, given_flow
+from colorlab.metrics import METRICS, ClipPair, Tools, evaluate_clips, given_flow
 from colorlab.metrics.warping import FlowOf
 from colorlab.modules.flow.estimate import classical_flow
 from colorlab.train.measure import paints_its_own, read_clip
@@ -272,7 +272,7 @@ def compare(results: Mapping[str, Result], films: Sequence[Film], metrics: Seque
     """Score what `run` made. skip: frames left out where a metric allows it, by default the exemplar's."""
     reports, tools = {}, tools or Tools()
     for method, result in results.items():
-        clips = [Clip(film.name, zip(result.films[film.name], film.frames), film.flow) for film in films]
+        clips = [ClipPair(film.name, zip(result.films[film.name], film.frames), film.flow) for film in films]
         report = evaluate_clips(clips, metrics, skip=skip, tools=tools)
         reports[method] = report if "clips" in report else report | {"clips": {films[0].name: report}}
     first = next(iter(reports.values()))

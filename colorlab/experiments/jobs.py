@@ -8,7 +8,7 @@ from typing import Any, Iterable
 from colorlab.experiments import provenance
 from colorlab.experiments.parameters import check_values, load_notebook
 from colorlab.files.errors import InputError
-from colorlab.files.places import checkout
+from colorlab.files.project_folders import checkout
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ from colorlab.experiments.compare import Film, Interval, bootstrap, embedded_fil
 from colorlab.experiments.sandbox import FORBIDDEN, Ended, supervise
 from colorlab.experiments.submissions import GIVEN, JOB, MADE, METHOD, READY, WEIGHTS, Submission, find
 from colorlab.files.errors import InputError
-from colorlab.files.places import PACKAGE
-from colorlab.files.whole import write_text
+from colorlab.files.project_folders import PACKAGE
+from colorlab.files.atomic import write_text
 from colorlab.film.colorize import colorize
 from colorlab.methods import load, record
 from colorlab.metrics import colorfulness, mean_psnr, psnr
@@ -76,7 +76,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Row:
+class Standing:
     """One submission's result."""
 
     name: str
@@ -139,7 +139,7 @@ def scored(tasks: Sequence[Task], results: Sequence[np.ndarray]) -> tuple[dict[s
 
 
 def judge(submission: Submission, tasks: Mapping[str, Sequence[Task]], limits: Limits = Limits(),
-          protected: Sequence[Path] = ()) -> Row:
+          protected: Sequence[Path] = ()) -> Standing:
     """Run one submission on its tasks, each in a separate process, and score its results. Never raises
     because of a submission.
 
@@ -162,12 +162,12 @@ def judge(submission: Submission, tasks: Mapping[str, Sequence[Task]], limits: L
             except InputError as error:
                 failure = str(error)
         if failure:
-            return Row(submission.name, failure=failure)
-    return Row(submission.name, values, colors, seconds / frames, memory / MEBIBYTE)
+            return Standing(submission.name, failure=failure)
+    return Standing(submission.name, values, colors, seconds / frames, memory / MEBIBYTE)
 
 
 def baseline(method: str, tasks: Mapping[str, Sequence[Task]], preset: str = "course",
-             weights: str = "none") -> Row:
+             weights: str = "none") -> Standing:
     """One of colorlab's own methods on the same tasks, in this process."""
     model, values, colors = load(method, preset, weights), {}, {}
     for name in TASKS:
@@ -175,10 +175,10 @@ def baseline(method: str, tasks: Mapping[str, Sequence[Task]], preset: str = "co
         results = [np.stack(list(colorize(list(task.grey), references, model)))
                    for task, references in zip(tasks[name], given)]
         values[name], colors[name] = scored(tasks[name], results)
-    return Row(f"{method} (of colorlab)", values, colors)
+    return Standing(f"{method} (of colorlab)", values, colors)
 
 
-def ranked(rows: Sequence[Row]) -> list[Row]:
+def ranked(rows: Sequence[Standing]) -> list[Standing]:
     """Best mean first; those without a result last, by name."""
     mean = lambda row: 0.0 if row.failure else float(np.mean(row.per_film()))
     return sorted(rows, key=lambda row: (bool(row.failure), -mean(row), row.name))
@@ -254,7 +254,7 @@ def _results(folder: Path, tasks: Sequence[Task]) -> list[np.ndarray]:
     return found
 
 
-def page(rows: Sequence[Row], tasks: Mapping[str, Sequence[Task]], limits: Limits, about: str) -> str:
+def page(rows: Sequence[Standing], tasks: Mapping[str, Sequence[Task]], limits: Limits, about: str) -> str:
     """The HTML page: ranks, means with intervals, each one's distance to the first, and why the others
     failed."""
     from colorlab.experiments.page import whole_page  # which needs papermill's parts

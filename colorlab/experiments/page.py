@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 
 from colorlab.experiments.schema import read_metrics, read_run
-from colorlab.files.whole import write_text
+from colorlab.files.atomic import write_text
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #777; --good: #2a8f4f; --bad: #c8402f; }

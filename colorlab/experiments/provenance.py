@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from colorlab.experiments.parameters import Cell
-from colorlab.files.places import PACKAGE, checkpoints_folder
+from colorlab.files.project_folders import PACKAGE, checkpoints_folder
 
 # Environment variables that affect results; a repetition must restore them.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG",

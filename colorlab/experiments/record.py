@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from colorlab.files.whole import write_json
+from colorlab.files.atomic import write_json
 
 # names containing one of these are machine-dependent and not reproducible
 MEASURED = ("second", "memory")

@@ -16,7 +16,7 @@ from colorlab.experiments.record import MEASURED
 from colorlab.experiments.runner import Run
 from colorlab.experiments.schema import problem_of, read_metrics
 from colorlab.files.errors import InputError
-from colorlab.files.whole import read_json
+from colorlab.files.atomic import read_json
 
 INJECTED = "injected-parameters"  # papermill's tag for the cell it adds
 

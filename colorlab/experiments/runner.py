@@ -19,8 +19,8 @@ from colorlab.experiments.jobs import Job
 from colorlab.experiments.parameters import load_notebook, read_parameters
 from colorlab.experiments.schema import read_metrics, read_run
 from colorlab.files.errors import InputError
-from colorlab.files.places import can_write, home, private_folder
-from colorlab.files.whole import lives, write_json
+from colorlab.files.project_folders import can_write, home, private_folder
+from colorlab.files.atomic import lives, write_json
 
 PARTIAL = ".partial"  # folders with this name are unfinished runs
 

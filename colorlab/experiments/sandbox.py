@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 import psutil
 
-from colorlab.files.places import PACKAGE
+from colorlab.files.project_folders import PACKAGE
 
 FORBIDDEN = 77  # exit code of a process ended by the hook
 WRITES = frozenset(("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link",

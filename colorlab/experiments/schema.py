@@ -4,7 +4,7 @@ too."""
 from pathlib import Path
 from typing import Any
 
-from colorlab.files.whole import read_json
+from colorlab.files.atomic import read_json
 
 NUMBER, TEXT, NAMED = (int, float), (str,), (dict,)
 NOTHING = type(None)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from colorlab.experiments.jobs import Job
 from colorlab.experiments.page import shown, whole_page
 from colorlab.experiments.runner import Run
-from colorlab.files.whole import write_text
+from colorlab.files.atomic import write_text
 
 STYLE = """
 body { max-width: none; } .wide { overflow-x: auto; } th { text-align: left; padding: .2rem 1rem .2rem 0; cursor: pointer; }
@@ -33,7 +33,7 @@ sort();
 </script>"""
 
 
-class Row(NamedTuple):
+class RunRow(NamedTuple):
     """One combination. Columns that a run does not have yet are absent."""
 
     job: Job
@@ -48,7 +48,7 @@ class Table:
 
     def __init__(self, out: Path, jobs: list[Job], swept: list[str]):
         self.out, self.jobs, self.swept = out, jobs, swept
-        self.rows: dict[Path, tuple[Run, Row]] = {}
+        self.rows: dict[Path, tuple[Run, RunRow]] = {}
 
     def write(self, runs: dict[Path, Run], pending: dict[str, str]) -> None:
         """Write both files. runs: those that ended, by folder; pending: names of runs that are "waiting" or
@@ -57,15 +57,15 @@ class Table:
         write_text(self.out / "table.csv", as_csv(rows, self.swept))
         write_text(self.out / "index.html", as_page(rows, self.swept, self.out, bool(pending)))
 
-    def row(self, job: Job, run: Run | None, state: str | None) -> Row:
+    def row(self, job: Job, run: Run | None, state: str | None) -> RunRow:
         if run is None:
-            return Row(job, state or "not run", {}, {})
+            return RunRow(job, state or "not run", {}, {})
         if self.rows.get(job.folder, (None,))[0] is not run:
             cost = {
                 name: run.record.get(name)
                 for name in ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "device")
             }
-            self.rows[job.folder] = run, Row(job, run.record["status"], flat(run.metrics), cost, run.error)
+            self.rows[job.folder] = run, RunRow(job, run.record["status"], flat(run.metrics), cost, run.error)
         return self.rows[job.folder][1]
 
 
@@ -81,7 +81,7 @@ def flat(recorded: dict[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def columns(rows: list[Row], swept: list[str]) -> tuple[list[str], list[str], list[str]]:
+def columns(rows: list[RunRow], swept: list[str]) -> tuple[list[str], list[str], list[str]]:
     """The names of all parameters (those that vary first), of all that was recorded, and of what the runs
     took."""
     names = [*swept, *(name for name in rows[0].job.parameters if name not in swept)]
@@ -91,7 +91,7 @@ def columns(rows: list[Row], swept: list[str]) -> tuple[list[str], list[str], li
     return names, recorded, cost
 
 
-def as_csv(rows: list[Row], swept: list[str]) -> str:
+def as_csv(rows: list[RunRow], swept: list[str]) -> str:
     """One line for each combination, in the grid's order; what a notebook recorded under another column's
     name has a mark."""
     names, recorded, cost = columns(rows, swept)
@@ -114,7 +114,7 @@ def plain(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
 
 
-def as_page(rows: list[Row], swept: list[str], out: Path, pending: bool) -> str:
+def as_page(rows: list[RunRow], swept: list[str], out: Path, pending: bool) -> str:
     """The same with pictures and links, to be sorted by a click; parameters that do not vary stand above
     it."""
     names, recorded, cost = columns(rows, swept)
@@ -134,7 +134,7 @@ def as_page(rows: list[Row], swept: list[str], out: Path, pending: bool) -> str:
         pending, STYLE)
 
 
-def cells(row: Row, swept: list[str], recorded: list[str], cost: list[str], out: Path) -> str:
+def cells(row: RunRow, swept: list[str], recorded: list[str], cost: list[str], out: Path) -> str:
     """One row of the page: a link to the executed notebook, the values, and pictures or what went wrong."""
     folder, stem, here = row.job.folder, row.job.notebook.stem, quote(row.job.name)
     made = (folder / f"{stem}.html").exists() and row.state in ("finished", "failed")

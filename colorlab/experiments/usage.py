@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from colorlab.experiments.record import RUN_FOLDER
-from colorlab.files.whole import write_json
+from colorlab.files.atomic import write_json
 
 
 def load_ipython_extension(shell) -> None:

@@ -31,7 +31,7 @@ MOVED = {
     "labs": "teaching.labs",
     "losses": "train.losses",
     "plots": "teaching.plots",
-    "restoring": "film.restore",
+    "restoring": "film.job",
     "scenes": "film.cuts",
     "sheets": "film.contact_sheets",
     "video": "files.video",

@@ -121,7 +121,7 @@ def color_block(block: Tensor, model: nn.Module, state: object, size: int | None
     confidence (uint8), and the next state."""
     deep = block.dtype == torch.uint16
     l, _ = split_lab(rgb_to_lab(frames_to_rgb(block)))       # (T, 1, H, W)
-    seen = apart(l, fields) if fields else l                 # (P, 1, H or H / 2, W), P pictures
+    seen = split_fields(l, fields) if fields else l                 # (P, 1, H or H / 2, W), P pictures
     small = resized(seen, network_size(l.shape[-2:], size))  # (P, 1, h, w)
     steps = []
     for pictures in small.split(model.frames_per_step):
@@ -130,7 +130,7 @@ def color_block(block: Tensor, model: nn.Module, state: object, size: int | None
                       resized(sure[0].float(), seen.shape[-2:]) if confident else None))
     ab, sure = (torch.cat(part) if part[0] is not None else None for part in zip(*steps))
     if fields:
-        ab, sure = together(ab, fields), together(sure, fields) if confident else None
+        ab, sure = join_fields(ab, fields), join_fields(sure, fields) if confident else None
     # to 1/256 of the chroma: finer steps are lost in 8 bits
     lab = fit_gamut(join_lab(l, ab * saturation), steps=12 if deep else 8)
     return rgb_to_frames(lab_to_rgb(lab),
@@ -142,17 +142,17 @@ def _step(model: nn.Module, pictures: Tensor, state: object,
     if not confident:
         ab, state = model.step(pictures, state)
         return ab, None, state
-    from colorlab.film.confidence import sure_step  # only if requested
-    return sure_step(model, pictures, state)
+    from colorlab.film.confidence import confident_step  # only if requested
+    return confident_step(model, pictures, state)
 
 
-def apart(frames: Tensor, fields: str) -> Tensor:
+def split_fields(frames: Tensor, fields: str) -> Tensor:
     """(T, C, H, W) of interlaced frames -> (2 T, C, H / 2, W): their fields in temporal order."""
     first = 0 if fields == "tff" else 1
     return torch.stack((frames[..., first::2, :], frames[..., 1 - first::2, :]), 1).flatten(0, 1)
 
 
-def together(pictures: Tensor, fields: str) -> Tensor:
+def join_fields(pictures: Tensor, fields: str) -> Tensor:
     """(2 T, C, H / 2, W) -> (T, C, H, W): the fields interleaved again."""
     first = 0 if fields == "tff" else 1
     lines = pictures.unflatten(0, (-1, 2))                         # (T, 2, C, H / 2, W)

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.methods import named, record_of
+from colorlab.methods import imported, record_of
 from colorlab.modules.flow.warping import pixel_grid, warp
 from colorlab.modules.frames import as_clip
 from colorlab.modules.resizing import resized
@@ -30,7 +30,7 @@ from colorlab.papers.colormnet.readout import pixels_at_once, similarity
 LIKENESS = 8.0  # units of L that cost a carried colour 40 % of its confidence
 
 
-class Sure(NamedTuple):
+class ConfidentStep(NamedTuple):
     """The output of a step, and its confidence."""
 
     ab: Tensor          # as `model.step` returns it
@@ -39,40 +39,42 @@ class Sure(NamedTuple):
 
 
 def offers_confidence(model: nn.Module) -> bool:
-    """Whether `sure_step` supports this model: its method defines a confidence, and this network does
+    """Whether `confident_step` supports this model: its method defines a confidence, and this network does
     matching."""
     said = record_of(model)
-    return said is not None and bool(said.sure) and getattr(model, "matches", True)
+    return said is not None and bool(said.confidence) and getattr(model, "matches", True)
 
 
-def sure_step(model: nn.Module, l: Tensor, state: object) -> Sure:
+def confident_step(model: nn.Module, l: Tensor, state: object) -> ConfidentStep:
     """`model.step(l, state)` and its confidence, for a model that has one. l: (B, T, 1, H, W) or (B, 1, H,
     W)."""
-    return named(record_of(model).sure)(model, l, state)
+    return imported(record_of(model).confidence)(model, l, state)
 
 
-def of_lstvc(model: nn.Module, l: Tensor, state: object) -> Sure:
+def of_lstvc(model: nn.Module, l: Tensor, state: object) -> ConfidentStep:
     clip, single = as_clip(l)
     B, T, _, H, W = clip.shape
     look, after = model.look(clip, state)
     sure = look.similarity.mean(2).clamp(0, 1)                              # (B, T, h, w)
     sure = F.interpolate(sure, scale_factor=4.0)[..., :H, :W].unsqueeze(2)  # a cell is 4 x 4 pixels
     own = [any(reference.frame == state.frame + t for reference in state.references) for t in range(T)]
-    return Sure(look.ab[:, 0] if single else look.ab, _certain(sure, own), after)
+    return ConfidentStep(look.ab[:, 0] if single else look.ab, _certain(sure, own), after)
 
 
-def of_tcavc(model: nn.Module, l: Tensor, state: object) -> Sure:
+def of_tcavc(model: nn.Module, l: Tensor, state: object) -> ConfidentStep:
     started = model.with_reference(as_clip(l)[0], state)
     sure = of_lstvc(model.propagation, l, started.propagated)
     return sure._replace(state=type(state)(sure.state.frame, sure.state))
 
 
-def of_cavc(model: nn.Module, l: Tensor, state: object) -> Sure:
+def of_cavc(model: nn.Module, l: Tensor, state: object) -> ConfidentStep:
     clip, _ = as_clip(l)
     ab, after = model.step(l, state)
     laid = model.lay(clip / 50 - 1, state)
     sure = _likeness(50 * laid[:, :, :1] + 50, model.laying.means(clip))
-    return Sure(ab, _certain(sure, [state.frame + t in state.moments for t in range(clip.shape[1])]), after)
+    return ConfidentStep(
+        ab, _certain(sure, [state.frame + t in state.moments for t in range(clip.shape[1])]), after
+    )
 
 
 def _certain(sure: Tensor, own: list[bool]) -> Tensor:
@@ -81,23 +83,23 @@ def _certain(sure: Tensor, own: list[bool]) -> Tensor:
                        dim=1)
 
 
-def of_colormnet(model: nn.Module, l: Tensor, state: object) -> Sure:
+def of_colormnet(model: nn.Module, l: Tensor, state: object) -> ConfidentStep:
     return _frame_by_frame(model, l, state, lambda frame, before, after: _seen_before(model, frame, before))
 
 
-def of_copy(model: nn.Module, l: Tensor, state: object) -> Sure:
+def of_copy(model: nn.Module, l: Tensor, state: object) -> ConfidentStep:
     return _frame_by_frame(model, l, state, lambda frame, before, after: _same_lightness(
         frame, before, model.nearest(before.references, before.frame)))
 
 
-def of_flow(model: nn.Module, l: Tensor, state: object) -> Sure:
+def of_flow(model: nn.Module, l: Tensor, state: object) -> ConfidentStep:
     return _frame_by_frame(model, l, state, lambda frame, before, after: _same_lightness(
         frame, before, after.source, after.trace))
 
 
 def _frame_by_frame(
     model: nn.Module, l: Tensor, state: object, judged: Callable[[Tensor, object, object], Tensor]
-) -> Sure:
+) -> ConfidentStep:
     """judged: maps a frame, the state before it and the state after it to (B, 1, H, W)."""
     clip, single = as_clip(l)
     found, sure = [], []
@@ -105,7 +107,7 @@ def _frame_by_frame(
         before, (ab, state) = state, model.step(frame, state)
         sure.append(judged(frame, before, state))
         found.append(ab)
-    return Sure(found[0] if single else torch.stack(found, 1), torch.stack(sure, 1), state)
+    return ConfidentStep(found[0] if single else torch.stack(found, 1), torch.stack(sure, 1), state)
 
 
 def _seen_before(model: nn.Module, l: Tensor, state: object) -> Tensor:

@@ -17,7 +17,7 @@ from colorlab.color import (fit_gamut, frames_to_rgb, join_lab, lab_to_rgb, rgb_
 from colorlab.files.errors import InputError
 from colorlab.files.video import Film, Folder
 from colorlab.film.colorize import Place, colored_blocks
-from colorlab.film.pictures import contact_sheet, heat, mark
+from colorlab.film.drawing import contact_sheet, heat, mark
 from colorlab.film.references import Guidance, Picture, network_size
 from colorlab.modules.resizing import resized
 from colorlab.modules.sources import Source

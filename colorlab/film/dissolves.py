@@ -25,7 +25,7 @@ ENDS = 0.3
 RISE = 0.1                    # how far the new picture's share may decrease
 
 
-class Melting(NamedTuple):
+class Dissolve(NamedTuple):
     """A dissolve."""
 
     middle: int  # the first frame that shows more of the new picture
@@ -34,40 +34,40 @@ class Melting(NamedTuple):
 
 def scene_starts(looks: Iterable[Signature]) -> list[int]:
     """The first frame of every scene but the first: cuts, and the middles of dissolves."""
-    melted: list[Melting] = []
-    cuts = [number for number, _ in stream_cuts(watched(looks, melted))]
-    return together(cuts, melted)
+    dissolves: list[Dissolve] = []
+    cuts = [number for number, _ in stream_cuts(watched(looks, dissolves))]
+    return merged(cuts, dissolves)
 
 
-def together(cuts: list[int], melted: list[Melting]) -> list[int]:
+def merged(cuts: list[int], dissolves: list[Dissolve]) -> list[int]:
     """Cuts and the middles of dissolves, ascending; for a dissolve found twice the first one, and none near a
     cut."""
     starts, last = list(cuts), -max(SPANS)
-    for middle, span in melted:
+    for middle, span in dissolves:
         if middle - last > SPANS[2] and all(abs(middle - cut) > span // 2 for cut in cuts):
             starts.append(middle)
             last = middle
     return sorted(starts)
 
 
-def watched(looks: Iterable[Signature], melted: list[Melting]) -> Iterator[Signature]:
+def watched(looks: Iterable[Signature], dissolves: list[Dissolve]) -> Iterator[Signature]:
     """Pass the looks through, recording dissolves on the way."""
     recent: deque[Signature] = deque(maxlen=max(SPANS) + 1)
     for number, look in enumerate(looks):
         recent.append(look)
         for span in SPANS:
             if len(recent) > span and (place := _middle(list(recent)[-span - 1 :])) is not None:
-                _note(melted, Melting(number - span + place, span), number - span)
+                _note(dissolves, Dissolve(number - span + place, span), number - span)
         yield look
 
 
-def _note(melted: list[Melting], found: Melting, first: int) -> None:
+def _note(dissolves: list[Dissolve], found: Dissolve, first: int) -> None:
     """Add a dissolve whose window begins with the frame `first`; of several windows over one dissolve, the
     widest covers all of it."""
-    if not melted or first > melted[-1].middle:
-        melted.append(found)
-    elif found.span > melted[-1].span:
-        melted[-1] = found
+    if not dissolves or first > dissolves[-1].middle:
+        dissolves.append(found)
+    elif found.span > dissolves[-1].span:
+        dissolves[-1] = found
 
 
 def _middle(looks: list[Signature]) -> int | None:

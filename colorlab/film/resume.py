@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from colorlab.files.whole import read_json, to_disk, write_json
+from colorlab.files.atomic import read_json, to_disk, write_json
 
 STEPS = 1 << 20  # bytes read at a time
 

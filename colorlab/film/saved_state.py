@@ -14,14 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from colorlab.files.whole import whole
+from colorlab.files.atomic import atomically
 
 _PLAIN = (Tensor, str, int, float, bool, type(None))
 
 
 def save_state(path: Path, state: object) -> None:
     """Write a state atomically."""
-    with whole(path) as temporary:
+    with atomically(path) as temporary:
         torch.save(_packed(state), temporary)
 
 

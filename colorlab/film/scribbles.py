@@ -17,7 +17,7 @@ from scipy.sparse.linalg import spsolve
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
 
-def spread(l: np.ndarray, ab: np.ndarray, known: np.ndarray) -> np.ndarray:
+def spread_strokes(l: np.ndarray, ab: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Colours for the whole frame from those of some pixels.
 
     l: (H, W) in [0, 100]; ab: (2, H, W), read where `known`, bool (H, W), is true. Returns ab (2, H, W), each

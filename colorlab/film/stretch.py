@@ -30,11 +30,11 @@ from colorlab.files.video.folder import save_picture
 from colorlab.files.video.opening import open_film, picture_stream
 from colorlab.files.video.segments import groups_of, join, segment_packets
 from colorlab.files.video.shots import Shot, eight_bits
-from colorlab.files.whole import NO_ROOM, room_for, scratch, to_disk, whole
+from colorlab.files.atomic import NO_ROOM, room_for, scratch, to_disk, atomically
 from colorlab.film.colorize import colored_blocks
 from colorlab.film.output import MARK, mark_of
 from colorlab.film.references import Cuts, Pictures, guide
-from colorlab.film.restore import work_folder
+from colorlab.film.job import work_folder
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _into_film(stretch: Stretch, output: Path, colored: Iterator[tuple[np.ndarra
                     yield group
                 number += len(group)
 
-        with whole(output) as temporary:
+        with atomically(output) as temporary:
             join(temporary, groups, (*stretch.film.size, 3), film, rate, copied=True,
                  lossless=manner.lossless)
 

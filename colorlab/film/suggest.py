@@ -20,7 +20,7 @@ from torch import nn
 from colorlab.film.colorize import colored_blocks
 from colorlab.film.contact_sheets import picked
 from colorlab.film.cuts import BLOCK, REACH, SIDE, Signature, look_at, stream_cuts
-from colorlab.film.dissolves import together, watched
+from colorlab.film.dissolves import merged, watched
 from colorlab.film.references import Guidance, Picture
 
 SAMPLED = 160     # frames that are compared with one another
@@ -58,14 +58,14 @@ def sample(film: Iterable[Picture], count: int, wanted: Iterable[int],
                 looks[number] = look
             yield look
 
-    found, melted = [], []
-    for cut, _ in stream_cuts(watched(looking(), melted)):
+    found, dissolves = [], []
+    for cut, _ in stream_cuts(watched(looking(), dissolves)):
         if cuts is None:
             found.append(cut)
             looks[cut] = recent.get(cut) or looks[max(n for n in looks if n <= cut)]
     numbers = sorted(looks)
     return Sample(numbers, [looks[number]
-                            for number in numbers]), tuple(together(found, melted)) if cuts is None else cuts
+                            for number in numbers]), tuple(merged(found, dissolves)) if cuts is None else cuts
 
 
 def unexplained(source: Signature, others: list[Signature]) -> np.ndarray:

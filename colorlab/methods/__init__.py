@@ -26,25 +26,26 @@ class Method:
     needs_reference: bool = True                   # False: it makes its own
     course_weights: bool = False                   # trained ones ship in data/checkpoints
     recipe: str = "plain"  # how it is trained: a key of the tables in train/recipes.py
-    seen: str = "colorlab.train.forward:see_clip"  # runs it on a training window
-    sure: str = ""  # its confidence, a function of film/confidence.py; "": it has none
+    forward: str = "colorlab.train.forward:see_clip"  # runs it on a training window
+    confidence: str = ""  # its confidence, a function of film/confidence.py; "": it has none
 
 
-_SURE = "colorlab.film.confidence:"
-_SEEN = "colorlab.train.forward:"
+_CONFIDENCE = "colorlab.film.confidence:"
+_FORWARD = "colorlab.train.forward:"
 _COURSE = "colorlab.methods.course."
 RECORDS = {
     "cavc": Method("colorlab.papers.cavc:CAVC", _COURSE + "cavc:CourseCAVC", course_weights=True,
-                   recipe="cavc", seen=_SEEN + "see_cavc", sure=_SURE + "of_cavc"),
+                   recipe="cavc", forward=_FORWARD + "see_cavc", confidence=_CONFIDENCE + "of_cavc"),
     "lstvc": Method("colorlab.papers.lstvc:LSTVC", _COURSE + "lstvc:CourseLSTVC", course_weights=True,
-                    recipe="lstvc", seen=_SEEN + "see_lstvc", sure=_SURE + "of_lstvc"),
+                    recipe="lstvc", forward=_FORWARD + "see_lstvc", confidence=_CONFIDENCE + "of_lstvc"),
     "colormnet": Method("colorlab.papers.colormnet:ColorMNet", _COURSE + "colormnet:CourseColorMNet",
-                        course_weights=True, recipe="colormnet", seen=_SEEN + "see_colormnet",
-                        sure=_SURE + "of_colormnet"),
+                        course_weights=True, recipe="colormnet", forward=_FORWARD + "see_colormnet",
+                        confidence=_CONFIDENCE + "of_colormnet"),
     "tcavc": Method("colorlab.papers.tcavc:TCAVC", _COURSE + "tcavc:CourseTCAVC", needs_reference=False,
-                    course_weights=True, recipe="tcavc", seen=_SEEN + "see_tcavc", sure=_SURE + "of_tcavc"),
-    "copy": Method("colorlab.methods.baselines:Copy", learns=False, sure=_SURE + "of_copy"),
-    "flow": Method("colorlab.methods.baselines:Flow", learns=False, sure=_SURE + "of_flow"),
+                    course_weights=True, recipe="tcavc", forward=_FORWARD + "see_tcavc",
+                    confidence=_CONFIDENCE + "of_tcavc"),
+    "copy": Method("colorlab.methods.baselines:Copy", learns=False, confidence=_CONFIDENCE + "of_copy"),
+    "flow": Method("colorlab.methods.baselines:Flow", learns=False, confidence=_CONFIDENCE + "of_flow"),
 }
 METHODS = tuple(RECORDS)
 LEARNED = tuple(name for name, record in RECORDS.items() if record.learns)
@@ -64,7 +65,7 @@ def record_of(model: nn.Module) -> Method | None:
     return RECORDS.get(getattr(model, "method", ""))
 
 
-def named(code: str) -> object:
+def imported(code: str) -> object:
     """Import and return the object that "module:name" refers to."""
     module, _, name = code.partition(":")
     return getattr(importlib.import_module(module), name)
@@ -74,7 +75,7 @@ def network_and_config(method: str, preset: str = "paper") -> tuple[type[nn.Modu
     """The network class of a method's preset, and the class of its config."""
     said = record(method)
     network = said.course if preset == "course" and said.course else said.network
-    return named(network), named(f"{network}Config")
+    return imported(network), imported(f"{network}Config")
 
 
 def configure(method: str, preset: str = "paper", **changes: object) -> object:

@@ -78,7 +78,7 @@ class Copy(nn.Module):
         """L (B, T, 1, H, W) or (B, 1, H, W) -> ab of the same leading shape, and the state after these
         frames."""
         clip, single = as_clip(l)
-        size, T = clip.shape[-2:], clip.shape[1]
+        T = clip.shape[1]
         nearest = [state.references[self.nearest(state.references, state.frame + t)] for t in range(T)]
         # (B, T, 2, H, W)
         ab = torch.stack([_colors(reference, clip[:, t]) for t, reference in enumerate(nearest)], 1)
@@ -141,7 +141,7 @@ class FlowState:
     estimator: str | None = None  # which estimator made the last flow: "raft" or "classical"
 
 
-class Carried(NamedTuple):
+class CarriedColor(NamedTuple):
     """Colours of a frame, (B, 2, H, W), and where they come from: x, y in the reference at film size, (B, 2,
     H, W)."""
 
@@ -219,7 +219,7 @@ class Flow(nn.Module):
             return replace(state, frame=state.frame + 1, l=l, ab=ab, trace=pixel_grid(ab).expand_as(ab),
                            source=own[0])
         if state.l is not None and state.l.shape == l.shape:
-            before, source = Carried(state.ab, state.trace), state.source
+            before, source = CarriedColor(state.ab, state.trace), state.source
             carried, estimator = self._carry(l, state.l, before, before)
         else:
             source = self._picture(state) if state.l is None else state.source
@@ -235,13 +235,15 @@ class Flow(nn.Module):
         return min(range(len(dated)), key=lambda index:
                    (dated[index], state.references[index].frame or 0, index))
 
-    def _from_picture(self, l: Tensor, reference: Reference) -> tuple[Carried, str]:
+    def _from_picture(self, l: Tensor, reference: Reference) -> tuple[CarriedColor, str]:
         """Colours for a frame l (B, 1, H, W) from a picture of another moment or another scene."""
         picture = resized(reference.image.to(l), l.shape[-2:])  # (B, 3, H, W)
-        there = Carried(picture[:, 1:], pixel_grid(picture[:, 1:]).expand_as(picture[:, 1:]))
+        there = CarriedColor(picture[:, 1:], pixel_grid(picture[:, 1:]).expand_as(picture[:, 1:]))
         return self._carry(l, picture[:, :1], there, match_lightness(l, picture))
 
-    def _carry(self, l: Tensor, l_before: Tensor, before: Carried, otherwise: Carried) -> tuple[Carried, str]:
+    def _carry(
+        self, l: Tensor, l_before: Tensor, before: CarriedColor, otherwise: CarriedColor
+    ) -> tuple[CarriedColor, str]:
         """Warp colours along the flow from l_before to l, both (B, 1, H, W), and repair those that cannot be
         trusted.
 
@@ -253,7 +255,7 @@ class Flow(nn.Module):
             torch.cat((now, then)), torch.cat((then, now)), self.config.estimator
         )
         flow, opposite = flows.chunk(2)
-        carried = Carried(*(warp(field, flow, "border") for field in before))
+        carried = CarriedColor(*(warp(field, flow, "border") for field in before))
         if not self.config.repair:
             return carried, estimator
         error = warp(l_before, flow, "border") - l
@@ -263,11 +265,11 @@ class Flow(nn.Module):
             reach = max(2, round(self.config.reach * min(l.shape[-2:]) / 128))
             return repair(carried, l, trust, reach, self.config.lightness_kinship), estimator
         trace = torch.where(trust > 0.5, carried.trace, otherwise.trace)
-        return Carried(otherwise.ab.lerp(carried.ab, trust), trace), estimator
+        return CarriedColor(otherwise.ab.lerp(carried.ab, trust), trace), estimator
 
 
-def repair(carried: Carried, l: Tensor, trust: Tensor, reach: int, kinship: float,
-           enough: float = 0.9) -> Carried:
+def repair(carried: CarriedColor, l: Tensor, trust: Tensor, reach: int, kinship: float,
+           enough: float = 0.9) -> CarriedColor:
     """Repair colours with low trust from trusted neighbours of similar lightness.
 
     l, trust: (B, 1, H, W), trust in [0, 1]. Each low-trust pixel is blended, by its trust, with the mean of
@@ -295,10 +297,10 @@ def repair(carried: Carried, l: Tensor, trust: Tensor, reach: int, kinship: floa
         trace[bs[:, 0], :, ys[:, 0], xs[:, 0]] = torch.where(
             own > 0.5, trace[bs[:, 0], :, ys[:, 0], xs[:, 0]], followed
         )
-    return Carried(ab, trace)
+    return CarriedColor(ab, trace)
 
 
-def match_lightness(l: Tensor, picture: Tensor, samples: int = 24) -> Carried:
+def match_lightness(l: Tensor, picture: Tensor, samples: int = 24) -> CarriedColor:
     """Colour a frame l (B, 1, H, W) from places of a Lab picture (B, 3, H, W) that look similar in grey.
 
     The comparison uses L, normalised to the picture's mean and standard deviation, the local standard
@@ -316,7 +318,7 @@ def match_lightness(l: Tensor, picture: Tensor, samples: int = 24) -> Carried:
         distance = torch.cdist(queries.mT, keys.mT).square()                               # (B, n, M)
         ab.append(colors @ (-distance).softmax(-1).mT)                                     # (B, 2, n)
         best.append(places[0][:, distance.argmin(-1)].movedim(0, 1))                       # (B, 2, n)
-    return Carried(*(torch.cat(parts, -1).view(len(l), 2, *l.shape[-2:]) for parts in (ab, best)))
+    return CarriedColor(*(torch.cat(parts, -1).view(len(l), 2, *l.shape[-2:]) for parts in (ab, best)))
 
 
 def _look(l: Tensor, like: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from colorlab.files.checkpoints import begins, mismatches, read_state, rename
 from colorlab.files.errors import InputError
-from colorlab.files.places import INSTALLED_CHECKPOINTS, cache_folder, checkpoints_folder
+from colorlab.files.project_folders import INSTALLED_CHECKPOINTS, cache_folder, checkpoints_folder
 
 CHECKPOINTS = checkpoints_folder()
 # Downloads do not belong inside an installed package: it may be read-only, and they would be removed with it.

@@ -10,7 +10,7 @@ published scripts do not compute what they claim. Every number here comes with a
 (METRICS).
 """
 
-from colorlab.metrics.backbone import EfficientNetCells, EfficientNetDistance
+from colorlab.metrics.efficientnet import EfficientNetCells, EfficientNetDistance
 from colorlab.metrics.colors import colorfulness, colorfulness_absolute, colorfulness_lab
 from colorlab.metrics.consistency import ColorConsistency, cdc, color_histograms, jensen_shannon
 from colorlab.metrics.difference import ciede2000, difference
@@ -27,7 +27,7 @@ from colorlab.metrics.networks import (
     PerceptualDistance,
     ntire_input,
 )
-from colorlab.metrics.score import Clip, evaluate, evaluate_clips
+from colorlab.metrics.score import ClipPair, evaluate, evaluate_clips
 from colorlab.metrics.table import METRICS, STANDARD, Metric, missing
 from colorlab.metrics.warping import (
     PairFlow, estimated_flow, given_flow, masked_error, warp_error, warp_error_ab, warp_error_lai,
@@ -39,7 +39,7 @@ __all__ = [
     "METRICS",
     "PSNR_CEILING",
     "STANDARD",
-    "Clip",
+    "ClipPair",
     "ColorConsistency",
     "EfficientNetCells",
     "EfficientNetDistance",

@@ -1,17 +1,15 @@
-"""FVD's network: I3D (Carreira and Zisserman 2017), and the cutting of clips into its input windows.
+"""FVD's network: I3D (Carreira and Zisserman 2017).
 
 The Frechet video distance (Unterthiner et al. 2018) compares the 400 logits of an RGB I3D trained on
 Kinetics-400. The paper of this field that prints it (ColorMNet) publishes no code for it, no length and no
 sampling of clips, so its numbers cannot be reproduced. Here: every window of 16 consecutive frames, 8 apart,
-resized to 224 x 224, in [-1, 1]. Few windows give a singular
-covariance and a number that depends on how many there are: print the count with it.
+resized to 224 x 224,
+in [-1, 1] (`meters.FrechetVideo` cuts them). Few windows give a singular covariance and a number that depends
+on how many there are: print the count with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -12,10 +12,10 @@ from colorlab.metrics.meters import Meter, Step, Tools
 from colorlab.metrics.table import METRICS, STANDARD, Metric
 from colorlab.metrics.warping import FlowOf
 
-Row = dict[str, object]  # {"clip": name, "frame": index, metric: value or None, ...}
+FrameRow = dict[str, object]  # {"clip": name, "frame": index, metric: value or None, ...}
 
 
-class Clip(NamedTuple):
+class ClipPair(NamedTuple):
     """One clip to score."""
 
     name: str
@@ -25,10 +25,11 @@ class Clip(NamedTuple):
 
 def evaluate(predicted: Iterable[Frame], truth: Iterable[Frame], metrics: Sequence[str] = STANDARD, *,
              flow: FlowOf | None = None, skip: Sequence[int] = (), tools: Tools | None = None,
-             on_row: Callable[[Row], None] | None = None) -> dict[str, object]:
+             on_row: Callable[[FrameRow], None] | None = None) -> dict[str, object]:
     """Score one clip: `evaluate_clips` of a single one. Both must have the same number of frames."""
-    return evaluate_clips([Clip("clip", pairs_of(predicted, truth), flow)], metrics, skip=skip, tools=tools,
-                          on_row=on_row)
+    return evaluate_clips(
+        [ClipPair("clip", pairs_of(predicted, truth), flow)], metrics, skip=skip, tools=tools, on_row=on_row
+    )
 
 
 def pairs_of(predicted: Iterable[Frame], truth: Iterable[Frame]) -> Iterator[tuple[Frame, Frame]]:
@@ -49,9 +50,9 @@ def pairs_of(predicted: Iterable[Frame], truth: Iterable[Frame]) -> Iterator[tup
         yield pair
 
 
-def evaluate_clips(clips: Iterable[Clip], metrics: Sequence[str] = STANDARD, *, skip: Sequence[int] = (),
+def evaluate_clips(clips: Iterable[ClipPair], metrics: Sequence[str] = STANDARD, *, skip: Sequence[int] = (),
                    tools: Tools | None = None,
-                   on_row: Callable[[Row], None] | None = None) -> dict[str, object]:
+                   on_row: Callable[[FrameRow], None] | None = None) -> dict[str, object]:
     """Score clips in one pass, frame by frame, in memory independent of their length.
 
     metrics: names of METRICS. skip: indices of exemplar frames, left out where a metric allows it (CDC and
@@ -146,8 +147,8 @@ class Track:
         return self.metric.definition + (f" ({note})" if note else "")
 
 
-def _score_clip(clip: Clip, tracks: dict[str, Track], truths: dict[str, Track], skip: frozenset[int],
-                tools: Tools, on_row: Callable[[Row], None] | None) -> int:
+def _score_clip(clip: ClipPair, tracks: dict[str, Track], truths: dict[str, Track], skip: frozenset[int],
+                tools: Tools, on_row: Callable[[FrameRow], None] | None) -> int:
     for track in (*tracks.values(), *truths.values()):
         track.start_clip()
     before, count = None, 0

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from colorlab.metrics import colors, frames, warping
-from colorlab.metrics.backbone import EfficientNetCells, EfficientNetDistance
+from colorlab.metrics.efficientnet import EfficientNetCells, EfficientNetDistance
 from colorlab.metrics.i3d import I3DFeatures
 from colorlab.metrics.meters import (
     Consistency, Frechet, FrechetCells, FrechetVideo, Meter, Perceptual, PerFrame, PerPair, PooledPSNR, Tools,

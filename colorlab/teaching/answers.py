@@ -18,7 +18,7 @@ from torch import Tensor
 from colorlab.metrics import colorfulness
 
 
-class Task(NamedTuple):
+class Answer(NamedTuple):
     """One exercise."""
 
     answer: Callable[..., object]  # called with the arguments of the check
@@ -209,15 +209,15 @@ def _whole_hints(predicted: Tensor, known: Tensor, alpha: Tensor) -> dict[str, o
 
 
 TASKS = {
-    "my_squared_error": Task(_squared_error, _squared_error_hints),
-    "my_copy": Task(_copy, _copy_hints),
-    "my_chroma": Task(_chroma, _chroma_hints, atol=0.01),
-    "my_mutual": Task(_mutual, _mutual_hints),
-    "my_top_k": Task(_top_k, _top_k_hints, atol=0.01),
-    "my_entropy": Task(_entropy, _entropy_hints, atol=1e-3),
-    "my_attention_floats": Task(_attention_floats, _attention_floats_hints),
-    "my_bound": Task(_bound, _bound_hints),
-    "my_colorfulness_gap": Task(_colorfulness_gap, _colorfulness_gap_hints),
-    "my_two_means": Task(_two_means, _two_means_hints),
-    "my_whole": Task(_whole, _whole_hints),
+    "my_squared_error": Answer(_squared_error, _squared_error_hints),
+    "my_copy": Answer(_copy, _copy_hints),
+    "my_chroma": Answer(_chroma, _chroma_hints, atol=0.01),
+    "my_mutual": Answer(_mutual, _mutual_hints),
+    "my_top_k": Answer(_top_k, _top_k_hints, atol=0.01),
+    "my_entropy": Answer(_entropy, _entropy_hints, atol=1e-3),
+    "my_attention_floats": Answer(_attention_floats, _attention_floats_hints),
+    "my_bound": Answer(_bound, _bound_hints),
+    "my_colorfulness_gap": Answer(_colorfulness_gap, _colorfulness_gap_hints),
+    "my_two_means": Answer(_two_means, _two_means_hints),
+    "my_whole": Answer(_whole, _whole_hints),
 }

@@ -6,7 +6,7 @@ Sphinx builds it with myst-nb and the sphinx-book-theme: contents, search, next 
 for screens of any width. Nothing is fetched from any network, neither now nor by a reader's browser:
 
 - equations become MathML here, which browsers render natively;
-- explorers use the HTML in the notebooks' outputs (colorlab/teaching/page.py);
+- explorers use the HTML in the notebooks' outputs (colorlab/teaching/explorer_page.py);
 - the notebooks are not run: the book shows their stored outputs.
 
 Solutions are collapsed, below the lines that a student starts from. The tools are installed by `pip install

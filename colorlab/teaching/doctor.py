@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from colorlab.files.places import home
+from colorlab.files.project_folders import home
 
 REINSTALL = "pip install --force-reinstall torch torchvision   (both at once, from one place)"
 COMPLETE = "run `make setup` again, or `pip install -e .` in the checkout"

@@ -38,10 +38,10 @@ from colorlab.methods import load, record
 from colorlab.modules.references import References, parse_references
 from colorlab.modules.resizing import resized
 from colorlab.modules.sources import Attention, Source
-from colorlab.teaching import page, plots
-from colorlab.teaching.own import frames_of, references_of
-from colorlab.teaching.tiles import ringed, sheet, tiles
-from colorlab.teaching.view import Look, View
+from colorlab.teaching import explorer_page, plots
+from colorlab.teaching.own_film import frames_of, references_of
+from colorlab.teaching.explorer_tiles import ringed, sheet, tiles
+from colorlab.teaching.explorer_view import Look, View
 from colorlab.teaching.widgets import ClickablePicture, Tiles
 
 GRID = (8, 14)        # rows and columns of the grid of places on a page without a kernel
@@ -107,7 +107,7 @@ class Explorer(widgets.VBox):
     def refresh(self) -> None:
         """Call `look` again and draw the result."""
         self.view = self.ask()
-        self.picture.draw(page.visible(plots.as_array(self.view.picture)))
+        self.picture.draw(explorer_page.visible(plots.as_array(self.view.picture)))
         self.answer.draw(tiles(self.view))
         self.note.value = self.view.note
 
@@ -122,7 +122,7 @@ class Explorer(widgets.VBox):
         data["text/plain"] = repr(self)
         return bundle
 
-    def page(self, still: np.ndarray | None = None, budget: int = page.BUDGET) -> str:
+    def page(self, still: np.ndarray | None = None, budget: int = explorer_page.BUDGET) -> str:
         """Interactive HTML that needs no kernel, for the explorer's grid of places and stops; see page.py."""
         still = sheet({"the pixel": ringed(self.view.picture, self.at)}
                       | tiles(self.view)) if still is None else still
@@ -131,7 +131,7 @@ class Explorer(widgets.VBox):
         describe = f"A picture, and where the colour of its pixel {self.at} comes from" + (
             f": {shares}" if shares else ""
         )
-        return page.page(lambda point, setting: self.ask(point, **setting), self.at, settings, start,
+        return explorer_page.page(lambda point, setting: self.ask(point, **setting), self.at, settings, start,
                          self._grid or GRID, still, describe, budget)
 
     def _settings_of_a_page(self) -> tuple[list[dict[str, Any]], int]:

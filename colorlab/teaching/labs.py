@@ -45,7 +45,7 @@ from nbformat import NotebookNode
 
 from colorlab.experiments import find_notebooks
 from colorlab.files.errors import InputError
-from colorlab.files.whole import whole
+from colorlab.files.atomic import atomically
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = "# your lines here\nraise NotImplementedError"
@@ -191,7 +191,7 @@ def for_self_study(notebooks: Iterable[str | Path], out: str | Path) -> list[str
         if not there.exists():
             book = _read(path)
             there.parent.mkdir(parents=True, exist_ok=True)
-            with whole(there) as temporary:
+            with atomically(there) as temporary:
                 nbformat.write(self_study_edition(book, path.name), temporary)
             lines.append(f"{path.stem:28} {len(exercises(book, path.name))} exercises")
     return lines

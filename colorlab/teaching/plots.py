@@ -23,7 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw
 
 from colorlab.color import frames_to_rgb, rgb_to_lab
-from colorlab.film.pictures import (INK, Picture, as_array, contact_sheet, encoded, font, heat, mark, to_jpeg,
+from colorlab.film.drawing import (INK, Picture, as_array, contact_sheet, encoded, font, heat, mark, to_jpeg,
                                     to_png, wrapped)
 
 __all__ = [

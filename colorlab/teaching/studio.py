@@ -36,7 +36,7 @@ from colorlab.film.colorize import colored_blocks
 from colorlab.film.confidence import offers_confidence
 from colorlab.film.contact_sheets import explain
 from colorlab.film.references import Cuts, guide, network_size
-from colorlab.film.scribbles import spread
+from colorlab.film.scribbles import spread_strokes
 from colorlab.methods import load
 from colorlab.modules.resizing import resized
 from colorlab.teaching import plots
@@ -229,7 +229,9 @@ class Studio(widgets.VBox):
         known = (share[0, 0] > 0.5).numpy()
         if not known.any():
             return painting
-        found = resized(torch.from_numpy(spread(l[0, 0].numpy(), ab[0].numpy(), known))[None], self.film.size)
+        found = resized(
+            torch.from_numpy(spread_strokes(l[0, 0].numpy(), ab[0].numpy(), known))[None], self.film.size
+        )
         whole = torch.where(alpha > 0.5, colors, found)
         rgb = rgb_to_frames(lab_to_rgb(fit_gamut(join_lab(lab[:, :1], whole)))[0])
         return np.dstack((rgb, np.full(self.film.size, 255, np.uint8)))

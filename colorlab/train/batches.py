@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from colorlab.clips.datasets.images import file_kept_by_tcavc
-from colorlab.clips.embedded import CLIPS, Clip, embedded_clip
+from colorlab.clips.embedded import CLIPS, EmbeddedClip, embedded_clip
 from colorlab.clips.windows import ClipDataset, LooseWindow, Window
 from colorlab.color import frames_to_rgb, lab_to_rgb, rgb_to_lab
 from colorlab.files.errors import InputError
@@ -129,7 +129,7 @@ class EmbeddedWindows(Dataset):
 
 
 @lru_cache(maxsize=64)
-def _film(scene: str, frames: int, height: int, width: int, seed: int) -> Clip:
+def _film(scene: str, frames: int, height: int, width: int, seed: int) -> EmbeddedClip:
     return embedded_clip(scene, frames, height, width, seed)
 
 

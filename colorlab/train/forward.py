@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.color import rgb_to_lab, split_lab
-from colorlab.methods import named, record
+from colorlab.methods import imported, record
 
 
 class Prediction(NamedTuple):
@@ -25,14 +25,14 @@ class Prediction(NamedTuple):
     matched: Tensor | None = None  # (B, t <= T, heads, 2, H/4, W/4) ab that matching alone carried over
 
 
-class Pass(nn.Module):
+class TrainingPass(nn.Module):
     """A network and its training forward pass as one module, so that distributed training synchronises all of
     it."""
 
     def __init__(self, network: nn.Module, method: str, lightness_noise: float = 0.0):
         super().__init__()
         self.network = network
-        self.see, self.lightness_noise = named(record(method).seen), lightness_noise
+        self.see, self.lightness_noise = imported(record(method).forward), lightness_noise
 
     def forward(self, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
         """lab: (B, T, 3, H, W); loose: references (B, 3, H, W), or None where the first frame is the
@@ -40,13 +40,13 @@ class Pass(nn.Module):
         return self.see(self, lab, loose, draw)
 
 
-def see_clip(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
+def see_clip(train: TrainingPass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
     """Any network whose `forward` colours a clip: l (B, T, 1, H, W) and references -> ab (B, T, 2, H, W)."""
     ab, first = train.network(lab[:, :, :1], _references(lab, loose)), int(loose is None)
     return {"colors": Prediction(ab[:, first:], lab[:, first:], first)}
 
 
-def see_lstvc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
+def see_lstvc(train: TrainingPass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
     """Blocks in turn, linked; the reference is the first frame itself, or a loose one."""
     network, T = train.network, lab.shape[1]
     state, looks = network.start(_references(lab, loose)), []
@@ -59,14 +59,14 @@ def see_lstvc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict
     return {"colors": Prediction(ab[:, first:], lab[:, first:], first, matched=matched[:, first:T])}
 
 
-def see_colormnet(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
+def see_colormnet(train: TrainingPass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
     """Predictions are stored in memory and read again; which frames are read is drawn once per batch."""
     ab = train.network(lab[:, :, :1], _references(lab, loose), torch.Generator().manual_seed(draw))
     first = int(loose is None)
     return {"colors": Prediction(ab[:, first:], lab[:, first:], first)}
 
 
-def see_tcavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
+def see_tcavc(train: TrainingPass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
     """Stage 1 paints every frame from lightness alone; stage 2 is given the true first frame (§4) as a
     picture, as at inference."""
     network, l = train.network, lab[:, :, :1]
@@ -78,7 +78,7 @@ def see_tcavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict
     return found
 
 
-def see_cavc(train: Pass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
+def see_cavc(train: TrainingPass, lab: Tensor, loose: Tensor | None, draw: int) -> dict[str, Prediction]:
     """Independent frames, painted in RGB from the first frame or a loose reference."""
     first = int(loose is None)
     rgb = train.network.paint(lab[:, first:, :1], train.network.start(lab[:, 0] if loose is None else loose))

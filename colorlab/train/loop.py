@@ -26,9 +26,9 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from colorlab.files.errors import InputError
-from colorlab.files.whole import whole
+from colorlab.files.atomic import atomically
 from colorlab.train.batches import Batch, StepOrder, estimated_motion, loader
-from colorlab.train.checkpoints import check_same, load_checkpoint, save_checkpoint, save_weights
+from colorlab.train.saved_run import check_same, load_checkpoint, save_checkpoint, save_weights
 from colorlab.train.measure import mean_score, read_clip, score
 from colorlab.train.recipes import Recipe
 from colorlab.train.record import Record, strip
@@ -186,7 +186,7 @@ def _validate(run: TrainingRun, method: str, settings: Settings, record: Record,
         settings.follow(record.lines[-1])
     if out:
         (out / "pictures").mkdir(exist_ok=True)
-        with whole(out / "pictures" / f"step_{run.step:06d}.jpg") as temporary:
+        with atomically(out / "pictures" / f"step_{run.step:06d}.jpg") as temporary:
             strip(rows).save(temporary, quality=88)
 
 

@@ -39,7 +39,7 @@ CELL = 4               # pixels
 MOMENTS = (10, 30)     # frames whose match with frame 0 is measured
 TEMPERATURES = (0.01, 0.02, 0.03)
 LEARNED = ("lstvc", "colormnet", "cavc")
-METHODS = ("copy", "patches", "random", "imagenet", *LEARNED)
+MATCHERS = ("copy", "patches", "random", "imagenet", *LEARNED)
 
 # a frame's L (1, 1, H, W), the reference in Lab (1, 3, H, W) -> (N, M)
 Similarity = Callable[[Tensor, Tensor], Tensor]
@@ -231,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "frames 10 and 30 of a clip, the first frame as reference.")
     parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER",
                         help="folders with clips below them")
-    parser.add_argument("--method", nargs="+", choices=METHODS, required=True)
+    parser.add_argument("--method", nargs="+", choices=MATCHERS, required=True)
     parser.add_argument("--weights", default="none",
                         help="of the course networks: course or none (default: none)")
     parser.add_argument("--clips", default="validation", metavar="NAME,NAME",

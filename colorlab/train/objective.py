@@ -87,7 +87,7 @@ class Objective:
             judge.requires_grad_(True)
 
 
-class Trial(nn.Module):
+class DiscriminatorPass(nn.Module):
     """All discriminators applied to real and predicted pictures, as one module so that distributed training
     can synchronise it."""
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from colorlab.clips.windows import frame_files, picture_size, read_crop, survey
 from colorlab.files.errors import InputError
 from colorlab.files.video.names import check_names
-from colorlab.files.whole import whole
+from colorlab.files.atomic import atomically
 from colorlab.train.split import clip_name
 
 
@@ -33,7 +33,7 @@ def pack(folders: Sequence[Path], out: Path, short_side: int = 160, quality: int
                 "are both called {name}; rename one, so that the split can tell them apart", out.parent)
     check_names(found.photographs, _photograph_name, "would both be packed as {name}; rename one", out.parent)
     names = [clip_name(path) for path in found.clips]
-    with whole(out) as home:
+    with atomically(out) as home:
         jobs = [(file, home / "clips" / name / f"{number:05d}.jpg") for name, path in zip(names, found.clips)
                 for number, file in enumerate(frame_files(path))]
         jobs += [(file, home / "photographs" / _photograph_name(file)) for file in found.photographs]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from colorlab.files.whole import whole, write_text
+from colorlab.files.atomic import atomically, write_text
 
 
 class Record:
@@ -57,7 +57,7 @@ class Record:
         left.legend(frameon=False, fontsize=8)
         right.plot(*self.column("psnr"), marker="o", markersize=3)
         right.set(xlabel="step", title="validation PSNR (dB)")
-        with whole(self.path.with_name("losses.png")) as temporary:
+        with atomically(self.path.with_name("losses.png")) as temporary:
             figure.savefig(temporary)
 
 

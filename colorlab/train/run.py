@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.modules.vgg import trained_vgg
-from colorlab.train.forward import Pass
-from colorlab.train.objective import Objective, Trial
+from colorlab.train.forward import TrainingPass
+from colorlab.train.objective import Objective, DiscriminatorPass
 from colorlab.train.recipes import Recipe, described
 
 
@@ -78,14 +78,14 @@ def prepared(accelerator: object, network: nn.Module, method: str, recipe: Recip
         torch.manual_seed(recipe.seed)
         judges = objective.judges()
     optimizer = _optimizer(recipe, groups(network, recipe.rates))
-    wrapped, optimizer = accelerator.prepare(Pass(network, method, recipe.lightness_noise), optimizer)
+    wrapped, optimizer = accelerator.prepare(TrainingPass(network, method, recipe.lightness_noise), optimizer)
     trial = judge_optimizer = None
     if judges:
         judge_optimizer = _optimizer(recipe, [{
             "params": list(judges.parameters()), "lr": recipe.discriminator_rate,
             "base": recipe.discriminator_rate
         }])
-        trial, judge_optimizer = accelerator.prepare(Trial(judges), judge_optimizer)
+        trial, judge_optimizer = accelerator.prepare(DiscriminatorPass(judges), judge_optimizer)
     average = {name: p.detach().clone()
                for name, p in network.named_parameters()
                if p.requires_grad} if recipe.average else {}

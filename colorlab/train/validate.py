@@ -13,7 +13,7 @@ from pathlib import Path
 
 from colorlab.clips.windows import survey
 from colorlab.files.errors import InputError
-from colorlab.files.whole import check_writable, write_json
+from colorlab.files.atomic import check_writable, write_json
 from colorlab.film.precision import PRECISIONS
 from colorlab.train import measure
 from colorlab.train.measure import SHORT_SIDE, Score, mean_score, read_clip, score

@@ -29,7 +29,7 @@ from colorlab.experiments.page import write_page
 from colorlab.files.errors import InputError
 from colorlab.files.video import read_video
 from colorlab.modules.flow import write_flo
-from colorlab.train.checkpoints import load_checkpoint
+from colorlab.train.saved_run import load_checkpoint
 
 GREY = (
     np.random.default_rng(0)

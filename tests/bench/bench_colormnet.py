@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from colorlab.modules.fast.packed_conv import PackedConv2d
 from colorlab.papers.colormnet import ColorMNet, ColorMNetConfig, features, local_attention, memory
-from colorlab.papers.colormnet.blocks import Fusion, apart, together
+from colorlab.papers.colormnet.blocks import Fusion, unfold_chroma, fold_chroma
 from colorlab.papers.colormnet.readout import Reading
 
 
@@ -49,8 +49,8 @@ def plain_channel_attention(self: features.ChannelAttention, guide: Tensor, loca
 
 
 def plain_fusion(self: Fusion, frame: Tensor, own: Tensor) -> Tensor:
-    x = self.block1(together(torch.cat((frame[:, None].expand(-1, 2, -1, -1, -1), own), dim=2)))
-    return apart(self.block2(x + self.attention(x)))
+    x = self.block1(fold_chroma(torch.cat((frame[:, None].expand(-1, 2, -1, -1, -1), own), dim=2)))
+    return unfold_chroma(self.block2(x + self.attention(x)))
 
 
 def plain_read(key: Tensor, shrinkage: Tensor, value: Tensor, query: Tensor, selection: Tensor, k: int,

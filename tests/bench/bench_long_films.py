@@ -30,12 +30,12 @@ import torch
 
 import colorlab
 import colorlab.film.colorize
-import colorlab.film.restore
+import colorlab.film.job
 from colorlab.files.video import read_video, write_video
 from colorlab.film.colorize import color_block, colored_blocks
 from colorlab.film.pipeline import ahead
 from colorlab.film.references import guide
-from colorlab.film.restore import SEGMENT, FilmJob, restore
+from colorlab.film.job import SEGMENT, FilmJob, restore
 from colorlab.methods import PRESETS
 from colorlab.methods.baselines import Copy
 from colorlab.train.measure import paints_its_own
@@ -143,7 +143,7 @@ def overlap(count: int = 24, times: int = 6) -> None:
             write_video(film, frames_of(count, size))
             for _ in range(times):
                 for way, changed in ways.items():
-                    with mock.patch.multiple(colorlab.film.restore, **changed) if changed else nullcontext():
+                    with mock.patch.multiple(colorlab.film.job, **changed) if changed else nullcontext():
                         start = time.perf_counter()
                         color(film, Path(folder) / "out.mp4", model, size=96)
                         taken[way].append(time.perf_counter() - start)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from colorlab.clips import CLIPS, PHOTOGRAPHS, cache, embedded_clip, photograph
-from colorlab.clips.layers import Layer, pixel_grid, render_layers, similarity
+from colorlab.clips.layers import Layer, pixel_grid, render_layers, similarity_transform
 from colorlab.clips.parallax import CONVERGENCE, fill_gaps, pieces, splat
 from colorlab.files.errors import InputError
 from colorlab.modules.flow import warp
@@ -69,7 +69,7 @@ def test_the_way_back_leads_back(name):
 def test_flow_of_a_turning_layer_is_the_turn_itself():
     angle = torch.tensor([0.1, 0.35], dtype=torch.float64)
     middle = torch.tensor([[10.0, 7.0]], dtype=torch.float64).expand(2, 2)
-    pose = similarity(middle, middle, torch.ones(2, dtype=torch.float64), angle)
+    pose = similarity_transform(middle, middle, torch.ones(2, dtype=torch.float64), angle)
     rendering = render_layers((Layer(torch.rand(3, 16, 24), pose, None),), 16, 24)
     place = pixel_grid(16, 24) - middle[0]
     turn = torch.tensor([[np.cos(0.25), -np.sin(0.25)], [np.sin(0.25), np.cos(0.25)]])

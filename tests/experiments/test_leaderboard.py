@@ -18,7 +18,16 @@ from torch import nn
 from colorlab.experiments import sandbox, submissions
 from colorlab.experiments import leaderboard
 from colorlab.experiments.compare import embedded_films
-from colorlab.experiments.leaderboard import Limits, Row, baseline, fingerprint, judge, ranked, scored, tasks_of
+from colorlab.experiments.leaderboard import (
+    Limits,
+    Standing,
+    baseline,
+    fingerprint,
+    judge,
+    ranked,
+    scored,
+    tasks_of,
+)
 from colorlab.experiments.submissions import find, load, pack
 from colorlab.files.errors import InputError
 
@@ -237,9 +246,12 @@ def test_a_submission_never_gets_the_colours_it_is_scored_by(tasks):
 
 
 def test_ranks_go_by_the_mean_and_failures_come_last():
-    row = lambda name, value: Row(name, {task: {"a": value, "b": value + 2} for task in leaderboard.TASKS},
-                                  {task: 30.0 for task in leaderboard.TASKS})
-    rows = ranked([Row("broken", failure="failed: x"), row("low", 20.0), row("high", 25.0)])
+    row = lambda name, value: Standing(
+        name,
+        {task: {"a": value, "b": value + 2} for task in leaderboard.TASKS},
+        {task: 30.0 for task in leaderboard.TASKS},
+    )
+    rows = ranked([Standing("broken", failure="failed: x"), row("low", 20.0), row("high", 25.0)])
     assert [each.name for each in rows] == ["high", "low", "broken"]
     interval = rows[0].score()
     assert (interval.mean, interval.low, interval.high) == (26.0, 25.0, 27.0)

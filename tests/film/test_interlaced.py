@@ -13,8 +13,8 @@ from colorlab.cli import main
 from colorlab.files.video import read_video
 from colorlab.files.video.fields import field_order
 from colorlab.files.video.pixels import Colors, plane_of, rgb_to_frame
-from colorlab.film.colorize import apart, together
-from colorlab.film.restore import FilmJob
+from colorlab.film.colorize import split_fields, join_fields
+from colorlab.film.job import FilmJob
 from colorlab.methods.baselines import Copy
 
 SIZE = (64, 96)
@@ -180,15 +180,15 @@ def test_a_reference_of_a_frame_is_that_frames_in_fields_too(tmp_path, monkeypat
 def test_fields_taken_apart_and_put_together_are_the_frames_again():
     frames = torch.arange(2 * 6 * 4.0).view(2, 1, 6, 4)
     for order in ("tff", "bff"):
-        assert torch.equal(together(apart(frames, order), order), frames)
-    assert torch.equal(apart(frames, "bff")[0], frames[0, :, 1::2])
+        assert torch.equal(join_fields(split_fields(frames, order), order), frames)
+    assert torch.equal(split_fields(frames, "bff")[0], frames[0, :, 1::2])
 
 
 @pytest.mark.parametrize("method", ["lstvc", "colormnet", "flow"])
 def test_every_method_colours_fields_and_goes_on_after_an_interruption(tmp_path, method):
     import colorlab
     from colorlab.film.references import guide
-    from colorlab.film.restore import FilmJob, restore
+    from colorlab.film.job import FilmJob, restore
 
     opened = read_video(film(tmp_path, "tff", colored=False, n=5))
 

@@ -12,13 +12,13 @@ from films import save_film, with_tone
 from PIL import Image
 
 import colorlab
-import colorlab.film.restore as restoring
+import colorlab.film.job as restoring
 from colorlab.cli import main
 from colorlab.files.errors import InputError
 from colorlab.files.video import read_video
 from colorlab.files.video.segments import join_segments
 from colorlab.film.references import guide
-from colorlab.film.restore import FilmJob, restore
+from colorlab.film.job import FilmJob, restore
 
 GREY = (
     np.random.default_rng(0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from colorlab.film.scribbles import spread
+from colorlab.film.scribbles import spread_strokes
 
 
 @pytest.fixture
@@ -19,22 +19,22 @@ def halves():
 
 def test_two_strokes_colour_two_things_up_to_the_edge_between_them(halves):
     l, ab, known = halves
-    found = spread(l, ab, known)
+    found = spread_strokes(l, ab, known)
     assert np.abs(found - ab).mean() < 2 and np.abs(found - ab)[:, :, 19:21].max() < 12
 
 
 def test_what_was_painted_stays(halves):
     l, ab, known = halves
-    assert np.allclose(spread(l, ab, known)[:, known], ab[:, known], atol=1e-4)
+    assert np.allclose(spread_strokes(l, ab, known)[:, known], ab[:, known], atol=1e-4)
 
 
 def test_one_stroke_colours_everything_alike_and_no_colour_is_invented(halves):
     l, ab, known = halves
     known[:, 20:] = False
-    found = spread(l, ab, known)
+    found = spread_strokes(l, ab, known)
     assert np.allclose(found[0], 50, atol=0.1) and np.allclose(found[1], 0, atol=0.1)
 
 
 def test_nothing_known_is_an_error(halves):
     with pytest.raises(ValueError, match="at least one pixel"):
-        spread(halves[0], halves[1], np.zeros_like(halves[2]))
+        spread_strokes(halves[0], halves[1], np.zeros_like(halves[2]))

@@ -11,7 +11,7 @@ from colorlab.cli import main
 from colorlab.files.locks import alone
 from colorlab.files.video import read_video
 from colorlab.files.video.damage import Damage
-from colorlab.film.restore import work_folder
+from colorlab.film.job import work_folder
 
 RED, BLUE = (150, 100, 100), (100, 100, 150)
 

@@ -22,8 +22,8 @@ from colorlab.clips import survey
 from colorlab.modules.discriminator import PatchDiscriminator
 from colorlab.train import ClipWindows, EmbeddedWindows, Recipe, Settings, recipe_for, split, train
 from colorlab.train.batches import Batch, Motion, collate
-from colorlab.train.forward import Pass
-from colorlab.train.objective import Objective, Trial
+from colorlab.train.forward import TrainingPass
+from colorlab.train.objective import Objective, DiscriminatorPass
 from colorlab.train.recipes import LossWeights
 
 METHODS = ("lstvc", "colormnet", "cavc", "tcavc")
@@ -102,11 +102,11 @@ def _gradients(method: str, recipe: Recipe, batch: Batch, device: torch.device,
     torch.manual_seed(0)
     objective, network = Objective(recipe), colorlab.load(method, "tiny").train().to(dtype)
     judges = torch.nn.ModuleDict({"colors": PatchDiscriminator(width=8)}).to(device, dtype)
-    wrapped, batch = Pass(network, method).to(device), batch.to(device)
+    wrapped, batch = TrainingPass(network, method).to(device), batch.to(device)
     predictions = wrapped(batch.lab, None, 0)
     terms = objective.terms({"colors": predictions["colors"]}, batch.motion, judges)
     sum(weight * loss for weight, loss in terms.values()).backward()
-    Trial(judges)({"colors": predictions["colors"]}).backward()
+    DiscriminatorPass(judges)({"colors": predictions["colors"]}).backward()
     flat = {"network": network, "judges": judges}
     return {
         name: torch.cat([p.grad.flatten().cpu()

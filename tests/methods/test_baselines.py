@@ -7,7 +7,7 @@ from colorlab.clips import embedded_clip
 from colorlab.color import frames_to_rgb, rgb_to_lab
 from colorlab.files.errors import InputError
 from colorlab.methods import baselines
-from colorlab.methods.baselines import Carried, Copy, Flow, FlowConfig, match_lightness, repair
+from colorlab.methods.baselines import CarriedColor, Copy, Flow, FlowConfig, match_lightness, repair
 from colorlab.modules.flow import FlowEstimate
 from colorlab.modules.flow.warping import pixel_grid
 
@@ -132,7 +132,7 @@ def test_repair_gives_an_unknown_pixel_the_color_of_like_lightness():
     trust[..., 6:14] = 0  # around the edge nothing is known
     wrong = torch.where(trust > 0, ab, 99.0)
     assert_close(
-        repair(Carried(wrong, pixel_grid(ab)), l, trust, reach=8, kinship=4.0).ab, ab, atol=0.1, rtol=0)
+        repair(CarriedColor(wrong, pixel_grid(ab)), l, trust, reach=8, kinship=4.0).ab, ab, atol=0.1, rtol=0)
 
 
 def test_a_picture_gives_its_colors_to_places_of_like_lightness():

@@ -39,9 +39,9 @@ def wave_flow() -> Callable:
     return metrics.given_flow(*fields)
 
 
-def clips(flow: bool = False) -> list[metrics.Clip]:
+def clips(flow: bool = False) -> list[metrics.ClipPair]:
     return [
-        metrics.Clip(name, zip(c.pred, c.gt),
+        metrics.ClipPair(name, zip(c.pred, c.gt),
                      exact_flow(name) if flow else None) for name, c in CLIPS.items()
     ]
 
@@ -325,7 +325,7 @@ def test_a_mean_over_frames_and_a_mean_over_clips_have_different_names():
     short = CLIPS["layers"].pred[:2], CLIPS["layers"].gt[:2]
     long = CLIPS["pan"].pred, CLIPS["pan"].gt
     report = metrics.evaluate_clips(
-        [metrics.Clip("long", zip(*long)), metrics.Clip("short", zip(*short))], ("psnr",)
+        [metrics.ClipPair("long", zip(*long)), metrics.ClipPair("short", zip(*short))], ("psnr",)
     )
     frames = GOLDEN["psnr"]["pan"]["per_frame"] + GOLDEN["psnr"]["layers"]["per_frame"][:2]
     assert report["frames"] == 10

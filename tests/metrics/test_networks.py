@@ -222,7 +222,7 @@ def test_pooled_and_per_clip_frechet_see_every_frame_once(monkeypatch):
             table, name,
             metrics.Metric(kind.definition, kind.better,
                            lambda tools: metrics.table.Frechet(tools.network(Corner)), kind.pooling))
-    clips = [metrics.Clip(name, zip(clip.pred, clip.gt)) for name, clip in CLIPS.items()]
+    clips = [metrics.ClipPair(name, zip(clip.pred, clip.gt)) for name, clip in CLIPS.items()]
     report = metrics.evaluate_clips(clips, ("fid_ntire_scorer", "fid_colormnet_script"))
     assert report["fid_ntire_scorer"] == pytest.approx(
         metrics.frechet_distance(*map(metrics.moments, pooled)))
@@ -344,6 +344,6 @@ def test_fvd_of_too_few_windows_says_so():
 
     report = metrics.evaluate(PRED, GT, ("fvd",), tools=tools())
     assert report["fvd"] is None and "at least two, so a clip of 24 frames" in report["definitions"]["fvd"]
-    clips = [metrics.Clip(str(n), zip(PRED, GT)) for n in range(4)]
+    clips = [metrics.ClipPair(str(n), zip(PRED, GT)) for n in range(4)]
     report = metrics.evaluate_clips(clips, ("fvd",), tools=tools())
     assert report["fvd"] > 0 and "4 windows of 16 frames" in report["definitions"]["fvd"]

@@ -14,7 +14,7 @@ from colorlab.files.errors import InputError
 from colorlab.files.video import write_image, write_video
 from colorlab.teaching import explore, plots
 from colorlab.teaching.explore import Explorer, View, colors_from
-from colorlab.teaching.tiles import heat
+from colorlab.teaching.explorer_tiles import heat
 
 
 def look(at, frame=0):

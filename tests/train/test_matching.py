@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import colorlab
 from colorlab.clips import embedded_clip
 from colorlab.color import rgb_to_lab
-from colorlab.methods.course.laying import Laying
+from colorlab.methods.course.reference_warp import ReferenceWarp
 from colorlab.modules.pretrained import PretrainedFeatures
 from colorlab.train.matching import (Measure, Pair, by, cell_colors, cosines, distance, frozen_maps, main,
                                      mixed, of_cavc, of_colormnet, of_copy, of_lstvc, patches, worth)
@@ -94,7 +94,7 @@ def test_colormnets_measure_says_where_it_reads():
 
 
 def test_cavcs_measure_is_its_layings_where_places_do_not_count():
-    laying = Laying(8, pretrained=False)
+    laying = ReferenceWarp(8, pretrained=False)
     with torch.no_grad():
         laying.reach.fill_(20.0)  # so far that every place is near
         model = torch.nn.Module()

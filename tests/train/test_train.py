@@ -30,8 +30,8 @@ from colorlab.train import (ClipWindows, Cosine, EmbeddedWindows, Halving, Linea
                             PhasedWindows, Settings, Steps, changed, clip_name, estimated_motion, groups,
                             recipe_for, split, train)
 from colorlab.train.batches import StepOrder, collate
-from colorlab.train.checkpoints import load_checkpoint, save_checkpoint
-from colorlab.train.forward import Pass, Prediction
+from colorlab.train.saved_run import load_checkpoint, save_checkpoint
+from colorlab.train.forward import TrainingPass, Prediction
 from colorlab.train.measure import LOOSE_FRAMES, read_clip, score
 from colorlab.train.objective import Objective
 from colorlab.train.recipes import COURSE, PAPER
@@ -164,7 +164,7 @@ def test_references_are_loose_for_whole_batches_whichever_process_reads_them(foo
 @pytest.mark.parametrize("method", ("lstvc", "colormnet", "cavc"))
 def test_with_a_loose_reference_the_first_frame_is_coloured_too(method):
     lab = torch.rand(1, 4, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 50
-    wrapped = Pass(colorlab.load(method, "tiny").train(), method)
+    wrapped = TrainingPass(colorlab.load(method, "tiny").train(), method)
     given, loose = wrapped(lab, None, 0)["colors"], wrapped(lab, lab[:, 2].flip(-1), 0)["colors"]
     assert (given.first, given.ab.shape[1], loose.first, loose.ab.shape[1]) == (1, 3, 0, 4)
     assert_close(loose.truth, lab)

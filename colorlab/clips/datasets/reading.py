@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from colorlab.clips.datasets.catalogue import DATA_SETS, DataSet, Split
 from colorlab.files.errors import InputError
-from colorlab.files.video.folder import PICTURES
+from colorlab.files.video.folder import PICTURE_SUFFIXES
 
 
 class Check(NamedTuple):
@@ -107,7 +107,7 @@ def find(home: Path, split: Split) -> dict[str, Path]:
 
 def frames_in(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir()
-                  if file.suffix.lower() in PICTURES and not file.name.startswith("."))
+                  if file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith("."))
 
 
 def look_up(name: str, split: str) -> tuple[DataSet, Split]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from colorlab.files.errors import InputError
-from colorlab.files.whole import NO_ROOM, whole
+from colorlab.files.atomic import NO_ROOM, atomically
 
 # What Python's readers of archives raise; RuntimeError for a password, NotImplementedError for a method that
 # is not known.
@@ -42,7 +42,7 @@ def unpack(archive: str | Path, folder: str | Path, on_file: Callable[[str, int]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already; remove it, or unpack somewhere else")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with whole(folder) as partial:
+    with atomically(folder) as partial:
         return _extract(archive, partial, on_file, limit)
 
 

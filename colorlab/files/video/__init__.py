@@ -23,7 +23,7 @@ import numpy as np
 
 from colorlab.files.errors import InputError
 from colorlab.files.video.folder import Folder, films_in, read_image, write_folder, write_image
-from colorlab.files.whole import check_writable, whole
+from colorlab.files.atomic import check_writable, atomically
 
 if TYPE_CHECKING:
     from colorlab.files.video.film import Film, Stamp
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Colors", "Film", "Folder", "Stamp", "check_output", "check_writable", "films_in", "is_folder_name",
-    "read_image", "read_video", "same_file", "whole", "write_image", "write_video"
+    "read_image", "read_video", "same_file", "atomically", "write_image", "write_video"
 ]
 
 PathLike = str | os.PathLike[str]

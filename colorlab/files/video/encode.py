@@ -21,7 +21,7 @@ from colorlab.files.video.luma import keep_luma
 from colorlab.files.video.opening import ANY_TAGS, open_film, picture_stream
 from colorlab.files.video.pixels import BT709, RGB, Colors, Turn, guessed_matrix, rgb_to_frame
 from colorlab.files.video.shots import Shot
-from colorlab.files.whole import check_writable, whole
+from colorlab.files.atomic import check_writable, atomically
 
 # suffix -> container, encoder and its settings: a quality at which the eye sees no loss, for any length of
 # film Without mbtree: where a side is no multiple of 16 it makes other bytes on each run (seen with FFmpeg
@@ -53,7 +53,7 @@ def write_film(path: Path, frames: Iterable[np.ndarray], like: Film | None, rate
     first = next(frames, None)
     if first is None:
         raise InputError(f"cannot write {path}: there are no frames")
-    with whole(path) as temporary:
+    with atomically(path) as temporary:
         try:
             with Encoder(temporary, _checked(first, first.shape, 0).shape, like, rate) as encoder:
                 for written, frame in enumerate(chain((first,), frames), start=1):

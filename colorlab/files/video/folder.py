@@ -18,14 +18,27 @@ from colorlab.files.errors import InputError, InputWarning
 from colorlab.files.video.names import check_names
 from colorlab.files.video.profiles import to_srgb, transparent
 from colorlab.files.video.shots import Shot, eight_bits
-from colorlab.files.whole import check_writable, whole
+from colorlab.files.atomic import check_writable, atomically
 
-PICTURES = (".png", ".jpg", ".jpeg")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 # Formats of pictures that are read, whatever a file's name says: others start programs (PostScript), or
 # fetch. Pillow reads MPO as a kind of JPEG, and looks no further after a name that it does not know, as AVIF
 # is to older ones.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
-FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".ts", ".wmv", ".flv")
+FILM_SUFFIXES = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".ogv",
+    ".ts",
+    ".wmv",
+    ".flv",
+)
 TURNS = dict(
     zip(range(2, 9), (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180,
                       Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270,
@@ -92,12 +105,12 @@ def films_in(folder: Path) -> list[Path]:
                      key=lambda entry: natural(entry.name))
     if any(_is_picture(entry) for entry in entries):
         return []
-    return [entry for entry in entries if (entry.suffix.lower() in FILMS and entry.is_file())
+    return [entry for entry in entries if (entry.suffix.lower() in FILM_SUFFIXES and entry.is_file())
             or (entry.is_dir() and any(_is_picture(inner) for inner in entry.iterdir()))]
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -153,7 +166,7 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
 
 def write_image(path: Path, rgb: np.ndarray) -> None:
     """(H, W, 3) uint8 RGB -> a picture, in the format that the suffix names; PNG keeps it exactly."""
-    with whole(path) as temporary:
+    with atomically(path) as temporary:
         save_picture(temporary, rgb)
 
 
@@ -168,7 +181,7 @@ def write_folder(path: Path, frames: Iterable[np.ndarray], names: Iterable[str] 
     check_names(map(Path, names or ()), str,
                 "would be one file, {name}.png, on this disk; rename one of them", path.parent)
     given, written, size = iter(names or ()), 0, None
-    with whole(path) as folder:
+    with atomically(path) as folder:
         folder.mkdir()
         for number, frame in zip(count(), frames):
             size = size or frame.shape

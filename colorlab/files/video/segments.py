@@ -18,7 +18,7 @@ from colorlab.files.errors import InputError
 from colorlab.files.video.encode import Encoder, stamps_of
 from colorlab.files.video.film import Film
 from colorlab.files.video.opening import open_film, picture_stream
-from colorlab.files.whole import whole
+from colorlab.files.atomic import atomically
 
 
 def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate: Fraction,
@@ -33,7 +33,7 @@ def join_segments(path: Path, segments: Sequence[Path], like: Film | None, rate:
     with open_film(segments[0]) as first:
         context = picture_stream(first).codec_context
         shape = context.height, context.width, 3
-    with whole(path) as temporary:
+    with atomically(path) as temporary:
         number = join(temporary, lambda: map(segment_packets, segments), shape, like, rate, copied, lossless)
         if frames is not None and number != frames:
             raise InputError(f"cannot write {path}: its segments hold {number} frames of {frames}; give the "

@@ -26,7 +26,7 @@ from colorlab.papers.colormnet.blocks import ChannelNorm
 from colorlab.papers.colormnet.state import AB_SCALE
 
 LIGHTNESS = 4  # numbers for the lightness of a cell: its four quarters
-PLACE = 3  # for each exemplar: 1, x and y in cells, as `registration.places`; all 0 if none is known
+PLACE = 3  # for each exemplar: 1, x and y in cells, as `registration.place_channels`; all 0 if none is known
 
 
 def numbers(stride: int) -> int:
@@ -35,7 +35,7 @@ def numbers(stride: int) -> int:
     return color_lines.numbers(stride) + LIGHTNESS
 
 
-class Carried(NamedTuple):
+class CarriedCells(NamedTuple):
     """What is remembered of a cell beside its value."""
 
     lines: Tensor      # (B, 16, h, w) its colour as lines in lightness
@@ -63,7 +63,7 @@ class CarriedChroma(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
-    def share(self, far: Tensor, near: Tensor, far_carried: Carried, near_carried: Carried,
+    def share(self, far: Tensor, near: Tensor, far_carried: CarriedCells, near_carried: CarriedCells,
               l: Tensor) -> Tensor:
         """How much of the colour comes from nearby, (B, 1, h, w) in (0, 1); starts at 1/2.
 
@@ -74,11 +74,11 @@ class CarriedChroma(nn.Module):
         values = self.norm(torch.cat((far.flatten(1, 2), near.flatten(1, 2)), dim=1))
         return self.gate(torch.cat((values, *wrong), dim=1).to(values.dtype)).sigmoid()
 
-    def unpacked(self, packed: Tensor) -> Carried:
+    def unpacked(self, packed: Tensor) -> CarriedCells:
         lines = color_lines.numbers(self.stride)
-        return Carried(*packed.split((lines, LIGHTNESS, packed.shape[1] - lines - LIGHTNESS), dim=1))
+        return CarriedCells(*packed.split((lines, LIGHTNESS, packed.shape[1] - lines - LIGHTNESS), dim=1))
 
-    def fit(self, l: Tensor, chroma: Tensor, place: Tensor, read: Carried | None = None) -> Carried:
+    def fit(self, l: Tensor, chroma: Tensor, place: Tensor, read: CarriedCells | None = None) -> CarriedCells:
         """What is stored of a frame: l (B, 1, H, W) in [-1, 1], chroma (B, 2, H, W) and place (B, 3 R, h, w).
 
         read: what the chroma was reconstructed from, if anything: its lines are passed on, and only the
@@ -90,14 +90,14 @@ class CarriedChroma(nn.Module):
         else:
             lines = read.lines.float()
             lines = lines + fit_lines(l, chroma - draw_lines(lines, l, self.stride), self.stride)
-        return Carried(lines, self.lightness(l), place)
+        return CarriedCells(lines, self.lightness(l), place)
 
     def lightness(self, l: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, 4, h, w), means over each cell's quarters."""
         return F.pixel_unshuffle(F.avg_pool2d(l.float(), self.stride // 2), 2)
 
-    def forward(self, l: Tensor, read: Carried, correction: Tensor, exemplars: Sequence[Tensor],
-                nearby: Tensor | None = None, last: Tensor | None = None) -> tuple[Tensor, Carried]:
+    def forward(self, l: Tensor, read: CarriedCells, correction: Tensor, exemplars: Sequence[Tensor],
+                nearby: Tensor | None = None, last: Tensor | None = None) -> tuple[Tensor, CarriedCells]:
         """Chroma of the frame with lightness l, (B, 2, H, W), and what was read, with its places refined.
 
         l: (B, 1, H, W) in [-1, 1]; read: its places are in R exemplars; correction: (B, 2, H, W), what the

@@ -22,15 +22,15 @@ from torch.nn import functional as F
 
 from colorlab.color import join_lab, lab_to_rgb, split_lab
 from colorlab.methods.course.backbones import EXTRACTORS
-from colorlab.methods.course.laying import AB, Laying
+from colorlab.methods.course.reference_warp import AB, ReferenceWarp
 from colorlab.modules.references import References, parse_references
 from colorlab.modules.resizing import resized
 from colorlab.modules.sources import Attention, Source
-from colorlab.papers.cavc.explain import spread, unpadded
+from colorlab.papers.cavc.explain import cells_to_pixels, unpadded
 from colorlab.papers.cavc.model import CAVC, CAVCConfig
 from colorlab.papers.cavc.state import State, as_channels, blend
 
-LAID = 4       # channels of the warped reference: lightness, ab, similarity
+WARPED = 4       # channels of the warped reference: lightness, ab, similarity
 TRUSTED = 5.0  # its sigmoid is the initial trust in the warped colours
 
 
@@ -64,9 +64,9 @@ class CourseCAVC(CAVC):
 
     def __init__(self, config: CourseCAVCConfig = CourseCAVCConfig.course()):
         if config.lay_channels:
-            self.beside, self.outputs = LAID, 4
+            self.beside, self.outputs = WARPED, 4
         super().__init__(config)
-        self.laying = Laying(config.lay_channels, config.extractor
+        self.laying = ReferenceWarp(config.lay_channels, config.extractor
                              != "random") if config.lay_channels else None
         if self.laying:
             nn.init.zeros_(self.head.weight)
@@ -140,7 +140,7 @@ class CourseCAVC(CAVC):
                 if source.kind == "reference":  # weight on the padding is added to the border
                     found = self.laying.weights(query, encoded[source.index], at, frame.shape[-2:])
                     maps[source] = (
-                        placed + placed.sum() * unpadded(spread(found, *frame.shape[-2:]), *size)
+                        placed + placed.sum() * unpadded(cells_to_pixels(found, *frame.shape[-2:]), *size)
                     ) / 2
             return maps
         return at_pixel

@@ -25,13 +25,13 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.methods.course.backbones import GUIDES
-from colorlab.methods.course.carried_chroma import PLACE, Carried, CarriedChroma, numbers
-from colorlab.methods.course.registration import places
+from colorlab.methods.course.carried_chroma import PLACE, CarriedCells, CarriedChroma, numbers
+from colorlab.methods.course.registration import place_channels
 from colorlab.papers.colormnet.build import build_features, build_propagation
 from colorlab.papers.colormnet.config import ColorMNetConfig
 from colorlab.papers.colormnet.features import FrameEncoder, Query
 from colorlab.papers.colormnet.model import ColorMNet
-from colorlab.papers.colormnet.state import AB_SCALE, Look, Predicted, State
+from colorlab.papers.colormnet.state import AB_SCALE, SeenFrame, Predicted, State
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Read(NamedTuple):
     """What was read from one source."""
 
     value: Tensor                # (B, 2, Cv, h, w)
-    carried: Carried
+    carried: CarriedCells
     place: Tensor | None = None  # (B, 3, h, w) nearby: where in the frame stored last
 
 
@@ -96,7 +96,7 @@ class CourseColorMNet(ColorMNet):
         twice = None not in state.moments and 0 not in state.moments
         return replace(state, expected=len(state.moments) + twice if self.registers else 0)
 
-    def predict(self, look: Look, state: CourseState, update: bool) -> tuple[Predicted, CourseState]:
+    def predict(self, look: SeenFrame, state: CourseState, update: bool) -> tuple[Predicted, CourseState]:
         """Chroma reconstructed from what was carried, with the decoder's correction."""
         far, near, held = self.far_and_near(look.query, state)
         state, value, carried = replace(state, held=held), far.value, far.carried
@@ -124,16 +124,16 @@ class CourseColorMNet(ColorMNet):
             (beside.shape[1] - PLACE, PLACE), dim=1) if self.registers else (beside, None)
         return far, Read(self.local_attention.projected(values), self.carry.unpacked(beside), place), held
 
-    def gate(self, look: Look, far: Read, near: Read) -> Tensor:
+    def gate(self, look: SeenFrame, far: Read, near: Read) -> Tensor:
         return self.carry.share(far.value, near.value, far.carried, near.carried, look.image[:, :1])
 
-    def shares(self, look: Look, state: CourseState) -> Tensor:
+    def shares(self, look: SeenFrame, state: CourseState) -> Tensor:
         """(h, w): how much of each cell's carried chroma comes from nearby, for the first film of the
         batch."""
         far, near, _ = self.far_and_near(look.query, state)
         return self.gate(look, far, near)[0, 0]
 
-    def valued(self, look: Look, predicted: Predicted, state: CourseState,
+    def valued(self, look: SeenFrame, predicted: Predicted, state: CourseState,
                deep: bool) -> tuple[Tensor, CourseState]:
         """The values, followed by what is carried: an exemplar's own colours and places, else what the chroma
         was reconstructed from."""
@@ -149,7 +149,7 @@ class CourseColorMNet(ColorMNet):
         carried = self.carry.fit(look.image[:, :1], predicted.chroma, place, carried)
         return torch.cat((values, carried.packed().to(values.dtype)), dim=1), state
 
-    def remember(self, look: Look, predicted: Predicted, rows: Tensor, state: CourseState,
+    def remember(self, look: SeenFrame, predicted: Predicted, rows: Tensor, state: CourseState,
                  keep: bool) -> CourseState:
         state = super().remember(look, predicted, rows, state, keep)
         if not self.registers:
@@ -165,7 +165,7 @@ class CourseColorMNet(ColorMNet):
         return rows[:, 2 * self.config.value:]
 
 
-def in_lab(look: Look, predicted: Predicted) -> Tensor:
+def in_lab(look: SeenFrame, predicted: Predicted) -> Tensor:
     """A padded frame with its colours, Lab (B, 3, H', W'), for later frames to read."""
     return torch.cat((50 * (look.image[:, :1].float() + 1), AB_SCALE * predicted.chroma.detach().float()),
                      dim=1)
@@ -174,4 +174,4 @@ def in_lab(look: Look, predicted: Predicted) -> Tensor:
 def own_places(rows: Tensor, number: int = 0, pictures: int = 1) -> Tensor:
     """(B, C, h, w) of a picture -> (B, 3 R, h, w): each cell's own position, in that one of the R
     pictures."""
-    return places(rows[:, None].expand(-1, pictures, -1, -1, -1))[:, number]
+    return place_channels(rows[:, None].expand(-1, pictures, -1, -1, -1))[:, number]

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorlab.methods.course.color_lines import draw_lines, fit_lines, numbers
-from colorlab.methods.course.registration import register, places
+from colorlab.methods.course.registration import register, place_channels
 from colorlab.papers.lstvc.correspondence import Warp
 from colorlab.papers.lstvc.state import EncodedReference
 
@@ -17,12 +17,12 @@ CELL = 4  # side of a matched cell, in pixels
 LINES = numbers(CELL)
 
 
-class Carried(NamedTuple):
+class WarpedCells(NamedTuple):
     """What the heads carry over from a cell; channels are at `dim`."""
 
     ab: Tensor     # 2: the mean of its ab / 128
     lines: Tensor  # 16: its colour as lines in lightness
-    # 3 R: its place in each of R references (`registration.places`); None: not carried
+    # 3 R: its place in each of R references (`registration.place_channels`); None: not carried
     places: Tensor | None = None
 
     def packed(self, dim: int) -> Tensor:
@@ -30,7 +30,7 @@ class Carried(NamedTuple):
         return torch.cat([part for part in self if part is not None], dim=dim)
 
     @classmethod
-    def unpacked(cls, packed: Tensor, dim: int) -> Carried:
+    def unpacked(cls, packed: Tensor, dim: int) -> WarpedCells:
         places = packed.shape[dim] - 2 - LINES
         ab, lines, *rest = packed.split((2, LINES, *[places] * (places > 0)), dim=dim)
         return cls(ab, lines, *rest)
@@ -55,13 +55,17 @@ class Corrected(nn.Module):
     def carried(self, l: Tensor, ab: Tensor) -> Tensor:
         """What the heads carry over from a reference, l (B, 1, H, W) and ab / 128: `Carried` without places,
         (B, 18, H/4, W/4)."""
-        return Carried(F.avg_pool2d(ab, CELL), fit_lines(l, ab, CELL)).packed(1)
+        return WarpedCells(F.avg_pool2d(ab, CELL), fit_lines(l, ab, CELL)).packed(1)
 
     def values(self, references: EncodedReference) -> Tensor:
         """What the heads mix of each cell: (B, R, V, H/4, W/4), V = 18, plus 3 R with `register`."""
         if self.register is None:
             return references.color
-        return Carried.unpacked(references.color, 2)._replace(places=places(references.color)).packed(2)
+        return (
+            WarpedCells.unpacked(references.color, 2)
+            ._replace(places=place_channels(references.color))
+            .packed(2)
+        )
 
     def forward(self, painted: Tensor, warp: Warp, l: Tensor, references: Tensor) -> Tensor:
         """painted: (B, T, 3, H, W), the subnet's output; l: (B, T, 1, H, W) in [0, 100]; references: (B, R,
@@ -79,7 +83,7 @@ class Corrected(nn.Module):
         """What colours read at refined places add to the reconstructed ones, (B * T, 2, H, W): every
         reference for every frame, in one batch."""
         T, R = l.shape[1], references.shape[1]
-        place = Carried.unpacked(warp.color, 3).places.mean(2)      # (B, T, 3 R, H/4, W/4), mean of the heads
+        place = WarpedCells.unpacked(warp.color, 3).places.mean(2)  # (B, T, 3 R, H/4, W/4), mean of the heads
         place = place.unflatten(2, (R, -1)).flatten(0, 2)           # (B * T * R, 3, H/4, W/4)
         picture = references.repeat_interleave(T, 0).flatten(0, 1)  # (B * T * R, 3, H, W)
         registered = register(l.flatten(0, 1).repeat_interleave(R, 0), picture, place, self.register)
@@ -90,10 +94,10 @@ class Corrected(nn.Module):
         """`carried` of a block's last frame: the lines that were read, plus lines fitted to the correction
         only."""
         lines = self.lines(warp)[:, -1]
-        return Carried(F.avg_pool2d(ab, CELL),
+        return WarpedCells(F.avg_pool2d(ab, CELL),
                        lines + fit_lines(l, ab - draw_lines(lines, l, CELL), CELL)).packed(1)
 
     @staticmethod
     def lines(warp: Warp) -> Tensor:
         """(B, T, 16, H/4, W/4), mean of the heads."""
-        return Carried.unpacked(warp.color, 3).lines.mean(2)
+        return WarpedCells.unpacked(warp.color, 3).lines.mean(2)

@@ -37,7 +37,7 @@ WON = 0.01
 LONGEST = 1.5        # pixels per step: the linearisation by ∇L does not hold farther away
 
 
-def places(like: Tensor) -> Tensor:
+def place_channels(like: Tensor) -> Tensor:
     """What cells carry beside their colour to encode their place: like (B, R, _, h, w), R pictures -> (B, R,
     3 R, h, w).
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from colorlab.files.errors import InputError
-from colorlab.files.whole import whole
+from colorlab.files.atomic import atomically
 
 MAGIC = np.float32(202021.25)  # reads "PIEH" as bytes
 
@@ -41,6 +41,6 @@ def write_flo(path: str | Path, flow: Tensor) -> None:
             f"write_flo wants one flow (2, H, W), got {tuple(flow.shape)}; take flow[0] of a batch")
     H, W = flow.shape[-2:]
     field = flow.detach().permute(1, 2, 0).to("cpu", torch.float32).numpy().astype("<f4")
-    with whole(Path(path)) as temporary:
+    with atomically(Path(path)) as temporary:
         temporary.write_bytes(
             MAGIC.astype("<f4").tobytes() + np.array([W, H], "<i4").tobytes() + field.tobytes())

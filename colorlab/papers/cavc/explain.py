@@ -51,7 +51,7 @@ def attention_of(network: nn.Module, l: Tensor, state: State) -> Attention:
     @torch.no_grad()
     def at_pixel(at: tuple[int, int]) -> dict[Source, Tensor]:
         weights = network.sca.weights(padded, inside(at, H, W))
-        placed = spread(patch_shares(network, H, W, at, state.tokens.shape[2] - 1).to(l), H, W)
+        placed = cells_to_pixels(patch_shares(network, H, W, at, state.tokens.shape[2] - 1).to(l), H, W)
         found = {source: share / 3 * placed for source, share in zip(sources, shares) if share}
         return found | {
             window: unpadded(weights.window, H, W)[0, 0] / 3,
@@ -84,7 +84,7 @@ def inside(at: tuple[int, int], H: int, W: int) -> tuple[int, int]:
     return at
 
 
-def spread(cells: Tensor, H: int, W: int) -> Tensor:
+def cells_to_pixels(cells: Tensor, H: int, W: int) -> Tensor:
     """Weights of cells (h, w) over the pixels that they cover: (H, W), summing to 1."""
     pixels = F.interpolate(cells[None, None], (H, W), mode="area")[0, 0]
     return pixels / pixels.sum()

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from colorlab.modules.fast.packed_conv import PackedConv2d
 
 
-def together(x: Tensor) -> Tensor:
+def fold_chroma(x: Tensor) -> Tensor:
     """(B, 2, C, h, w) -> (2B, C, h, w): the two chroma channels as batch entries."""
     return x.flatten(0, 1)
 
 
-def apart(x: Tensor) -> Tensor:
+def unfold_chroma(x: Tensor) -> Tensor:
     """(2B, C, h, w) -> (B, 2, C, h, w)."""
     return x.unflatten(0, (-1, 2))
 
@@ -102,10 +102,10 @@ class Fusion(nn.Module):
     def forward(self, frame: Tensor, own: Tensor) -> Tensor:
         """frame: (B, shared, h, w), the same for both chroma channels; own: (B, 2, C, h, w) -> (B, 2, out, h,
         w)."""
-        own, block = together(own), self.block1
+        own, block = fold_chroma(own), self.block1
         shortcut = _conv_of_both(block.downsample, frame, own)
         x = shortcut + block.conv2(F.relu(_conv_of_both(block.conv1, F.relu(frame), F.relu(own))))
-        return apart(self.block2(x + self.attention(x)))
+        return unfold_chroma(self.block2(x + self.attention(x)))
 
 
 def _conv_of_both(conv: PackedConv2d, frame: Tensor, own: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.papers.colormnet.blocks import Fusion, ResidualBlock, apart, together, update_hidden
+from colorlab.papers.colormnet.blocks import Fusion, ResidualBlock, unfold_chroma, fold_chroma, update_hidden
 from colorlab.papers.colormnet.features import Features
 
 
@@ -49,8 +49,8 @@ class HiddenUpdate(nn.Module):
         coarse, middle, fine = decoded.layers
         fine = F.avg_pool2d(torch.cat((fine, decoded.small), dim=1), 4)
         x = self.from_coarse(coarse) + self.from_middle(F.avg_pool2d(middle, 2)) + self.from_fine(fine)
-        gates = self.transform(torch.cat((x, together(hidden).to(x.dtype)), dim=1))
-        return update_hidden(apart(gates), hidden)
+        gates = self.transform(torch.cat((x, fold_chroma(hidden).to(x.dtype)), dim=1))
+        return update_hidden(unfold_chroma(gates), hidden)
 
 
 class Decoder(nn.Module):
@@ -69,10 +69,10 @@ class Decoder(nn.Module):
 
     def forward(self, features: Features, read: Tensor, hidden: Tensor) -> Decoded:
         """read: (B, 2, Cv, h, w), from memory and the neighbourhood together; hidden: (B, 2, Ch, h, w)."""
-        coarse = together(self.fuser(features.coarse, torch.cat((read, hidden.to(read.dtype)), dim=2)))
+        coarse = fold_chroma(self.fuser(features.coarse, torch.cat((read, hidden.to(read.dtype)), dim=2)))
         middle = self.up_middle(features.middle, coarse)
         fine = self.up_fine(features.fine, middle)
         small = self.predict(F.relu(fine))
         logits = F.interpolate(small.float(), scale_factor=self.scale,
                                mode="bilinear") if self.scale > 1 else small.float()
-        return Decoded(apart(logits).squeeze(2), (coarse, middle, fine), small)
+        return Decoded(unfold_chroma(logits).squeeze(2), (coarse, middle, fine), small)

@@ -67,13 +67,13 @@ from colorlab.modules.references import Reference, parse_references
 from colorlab.modules.resizing import resized
 from colorlab.modules.sources import Attention, Source
 
-from colorlab.papers.colormnet import backbones, sources
+from colorlab.papers.colormnet import backbones, explain
 from colorlab.papers.colormnet.build import build_features, build_propagation, build_value_encoder, initialise
 from colorlab.papers.colormnet.config import ColorMNetConfig
 from colorlab.papers.colormnet.decoder import Decoder
 from colorlab.papers.colormnet.features import FrameEncoder, KeyHeads
 from colorlab.papers.colormnet.local_attention import LocalAttention
-from colorlab.papers.colormnet.state import AB_SCALE, Look, Predicted, Remembered, State
+from colorlab.papers.colormnet.state import AB_SCALE, SeenFrame, Predicted, Remembered, State
 from colorlab.papers.colormnet.unroll import unroll
 
 
@@ -166,7 +166,7 @@ class ColorMNet(nn.Module):
 
     def attention_of(self, l: Tensor, state: State) -> Attention:
         """`attention` for any pixel of one frame; shared work is done once."""
-        return sources.attention_of(self, l, state)
+        return explain.attention_of(self, l, state)
 
     def load_backbones(self) -> None:
         """Start the backbones from ImageNet's and DINOv2's weights, as the authors' training does. Needs a
@@ -224,20 +224,20 @@ class ColorMNet(nn.Module):
                 )
         return state
 
-    def look(self, l: Tensor, state: State) -> Look:
+    def look(self, l: Tensor, state: State) -> SeenFrame:
         """L (B, 1, H, W) in [0, 100] -> the frame as the network sees it, padded with mid-grey, its features
         and its key."""
         image = self.pad(l / 50 - 1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         features = self.features(image, state.position)
-        return Look(image, features, self.key_heads(features.coarse))
+        return SeenFrame(image, features, self.key_heads(features.coarse))
 
-    def predict(self, look: Look, state: State, update: bool) -> tuple[Predicted, State]:
+    def predict(self, look: SeenFrame, state: State, update: bool) -> tuple[Predicted, State]:
         """Chroma of the padded frame (Eq. 13); `update`: also update the hidden state."""
         read, state = self.read(look, state)
         logits, state = self.decode(look, read, state, update)
         return Predicted(logits.tanh()), state
 
-    def read(self, look: Look, state: State) -> tuple[Tensor, State]:
+    def read(self, look: SeenFrame, state: State) -> tuple[Tensor, State]:
         """(B, 2, Cv, h, w), V + L: the read-out of memory plus that of the last stored frame nearby."""
         value, held = self.propagation.read(state.held, look.query)
         value, state = value.unflatten(1, (2, -1)), replace(state, held=held)
@@ -246,7 +246,7 @@ class ColorMNet(nn.Module):
         nearby = self.local_attention(look.query.key, state.last.key, state.last.rows.unflatten(1, (2, -1)))
         return value + nearby, state
 
-    def decode(self, look: Look, read: Tensor, state: State, update: bool) -> tuple[Tensor, State]:
+    def decode(self, look: SeenFrame, read: Tensor, state: State, update: bool) -> tuple[Tensor, State]:
         """The decoded read-out at full size before the tanh, (B, 2, H', W'), and the state with the next
         hidden state."""
         decoded = self.decoder(look.features, read, state.hidden)
@@ -254,7 +254,7 @@ class ColorMNet(nn.Module):
             state = replace(state, hidden=self.decoder.hidden_update(decoded, state.hidden))
         return decoded.logits, state
 
-    def shares(self, look: Look, state: State) -> Tensor:
+    def shares(self, look: SeenFrame, state: State) -> Tensor:
         """(h, w): the share of each cell's colour that comes from nearby and not from memory, for the first
         film: the two are added."""
         return torch.full_like(look.query.key[0, 0], 0.5)
@@ -264,7 +264,7 @@ class ColorMNet(nn.Module):
         ab = _resized(reference.image, l)[:, 1:]
         return ab, Predicted(self.pad(ab / AB_SCALE))
 
-    def valued(self, look: Look, predicted: Predicted, state: State, deep: bool) -> tuple[Tensor, State]:
+    def valued(self, look: SeenFrame, predicted: Predicted, state: State, deep: bool) -> tuple[Tensor, State]:
         """The value to store for a frame, (B, C, h, w); `deep`: also update the hidden state from it."""
         value = self.value_encoder(look.image, predicted.chroma, look.features.coarse)
         if deep:
@@ -272,7 +272,9 @@ class ColorMNet(nn.Module):
                             renewed=state.frame)
         return value.flatten(1, 2), state
 
-    def remember(self, look: Look, predicted: Predicted, rows: Tensor, state: State, keep: bool) -> State:
+    def remember(
+        self, look: SeenFrame, predicted: Predicted, rows: Tensor, state: State, keep: bool
+    ) -> State:
         """The state that also holds this frame; `keep` for exemplars."""
         held = self.propagation.write(state.held, look.query, rows, state.frame, keep)
         return replace(state, held=held, last=Remembered(state.frame, look.query.key, rows))

@@ -16,7 +16,7 @@ from colorlab.papers.colormnet.propagation import held_bytes
 AB_SCALE = 110.0  # the network's chroma is ab / 110, its lightness L / 50 - 1
 
 
-class Look(NamedTuple):
+class SeenFrame(NamedTuple):
     """A frame as network input."""
 
     image: Tensor       # (B, 3, H', W') L three times, in [-1, 1], padded

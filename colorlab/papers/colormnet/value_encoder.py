@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.papers.colormnet.blocks import Fusion, apart, together, update_hidden
+from colorlab.papers.colormnet.blocks import Fusion, unfold_chroma, fold_chroma, update_hidden
 
 
 class DeepUpdate(nn.Module):
@@ -20,8 +20,8 @@ class DeepUpdate(nn.Module):
 
     def forward(self, value: Tensor, hidden: Tensor) -> Tensor:
         """value: (B, 2, Cv, h, w); hidden: (B, 2, Ch, h, w) -> the next hidden state."""
-        gates = self.transform(together(torch.cat((value, hidden.to(value.dtype)), dim=2)))
-        return update_hidden(apart(gates), hidden)
+        gates = self.transform(fold_chroma(torch.cat((value, hidden.to(value.dtype)), dim=2)))
+        return update_hidden(unfold_chroma(gates), hidden)
 
 
 class ValueEncoder(nn.Module):
@@ -39,7 +39,7 @@ class ValueEncoder(nn.Module):
         Cv, h, w)."""
         pairs = torch.stack((ab, ab.flip(1)), dim=1)                                   # (B, 2, 2, H, W)
         images = image[:, None].expand(-1, 2, -1, -1, -1)
-        features = self.cnn(together(torch.cat((images, pairs), dim=2)))
+        features = self.cnn(fold_chroma(torch.cat((images, pairs), dim=2)))
         if features.shape[-2:] != coarse.shape[-2:]:
             features = F.interpolate(features, size=coarse.shape[-2:], mode="bilinear")
-        return self.fuser(coarse, apart(features))
+        return self.fuser(coarse, unfold_chroma(features))

@@ -120,7 +120,7 @@ class LSTVCConfig:
                    backbone_taps=(1, 1, 1), backbone_width=4)
 
 
-class Look(NamedTuple):
+class SeenBlock(NamedTuple):
     """A block with what the heads carried over, for pictures like the paper's Fig. 7."""
 
     ab: Tensor          # (B, T, 2, H, W) the result
@@ -207,7 +207,7 @@ class LSTVC(nn.Module):
             blocks.append(ab)
         return torch.cat(blocks, dim=1)
 
-    def look(self, l: Tensor, state: LSTVCState) -> tuple[Look, LSTVCState]:
+    def look(self, l: Tensor, state: LSTVCState) -> tuple[SeenBlock, LSTVCState]:
         """`step` for l (B, T, 1, H, W), also returning what each head carried over."""
         B, T, _, H, W = l.shape
         state = self.with_encoded(l, state)
@@ -221,7 +221,7 @@ class LSTVC(nn.Module):
 
         ab = _with_own_colors(ab, state)
         cells = (..., slice(math.ceil(H / 4)), slice(math.ceil(W / 4)))
-        return Look(ab, 128 * warp.ab[cells],
+        return SeenBlock(ab, 128 * warp.ab[cells],
                     warp.similarity[cells]), self.after(state, l, ab, warp, seen, tokens)
 
     def attention(self, l: Tensor, state: LSTVCState, at: tuple[int, int]) -> dict[Source, Tensor]:

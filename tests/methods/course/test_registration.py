@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 
-from colorlab.methods.course.registration import LONGEST, ROUNDS, register, places
+from colorlab.methods.course.registration import LONGEST, ROUNDS, register, place_channels
 from colorlab.modules.flow.warping import pixel_grid
 
 
@@ -31,7 +31,7 @@ def middle(x: Tensor) -> Tensor:
 
 
 def test_mixed_places_are_each_pictures_share_and_mean_place():
-    mixed = places(torch.empty(1, 2, 5, 4, 6)).movedim(2, -1).flatten(1, 3)  # (1, 2 * 4 * 6, 6)
+    mixed = place_channels(torch.empty(1, 2, 5, 4, 6)).movedim(2, -1).flatten(1, 3)  # (1, 2 * 4 * 6, 6)
     weights = torch.zeros(48)
     # (x, y) = (3, 2), (5, 2); in the other (0, 1)
     weights[[2 * 6 + 3, 2 * 6 + 5, 24 + 6]] = torch.tensor([0.25, 0.25, 0.5])

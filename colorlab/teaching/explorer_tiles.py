@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from colorlab.teaching import page, plots
-from colorlab.teaching.view import View
+from colorlab.teaching import explorer_page, plots
+from colorlab.teaching.explorer_view import View
 
 
 TILE_WIDTH = 400  # pixels of a picture in the still, two in a row: a film of 128 x 224 is 229 high
@@ -21,19 +21,21 @@ def tiles(view: View) -> dict[str, plots.Picture]:
         f"{name}: {100 * shares[name]:.0f} %" if shares else name: heat(values, view.backgrounds.get(name))
         for name, values in view.maps.items()
     }
-    return heats | {name: page.visible(plots.as_array(picture)) for name, picture in view.panels.items()}
+    return heats | {
+        name: explorer_page.visible(plots.as_array(picture)) for name, picture in view.panels.items()
+    }
 
 
 def heat(values: np.ndarray, background: plots.Picture | None) -> np.ndarray:
     """As `plots.heat`, twice as large, smooth and faster: the maximum of each cell, because a single pixel
     would be invisible, with a ring around the overall maximum."""
     H, W = values.shape
-    h, w = max(1, H // page.CELL), max(1, W // page.CELL)
-    cells = page.shrunk(page.shades(values), (h, w))
+    h, w = max(1, H // explorer_page.CELL), max(1, W // explorer_page.CELL)
+    cells = explorer_page.shrunk(explorer_page.shades(values), (h, w))
     smooth = np.asarray(Image.fromarray(cells).resize((2 * W, 2 * H), Image.Resampling.BILINEAR))
-    drawn = page.glow()[smooth]                                               # (2 H, 2 W, 3)
+    drawn = explorer_page.glow()[smooth]                                               # (2 H, 2 W, 3)
     if background is not None:
-        behind = _enlarged(page.dimmed(background), 2 * W)[..., None]
+        behind = _enlarged(explorer_page.dimmed(background), 2 * W)[..., None]
         drawn = np.minimum(
             drawn.astype(np.uint16) + behind * (255 - smooth[..., None].astype(np.uint16)) // 255,
             255).astype(np.uint8)
@@ -49,7 +51,7 @@ def _enlarged(array: np.ndarray, width: int) -> np.ndarray:
 
 def ringed(picture: plots.Picture, at: tuple[int, int]) -> np.ndarray:
     """The picture as large as in a still, with a ring around the pixel at (y, x)."""
-    array = page.visible(plots.as_array(picture))
+    array = explorer_page.visible(plots.as_array(picture))
     scale = TILE_WIDTH / array.shape[1]
     return plots.mark(_enlarged(array, TILE_WIDTH), tuple(int((place + 0.5) * scale) for place in at))
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from colorlab.files.errors import InputError
-from colorlab.files.whole import whole
+from colorlab.files.atomic import atomically
 
 
 def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:
@@ -19,7 +19,7 @@ def save_checkpoint(path: Path, content: Mapping[str, object]) -> None:
     Raises InputError where the disk is full or the folder cannot be written.
     """
     try:
-        with whole(path) as temporary:
+        with atomically(path) as temporary:
             torch.save(dict(content), temporary)
     except (InputError, OSError, RuntimeError) as error:
         kept = f"the one before it is whole at {path}" if path.exists() else "there is none yet"
@@ -58,7 +58,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, obj
 
     try:
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-        with whole(path) as temporary:
+        with atomically(path) as temporary:
             # one entry: the order of several is not fixed
             save_file(tensors, temporary, metadata={"colorlab": json.dumps(note)})
     except Exception as error:  # safetensors has its own error type, a direct subclass of Exception

@@ -34,7 +34,7 @@ _one_at_a_time = threading.Lock()
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; what is written there (a file or a folder) is renamed at the end.
 
     When the body fails or is interrupted, what it wrote is removed and `path` stays as it was. The temporary
@@ -75,7 +75,7 @@ def scratch(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file atomically, with line ends as in `text`."""
-    with whole(path) as temporary:
+    with atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 

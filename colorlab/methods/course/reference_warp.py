@@ -24,7 +24,7 @@ LEARNED = 32
 AB = 50     # scale of ab
 
 
-class Laid(NamedTuple):
+class WarpedReference(NamedTuple):
     picture: Tensor     # (B, 3, H, W) lightness in [-1, 1] and ab / 50 of each pixel's match
     similarity: Tensor  # (B, 1, H, W) similarity, at most 1, of the best cell, minus its distance penalty
 
@@ -36,7 +36,7 @@ class Encoded(NamedTuple):
     color: Tensor  # (B, M, 16 + 1) its lines and its lightness
 
 
-class Laying(nn.Module):
+class ReferenceWarp(nn.Module):
     def __init__(self, channels: int = 64, pretrained: bool = True):
         super().__init__()
         self.frozen = PretrainedFeatures(4, pretrained)
@@ -79,7 +79,7 @@ class Laying(nn.Module):
                           dim=1)
         return _cells(query), (-(x.square() + y.square()) / (2 * (2 * self.reach).exp())).flatten()
 
-    def forward(self, l: Tensor, reference: Encoded) -> Laid:
+    def forward(self, l: Tensor, reference: Encoded) -> WarpedReference:
         """l: (B, 1, H, W) in [-1, 1], H and W multiples of 8; reference: of `encode`, for the same size."""
         (B, _, H, W), device = l.shape, l.device.type
         with torch.autocast(device, enabled=False):
@@ -90,7 +90,7 @@ class Laying(nn.Module):
             similarity = ((best + rest) / self.sharpness.exp()).view(B, 1, H // CELL, W // CELL)
             light, similarity = (F.interpolate(x, scale_factor=float(CELL), mode="bilinear")
                                  for x in (mixed[:, -1:], similarity))
-        return Laid(torch.cat((light, ab), dim=1), similarity)
+        return WarpedReference(torch.cat((light, ab), dim=1), similarity)
 
     @staticmethod
     def means(l: Tensor) -> Tensor:

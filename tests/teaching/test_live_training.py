@@ -10,8 +10,8 @@ from PIL import Image
 
 import colorlab
 from colorlab import clips, train
-from colorlab.teaching.live import Live
-from colorlab.train.checkpoints import load_checkpoint
+from colorlab.teaching.live_training import Live
+from colorlab.train.saved_run import load_checkpoint
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_stopping_leaves_a_usable_checkpoint(film, tmp_path, how):
 BUSY = """
 import time
 import numpy as np
-from colorlab.teaching.live import Live
+from colorlab.teaching.live_training import Live
 live = Live({"black": [np.zeros((16, 16, 3), np.uint8)] * 2}, "colormnet")
 with live.running():
     print("BUTTON", live.button.comm.comm_id, flush=True)

@@ -27,8 +27,8 @@ from matplotlib import colormaps
 from PIL import Image
 
 from colorlab.teaching import plots
-from colorlab.teaching.page_script import SCRIPT, STYLE
-from colorlab.teaching.view import View
+from colorlab.teaching.explorer_script import SCRIPT, STYLE
+from colorlab.teaching.explorer_view import View
 
 # bytes that one explorer's HTML should not exceed: a notebook has two of them at most, in 1 MB
 BUDGET = 250_000
@@ -40,7 +40,7 @@ LEVELS = 32     # shades of a map; finer ones are indistinguishable in the colou
 WIDEST = 16383  # pixels, of a WebP file
 
 
-def places(size: tuple[int, int], grid: tuple[int, int]) -> list[tuple[int, int]]:
+def grid_points(size: tuple[int, int], grid: tuple[int, int]) -> list[tuple[int, int]]:
     """The middles of a grid's cells in a picture of (H, W) pixels: rows * columns points (y, x), row by
     row."""
     (H, W), (rows, columns) = size, grid
@@ -61,7 +61,7 @@ def page(ask: Callable[[tuple[int, int], Mapping[str, Any]],
     rows.
     """
     size = plots.as_array(ask(at, settings[start]).picture).shape[:2]
-    points = places(size, grid)
+    points = grid_points(size, grid)
     gathered = Gathered()
     told = [gathered.setting(setting, [ask(point, setting) for point in points]) for setting in settings]
     nearest = min(range(len(points)), key=lambda index: (points[index][0] - at[0])**2 +

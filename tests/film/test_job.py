@@ -20,10 +20,10 @@ import colorlab
 from colorlab.cli import main, models
 from colorlab.files.errors import InputError
 from colorlab.files.video import read_video
-from colorlab.film.confidence import offers_confidence, sure_step
+from colorlab.film.confidence import offers_confidence, confident_step
 from colorlab.film.pipeline import ahead, behind
 from colorlab.film.references import guide
-from colorlab.film.restore import FilmJob, restore
+from colorlab.film.job import FilmJob, restore
 from colorlab.film.saved_state import load_state, save_state
 from colorlab.methods.baselines import Copy
 from colorlab.methods.course.cavc import CourseCAVC, CourseCAVCConfig
@@ -331,7 +331,7 @@ def test_confidence_comes_with_the_very_step(method):
     with torch.inference_mode():
         state = model.start(None if method == "tcavc" else [(1, reference)])
         ab, after = model.step(l, state)
-        sure = sure_step(model, l, state)
+        sure = confident_step(model, l, state)
     assert torch.equal(sure.ab, ab) and sure.state.frame == after.frame
     assert (
         sure.confidence.shape == (1, 4, 1, 37, 50)
@@ -350,7 +350,7 @@ def test_a_frame_that_was_seen_before_is_surer_than_a_strange_one(method):
     reference = torch.cat((seen, torch.zeros(1, 2, 32, 48)), 1)
     with torch.inference_mode():
         _, state = model.step(seen, model.start([(0, reference)]))
-        known, unknown = (sure_step(model, l, state).confidence.mean() for l in (seen, strange))
+        known, unknown = (confident_step(model, l, state).confidence.mean() for l in (seen, strange))
     assert known > 0.99 and unknown < known - 0.03
 
 
@@ -359,9 +359,9 @@ def test_what_is_laid_is_sure_where_it_is_as_light():
     l[..., 20:] = 70
     with torch.inference_mode():
         state = model.start(torch.cat((l, torch.zeros(1, 2, 24, 40)), 1))
-        assert sure_step(model, l, state).confidence.mean() > 0.95
+        assert confident_step(model, l, state).confidence.mean() > 0.95
         # as bright as nothing in the reference
-        assert sure_step(model, torch.full_like(l, 100.0), state).confidence.max() < 0.01
+        assert confident_step(model, torch.full_like(l, 100.0), state).confidence.max() < 0.01
 
 
 def test_a_method_that_matches_nothing_says_so(film, tmp_path):

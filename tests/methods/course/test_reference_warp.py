@@ -10,14 +10,14 @@ from torch.testing import assert_close
 import colorlab
 from colorlab.color import frames_to_rgb, join_lab, rgb_to_lab, split_lab
 from colorlab.methods.course.cavc import scaled
-from colorlab.methods.course.laying import AB, Laying
+from colorlab.methods.course.reference_warp import AB, ReferenceWarp
 from colorlab.papers.cavc import CAVC, CAVCConfig
 from colorlab.papers.cavc.state import as_channels
 
 
-def laying() -> Laying:
+def laying() -> ReferenceWarp:
     torch.manual_seed(0)
-    return Laying(16)
+    return ReferenceWarp(16)
 
 
 @pytest.fixture(scope="module")

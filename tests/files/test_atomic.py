@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from colorlab.files import whole as whole_module
+from colorlab.files import atomic
 from colorlab.files.errors import InputError
 from colorlab.files.video import write_image, write_video
-from colorlab.files.whole import remove_leftovers, whole, write_json, write_text
+from colorlab.files.atomic import remove_leftovers, atomically, write_json, write_text
 from colorlab.film.saved_state import save_state
-from colorlab.train.checkpoints import save_weights
+from colorlab.train.saved_run import save_weights
 
 NOISE = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
 
@@ -49,7 +49,7 @@ def test_a_full_disk_is_one_line_that_names_the_file_and_leaves_nothing(tmp_path
 def test_what_was_there_stays_when_writing_fails(tmp_path):
     (tmp_path / "a.txt").write_text("before")
     with pytest.raises(KeyboardInterrupt):
-        with whole(tmp_path / "a.txt") as temporary:
+        with atomically(tmp_path / "a.txt") as temporary:
             temporary.write_text("half of")
             raise KeyboardInterrupt
     assert (tmp_path / "a.txt").read_text() == "before" and len(list(tmp_path.iterdir())) == 1
@@ -58,8 +58,8 @@ def test_what_was_there_stays_when_writing_fails(tmp_path):
 KILLED = """
 import os, sys
 from pathlib import Path
-from colorlab.files.whole import whole
-with whole(Path(sys.argv[1], "a.txt")) as file, whole(Path(sys.argv[1], "folder")) as folder:
+from colorlab.files.atomic import atomically
+with atomically(Path(sys.argv[1], "a.txt")) as file, atomically(Path(sys.argv[1], "folder")) as folder:
     file.write_text("half")
     folder.mkdir()
     (folder / "inner").write_text("half")
@@ -70,13 +70,13 @@ with whole(Path(sys.argv[1], "a.txt")) as file, whole(Path(sys.argv[1], "folder"
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise there")
 def test_what_a_killed_process_left_goes_when_the_next_one_writes(tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)],
-                   env=os.environ | {"PYTHONPATH": str(Path(whole_module.__file__).parents[2])})
+                   env=os.environ | {"PYTHONPATH": str(Path(atomic.__file__).parents[2])})
     assert len(list(tmp_path.glob(".*"))) == 2
     (tmp_path / ".mine.part.txt").touch()
-    with whole(tmp_path / "b.txt") as temporary:  # what is in the making now is no leftover
+    with atomically(tmp_path / "b.txt") as temporary:  # what is in the making now is no leftover
         temporary.write_text("b")
         assert len(list(tmp_path.glob(".*"))) == 2  # the one in the making, and one of another kind
-        whole_module._looked_through.clear()
+        atomic._looked_through.clear()
         remove_leftovers(tmp_path)
         assert temporary.exists()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [".mine.part.txt", "b.txt"]

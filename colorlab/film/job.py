@@ -43,7 +43,7 @@ from colorlab.files.errors import InputError
 from colorlab.files.locks import alone
 from colorlab.files.video import Film, Folder, is_folder_name
 from colorlab.files.video.shots import Shot
-from colorlab.files.whole import NO_ROOM, read_json, remove_leftovers, room_for, write_json
+from colorlab.files.atomic import NO_ROOM, read_json, remove_leftovers, room_for, write_json
 from colorlab.film.colorize import Block, Place, colored_blocks
 from colorlab.film.confidence import offers_confidence
 from colorlab.film.output import made_by, open_track

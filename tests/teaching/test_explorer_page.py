@@ -13,7 +13,7 @@ from PIL import Image
 from colorlab.files.errors import InputError
 from colorlab.teaching import plots
 from colorlab.teaching.explore import Explorer, View
-from colorlab.teaching.page import LEVELS, Gathered, glow, places, shades, shrunk
+from colorlab.teaching.explorer_page import LEVELS, Gathered, glow, grid_points, shades, shrunk
 
 H, W = 64, 112
 
@@ -46,7 +46,7 @@ def test_each_place_keeps_its_own_map():
     explorer = Explorer(look, at=(30, 50), grid=(4, 7), stops=[0, 3], frame=(0, 5, 0))
     data = data_of(explorer.page())
     h, w = data["tile"]
-    for place, (y, x) in enumerate(places((H, W), (4, 7))):
+    for place, (y, x) in enumerate(grid_points((H, W), (4, 7))):
         near, far = (map_of(data, 1, place, source) for source in (0, 1))
         assert np.unravel_index(near.argmax(), near.shape) == (y * h // H, x * w // W) and near.max() == 255
         assert np.unravel_index(far.argmax(), far.shape) == (h - 1, w - 1)

@@ -9,7 +9,7 @@ from typing import Any, Iterable
 from colorlab.experiments.batch import run
 from colorlab.experiments.jobs import find_notebooks
 from colorlab.files.errors import InputError
-from colorlab.files.whole import write_text
+from colorlab.files.atomic import write_text
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT = ("tags", "jupyter", "nbgrader", "slideshow", "editable", "deletable")  # of a cell's metadata

@@ -5,6 +5,11 @@ new picture grows. Of 24 dissolves of 8 to 24 frames between moving clips 20 wer
 without any. A pan, a zoom or an object crossing the picture is not a mixture of its two ends, a flash ends as
 it began, and a change of light alone is not a change of picture. Fades over black or white are found by
 `cuts.py`. Where much moves during a dissolve it may be missed.
+
+TransNet V2 was compared on a seeded set made from clips on which nothing here was chosen (16 films of each
+kind, `tests/bench/bench_scenes.py`): both find all cuts and fades and 15 dissolves, and neither finds wipes;
+it takes 10 of 16 flashes for cuts where this takes 3, gives fewer false answers beside dissolves (0 instead
+of 5), and is ten times slower. So it is not a dependency.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ segments cost?
     course] [--size 64 96] [--only length]
 
 length: for each method a process colours so many small frames from a film file to a film file, resumably, as
-`colorlab colorize` does, and tells the peak memory of the whole process; `--preset`: of which networks. full:
+`colorlab colorize` does, and tells the peak memory of the whole process; `--preset`: of which networks; 480p: `--size 480 854 --network-size 128`. full:
 the same for a few frames of 1920x1080 at the course networks, which see the film at `--network-size` (0: at
 full size, of which lstvc takes minutes a frame). overlap: in one process and in turn, the same job with its
 stages side by side, one after the other, and with the network in a thread of its own; with a network on the
@@ -80,7 +80,8 @@ def peak_apart(film: Path, method: str, frames: int, preset: str = "tiny", size:
         subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
 
 
-def length(counts: list[int], methods: list[str], size: tuple[int, int], preset: str) -> None:
+def length(counts: list[int], methods: list[str], size: tuple[int, int], preset: str,
+           network_size: int | None) -> None:
     """The same film, ever longer."""
     with tempfile.TemporaryDirectory() as folder:
         for count in counts:
@@ -89,7 +90,7 @@ def length(counts: list[int], methods: list[str], size: tuple[int, int], preset:
             first = None
             for count in counts:
                 start = time.perf_counter()
-                found = peak_apart(Path(folder) / f"{count}.mp4", method, count, preset)
+                found = peak_apart(Path(folder) / f"{count}.mp4", method, count, preset, network_size)
                 first = first or found
                 print(f"  {method:10} {count:6d} frames of {size[1]}x{size[0]}: peak {found:7.1f} MiB, "
                       f"ratio {found / first:.3f}, {time.perf_counter() - start:.0f} s", flush=True)
@@ -178,15 +179,18 @@ def main() -> None:
     parser.add_argument("--method", nargs="+", default=list(colorlab.METHODS))
     parser.add_argument("--preset", default="tiny", choices=PRESETS)
     parser.add_argument("--size", type=int, nargs=2, default=[64, 96], metavar=("H", "W"))
-    parser.add_argument("--network-size", type=int, default=240,
-                        help="short side at which the networks see 1080p; 0: full size")
+    parser.add_argument("--network-size", type=int,
+                        help="short side at which the networks see the film; 0: full size (default: 240 for "
+                             "1080p, else full size)")
     parser.add_argument("--large-frames", type=int, default=6, help="frames of the 1080p film")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
     for part in args.only:
         print(f"{part}:")
-        {"length": lambda: length(args.frames, args.method, tuple(args.size), args.preset),
-         "full": lambda: full(args.method, args.network_size or None, args.large_frames),
+        {"length": lambda: length(args.frames, args.method, tuple(args.size), args.preset,
+                                  args.network_size or None),
+         "full": lambda: full(args.method, 240 if args.network_size is None else args.network_size or None,
+                              args.large_frames),
          "overlap": overlap, "segments": segments}[part]()
 
 

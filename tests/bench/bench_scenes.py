@@ -27,7 +27,7 @@ from colorlab.film.cuts import NEIGHBOURS, Signature, change, find_cuts, look_at
 from colorlab.film.dissolves import scene_starts
 
 SIZE = (108, 192)  # (h, w) at which the seeded films are made
-AROUND = 30        # frames of each clip before and after a transition
+AROUND = 16        # frames of each clip before and after a transition
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def transitions(folder: Path, count: int, seed: int) -> None:
     """How many scene starts each finder finds within the transition, and how many it finds elsewhere."""
     rng = np.random.default_rng(seed)
     clips = [small_clip(path) for path in sorted(folder.iterdir()) if path.is_dir()]
-    clips = [clip for clip in clips if len(clip) >= 2 * AROUND]
+    clips = [clip for clip in clips if len(clip) >= 2 * AROUND]  # enough for the longest transition
     finders = {"colorlab": lambda film: scene_starts(map(look_at, film))} | transnet()
     print(f"{'of ' + str(count) + ' films':18}" + "".join(f"{name + ': found, false':>30}" for name in finders))
     seconds, frames = dict.fromkeys(finders, 0.0), 0
@@ -117,14 +117,14 @@ def cut(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> tuple[np.ndar
 
 
 def dissolve(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
-    length = int(rng.integers(8, 25))
+    length = int(rng.integers(8, 17))
     share = np.arange(1, length + 1) / (length + 1)
     return _over(a, b, share[:, None, None, None], length)
 
 
 def wipe(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
     """A line goes across the picture, from any of its four sides."""
-    length, axis = int(rng.integers(8, 25)), int(rng.integers(2))
+    length, axis = int(rng.integers(8, 17)), int(rng.integers(2))
     place = np.linspace(0, 1, SIZE[axis])
     place = (place if rng.random() < 0.5 else place[::-1]).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
     moment = np.arange(1, length + 1)[:, None, None, None] / (length + 1)

@@ -11,7 +11,7 @@ A row is a change of the method's config, and that change builds another module:
 is. `quoted` are the papers' numbers, for comparison. They were obtained with other data, sizes, training
 lengths and metrics, so they are not expected here; `remark` says what is known to be wrong or missing in
 them. The tables called "... features" are
-ours: the full network on its frozen features, and on the same features with random weights.
+the course's own: the full network on its frozen features, and on the same features with random weights.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from colorlab.modules.resizing import resized
 class Row:
     """A line of a table."""
 
-    name: str                                                    # as the paper calls it
+    name: str                                                    # as the paper calls it; "full" where it says "ours"
     quoted: tuple[float | None, ...] = ()                        # its numbers, in the order of the table's columns
     changes: Mapping[str, object] = field(default_factory=dict)  # fields of the config; none: the full network
     modules: tuple[str, ...] = ()                                # prefix of the only parameters that differ
@@ -50,12 +50,12 @@ class Table:
     rows: tuple[Row, ...]
     remark: str
     measures: tuple[str, ...] = ()  # of `colorlab.metrics`, closest to the columns
-    without: Mapping[str, object] = field(default_factory=dict)  # changes that switch our additions off
+    without: Mapping[str, object] = field(default_factory=dict)  # changes that switch the course's additions off
 
     @property
     def full(self) -> Row:
-        """The row of the full network."""
-        return next(row for row in self.rows if not row.modules and not row.changes)
+        """The row of the full network; the last where several rows have it."""
+        return [row for row in self.rows if not row.modules and not row.changes][-1]
 
 
 CAVC_COLUMNS = ("FID DAVIS", "CDC DAVIS")
@@ -66,9 +66,12 @@ LSTVC_MEASURES = ("fid", "lpips_lstvc_code", "psnr", "colorfulness_lstvc_code", 
 LSTVC_COLUMNS_WITH_TIME = (*LSTVC_COLUMNS[:5], "s/frame DAVIS", *LSTVC_COLUMNS[5:], "s/frame Videvo")
 TCAVC_MEASURES = ("fid_ntire_scorer", "cdc")  # its repository's FID code is the challenge's scorer
 CAVC_REMARK = ("Its FID is on a scale of its own, which its text bounds by 1; the published script of its author rounds frames to 0 and 1 first. "
-               "At course size all rows begin with colours laid by likeness and place, so that less hangs on each part. ")
+               "At course size all rows begin with colours warped by similarity and position, so each part matters less. ")
 RANDOM_REMARK = ("No paper has this row. At course size the frozen features are EfficientNet-Lite0's, with ImageNet's weights or with random ones, the "
                  "same in every run; all else of the network is trained alike.")
+# What LSTVC's network of the paper's size computes for a frame of 216 x 384, by the row of Table 3: not in the
+# paper, counted by tests/bench/bench_lstvc.py --work.
+LSTVC_GFLOP = {"N = 1": 1009.0, "N = 2": 861.0, "N = 3": 827.0, "N = 4": 822.0, "N = 5": 828.0, "N = 6": 840.0}
 _TOKENS = ("extractor", "fusion.norm", "fusion.project")
 
 TABLES = {
@@ -76,20 +79,20 @@ TABLES = {
         "CAVC, Table 3: cosine similarity between a channel and its neighbour", "cavc", CAVC_COLUMNS, (
             Row("with cosine", (4.35e-3, 5.42e-2)),
             Row("without cosine", (6.56e-3, 5.73e-2), {"similarity": "none"}, ("sca.lift",))),
-        CAVC_REMARK + "The rows have lost their labels in the text; the first is taken for the one with cosine, as the prose says it is better.",
+        CAVC_REMARK + "The rows' labels are not legible in our copy; the first is taken for the one with cosine, as the text says it is better.",
         CAVC_MEASURES),
     "cavc 4": Table(
         "CAVC, Table 4: what looks at the reference", "cavc", CAVC_COLUMNS, (
             Row("VGG", (7.5e-3, 5.35e-2), {"extractor": "vgg19"}, _TOKENS),
             Row("ViT", (5.69e-3, 4.75e-2), {"extractor": "vit"}, _TOKENS),
             Row("the preset's own")),
-        CAVC_REMARK + "Ten times worse than Table 5, although one row of each should be the same network: taken at other stages of training.",
+        "On its FID see Table 3. Ten times worse than Table 5, although one row of each should be the same network: taken at other stages of training.",
         CAVC_MEASURES),
     "cavc 5": Table(
         "CAVC, Table 5: a histogram of the reference in the decoder", "cavc", CAVC_COLUMNS, (
             Row("with histogram", (3.30e-4, 5.10e-3)),
             Row("without histogram", (4.73e-4, 5.31e-3), {"guide": "none"}, ("hist", "decoder"))),
-        CAVC_REMARK + "Its full row is neither Table 1's nor Table 3's.", CAVC_MEASURES),
+        "On its FID see Table 3. Its full row is neither Table 1's nor Table 3's.", CAVC_MEASURES),
     "lstvc 2": Table(
         "LSTVC, Table 2: without individual components", "lstvc", LSTVC_COLUMNS, (
             Row("w/o transformer, linkage", (54.10, 0.0632, 31.39, 14.18, 2.684, 60.90, 0.0795, 30.18, 11.41, 1.815), {"transformer": False},
@@ -102,15 +105,14 @@ TABLES = {
         "Table 1 belongs to its most faded method. COLOR of the full row on Videvo is 11.65 here and 11.66 there.",
         LSTVC_MEASURES, {"rolling": False, "register": None, "block_size": 3}),
     "lstvc 3": Table(
-        "LSTVC, Table 3: frames in a block", "lstvc", (*LSTVC_COLUMNS_WITH_TIME, "GFLOP, counted"), (
-            Row("N = 1", (54.64, 0.0621, 31.77, 14.35, 2.485, 0.1001, 59.71, 0.0769, 30.51, 11.66, 1.6, 0.0993, 1009.0), {"block_size": 1}),
-            Row("N = 2", (54.54, 0.0621, 31.77, 14.37, 2.485, 0.0743, 59.79, 0.0770, 30.51, 11.66, 1.6, 0.0704, 861.0), {"block_size": 2}),
-            Row("N = 3", (54.52, 0.0621, 31.77, 14.37, 2.486, 0.0706, 59.77, 0.0770, 30.50, 11.65, 1.599, 0.0630, 827.0)),
-            Row("N = 4", (54.65, 0.0621, 31.77, 14.38, 2.487, 0.0730, 59.74, 0.0770, 30.50, 11.66, 1.6, 0.0630, 822.0), {"block_size": 4}),
-            Row("N = 5", (54.63, 0.0621, 31.77, 14.38, 2.492, 0.0774, 59.77, 0.0770, 30.50, 11.67, 1.6, 0.0575, 828.0), {"block_size": 5}),
-            Row("N = 6", (54.61, 0.0621, 31.77, 14.38, 2.492, 0.0840, 59.67, 0.0771, 30.49, 11.67, 1.598, 0.0631, 840.0), {"block_size": 6})),
-        "One network, trained with N = 2. Its seconds are an RTX 3090's. The last column is no quotation: what our network of the "
-        "paper's size has to compute a frame at 216 x 384, counted by tests/bench/bench_lstvc.py --work.", LSTVC_MEASURES,
+        "LSTVC, Table 3: frames in a block", "lstvc", LSTVC_COLUMNS_WITH_TIME, (
+            Row("N = 1", (54.64, 0.0621, 31.77, 14.35, 2.485, 0.1001, 59.71, 0.0769, 30.51, 11.66, 1.6, 0.0993), {"block_size": 1}),
+            Row("N = 2", (54.54, 0.0621, 31.77, 14.37, 2.485, 0.0743, 59.79, 0.0770, 30.51, 11.66, 1.6, 0.0704), {"block_size": 2}),
+            Row("N = 3", (54.52, 0.0621, 31.77, 14.37, 2.486, 0.0706, 59.77, 0.0770, 30.50, 11.65, 1.599, 0.0630)),
+            Row("N = 4", (54.65, 0.0621, 31.77, 14.38, 2.487, 0.0730, 59.74, 0.0770, 30.50, 11.66, 1.6, 0.0630), {"block_size": 4}),
+            Row("N = 5", (54.63, 0.0621, 31.77, 14.38, 2.492, 0.0774, 59.77, 0.0770, 30.50, 11.67, 1.6, 0.0575), {"block_size": 5}),
+            Row("N = 6", (54.61, 0.0621, 31.77, 14.38, 2.492, 0.0840, 59.67, 0.0771, 30.49, 11.67, 1.598, 0.0631), {"block_size": 6})),
+        "One network, trained with N = 2. Its seconds are an RTX 3090's.", LSTVC_MEASURES,
         {"rolling": False, "register": None, "block_size": 3}),
     "colormnet 2": Table(
         "ColorMNet, Table 2: features, propagation, locality", "colormnet", ("PSNR DAVIS", "SSIM DAVIS"), (
@@ -120,17 +122,17 @@ TABLES = {
             Row("w/ stacking", (33.94, 0.961), {"propagation": "stacking"}, ("propagation",)),
             Row("w/ recurrent", (35.26, 0.966), {"propagation": "recurrent"}, ("propagation",)),
             Row("w/o LA", (35.44, 0.967), {"local_attention": False}, ("local_attention",)),
-            Row("ours: PVGFE, MFP, LA", (35.77, 0.970))),
+            Row("full (PVGFE, MFP, LA)", (35.77, 0.970))),
         "Each row was trained for 160,000 iterations. The published scorer subtracts frames as uint8, which wraps around and lifts low "
-        "PSNRs. At course size a small network of our own stands in ResNet50's place, and EfficientNet-Lite0 of ImageNet, frozen, in DINOv2's.",
+        "PSNRs. At course size a small network stands in ResNet50's place, and EfficientNet-Lite0 of ImageNet, frozen, in DINOv2's.",
         ("psnr", "ssim"), {"register": None}),
     "colormnet 3": Table(
         "ColorMNet, Table 3: stacking and memory, time and memory", "colormnet", ("memory, % of stacking", "times as fast"), (
             Row("w/ stacking", (100.0, 1.0), {"propagation": "stacking"}, ("propagation",)),
-            Row("ours: MFP", (7.8, 14.0))),
+            Row("full (MFP)", (7.8, 14.0))),
         "Maximum GPU memory and average running time; the text gives the ratios alone, \"nearly 14\" times, for NVCC2023's validation "
-        "set. Size and length are §4.2's: 300 frames of 960 x 536 on an RTX A6000. The authors' script runs in float16, "
-        "our networks in float32 unless their `precision` says otherwise.", without={"register": None}),
+        "set. We assume the size and length of §4.2, 300 frames of 960 x 536 on an RTX A6000. The authors' script runs in float16, "
+        "the networks here in float32 unless their `precision` says otherwise.", without={"register": None}),
     "tcavc 2": Table(
         "TCAVC, Table 2: semantic correspondence", "tcavc", ("FID DAVIS", "CDC DAVIS", "s/frame", "M parameters"), (
             Row("image colorization alone", (41.12, 0.005045, 0.4648, 32.80), {"semantic_correspondence": False}, ("propagation",)),
@@ -141,22 +143,22 @@ TABLES = {
         "TCAVC, Table 3: where the reference comes from", "tcavc", ("FID DAVIS", "CDC DAVIS", "FID Videvo", "CDC Videvo"), (
             Row("retrieval", (53.38, 0.003939, 48.24, 0.001793)),
             Row("GCP", (50.19, 0.003843, 48.51, 0.001710)),
-            Row("ours-r", (46.17, 0.004179, 45.35, 0.001684))),
-        "The second stage was trained anew for this table, mostly on retrieved references, so its last row is not Table 2's. GCP is a "
+            Row("stage 1", (46.17, 0.004179, 45.35, 0.001684))),
+        "The paper calls its last row ours-r. The second stage was trained anew for this table, mostly on retrieved references, so that row is not Table 2's. GCP is a "
         "generative network with weights of its own, which is not part of this package.",
         TCAVC_MEASURES, {"vividness": 1.0}),
     "cavc features": Table(
-        "Ours: CAVC on features that were never trained", "cavc", (), (
+        "Course: CAVC on features that were never trained", "cavc", (), (
             Row("random features", (), {"extractor": "random"}, _TOKENS),
             Row("ImageNet features")),
         RANDOM_REMARK),
     "lstvc features": Table(
-        "Ours: LSTVC on features that were never trained", "lstvc", (), (
+        "Course: LSTVC on features that were never trained", "lstvc", (), (
             Row("random features", (), {"backbone": "random"}, ("backbone", "fusion", "project")),
             Row("ImageNet features")),
         RANDOM_REMARK, without={"rolling": False, "register": None, "block_size": 3}),
     "colormnet features": Table(
-        "Ours: ColorMNet on features that were never trained", "colormnet", (), (
+        "Course: ColorMNet on features that were never trained", "colormnet", (), (
             Row("random features", (), {"backbones": "random"}, ("features", "value_encoder")),
             Row("ImageNet features")),
         RANDOM_REMARK, without={"register": None}),
@@ -217,6 +219,7 @@ def thumbnail(l: Tensor) -> Tensor:
 
 
 STUDY = PACKAGE.parent / "data" / "ablations.csv"  # of the course networks, several seeds; data/README.md has its command
+FORMER_ROWS = {"ours: PVGFE, MFP, LA": "full (PVGFE, MFP, LA)"}  # rows that older studies and sweeps call otherwise
 Study = dict[str, dict[str, dict[str, dict[int, float]]]]         # table -> row -> metric -> seed -> value
 
 
@@ -230,6 +233,7 @@ def read_study(path: str | Path = STUDY) -> Study:
     try:
         for line in csv.DictReader(Path(path).read_text(encoding="utf-8").splitlines()):
             table, row, seed = line.pop("table"), line.pop("row"), int(line.pop("seed"))
+            row = FORMER_ROWS.get(row, row)
             for metric, value in line.items():
                 found.setdefault(table, {}).setdefault(row, {}).setdefault(metric, {})[seed] = float(value)
     except (OSError, KeyError, ValueError, TypeError) as error:
@@ -252,7 +256,7 @@ def study_of_sweep(text: str) -> str:
         for column, value in line.items():
             head, _, rest = column.partition(".")
             row, _, metric = rest.rpartition(".")
-            table = head.replace("_", " ")
+            table, row = head.replace("_", " "), FORMER_ROWS.get(row, row)
             if table in TABLES and row and value:
                 rows.setdefault((table, row, int(line["seed"])), {})[metric] = f"{float(value):.6g}"
     order = {name: place for place, name in enumerate(TABLES)}

@@ -191,6 +191,32 @@ def _two_means_hints(films: list[np.ndarray]) -> dict[str, object]:
     return {"The other way round: frames first.": lambda given: abs(given[0] - over_films) < 1e-6}
 
 
+# 10, what a compressed memory holds, and whether two orders agree
+
+
+def _share(frames: int, cells: int, kept: int, prototypes: int, compressions: int) -> float:
+    return ((kept - 1) * cells + prototypes * compressions) / (frames * cells)
+
+
+def _share_hints(frames: int, cells: int, kept: int, prototypes: int, compressions: int) -> dict[str, object]:
+    return {"The tenth frame sets the compression off before it is read.":
+            _share(frames, cells, kept + 1, prototypes, compressions)}
+
+
+def _agreement(quoted: list[float], measured: list[float]) -> float:
+    q, m = (np.sign(np.subtract.outer(values, values)) for values in (quoted, measured))
+    return float((q == m)[np.triu(q != 0)].mean())
+
+
+def _agreement_hints(quoted: list[float], measured: list[float]) -> dict[str, object]:
+    pairs = len(quoted) * (len(quoted) - 1) // 2
+    unequal = int(np.triu(np.subtract.outer(quoted, quoted) != 0).sum())
+    agree = _agreement(quoted, measured) * unequal  # pairs; equal ones may be counted as agreeing or not
+    return {"Pairs with equal quoted values do not count.":
+            lambda given: any(abs(float(given) - (agree + tied) / pairs) < 1e-6
+                              for tied in range(pairs - unequal + 1))}
+
+
 # 11, a picture whose colours are known in part
 
 
@@ -219,5 +245,7 @@ TASKS = {
     "my_bound": Answer(_bound, _bound_hints),
     "my_colorfulness_gap": Answer(_colorfulness_gap, _colorfulness_gap_hints),
     "my_two_means": Answer(_two_means, _two_means_hints),
+    "my_share": Answer(_share, _share_hints, atol=1e-5),
+    "my_agreement": Answer(_agreement, _agreement_hints),
     "my_whole": Answer(_whole, _whole_hints),
 }

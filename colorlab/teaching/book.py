@@ -78,6 +78,7 @@ SETTINGS = {
     "html_context": {"default_mode": "auto"},
 }
 STYLE = """
+.bd-article :not(pre) > code, .bd-article code .pre { overflow-wrap: anywhere; white-space: normal; }
 .bd-article math[display="block"] { margin: 0.8em 0; max-width: 100%; overflow-x: auto; overflow-y: hidden; }
 .bd-article math { font-size: 1.08em; }
 .colorlab-equation { display: flex; align-items: center; gap: 1em; }

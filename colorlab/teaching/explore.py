@@ -115,7 +115,7 @@ class Explorer(widgets.VBox):
         """The live widget, plus HTML or a still picture for pages that cannot run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        still = sheet({"the pixel": ringed(self.view.picture, self.at)} | tiles(self.view))
+        still = sheet({self.view.title: ringed(self.view.picture, self.at)} | tiles(self.view))
         if self._grid:
             data["text/html"] = self.page(still)
         data["image/jpeg"] = base64.b64encode(plots.to_jpeg(still)).decode()
@@ -124,7 +124,7 @@ class Explorer(widgets.VBox):
 
     def page(self, still: np.ndarray | None = None, budget: int = explorer_page.BUDGET) -> str:
         """Interactive HTML that needs no kernel, for the explorer's grid of places and stops; see page.py."""
-        still = sheet({"the pixel": ringed(self.view.picture, self.at)}
+        still = sheet({self.view.title: ringed(self.view.picture, self.at)}
                       | tiles(self.view)) if still is None else still
         settings, start = self._settings_of_a_page()
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.view.shares.items())

@@ -129,7 +129,7 @@ SCRIPT = """
         if (atlas && tile !== null) {
           const peak = glow(tile);
           pen.drawImage(wide, ...box);
-          ringed(pen, (peak % tw + 0.5) / tw * box[2], (Math.floor(peak / tw) + 0.5) / th * box[3], box[2] / 28);
+          if (peak !== null) ringed(pen, (peak % tw + 0.5) / tw * box[2], (Math.floor(peak / tw) + 0.5) / th * box[3], box[2] / 28);
         }
       });
     }
@@ -143,12 +143,16 @@ SCRIPT = """
       }
     }
 
-    // Draws one map in colour onto `wide`; returns the number of its largest value. Laid over a picture p, colour c with opacity v
-    // gives what plots.heat draws: map(v) + (1 - v) p.
+    // Draws one map in colour onto `wide`; returns the number of its largest value, or null where all are the
+    // same. Laid over a picture p, colour c with opacity v gives what plots.heat draws: map(v) + (1 - v) p.
     function glow(tile) {
       const cut = atlas.getImageData(tile % data.columns * tw, Math.floor(tile / data.columns) * th, tw, th);
-      let peak = 0;
-      for (let i = 0; i < cut.data.length; i += 4) if (cut.data[i] > cut.data[4 * peak]) peak = i / 4;
+      let peak = 0, least = 0;
+      for (let i = 0; i < cut.data.length; i += 4) {
+        if (cut.data[i] > cut.data[4 * peak]) peak = i / 4;
+        if (cut.data[i] < cut.data[4 * least]) least = i / 4;
+      }
+      const uneven = cut.data[4 * peak] > cut.data[4 * least];
       pens[0].putImageData(cut, 0, 0);
       pens[1].imageSmoothingQuality = "high";
       pens[1].drawImage(small, 0, 0, wide.width, wide.height);
@@ -162,7 +166,7 @@ SCRIPT = """
         map.data[i + 3] = 255 * v;
       }
       pens[1].putImageData(map, 0, 0);
-      return peak;
+      return uneven ? peak : null;
     }
 
     const go = (row, column) => {

@@ -28,7 +28,7 @@ def tiles(view: View) -> dict[str, plots.Picture]:
 
 def heat(values: np.ndarray, background: plots.Picture | None) -> np.ndarray:
     """As `plots.heat`, twice as large, smooth and faster: the maximum of each cell, because a single pixel
-    would be invisible, with a ring around the overall maximum."""
+    would be invisible, with a ring around the overall maximum where there is one."""
     H, W = values.shape
     h, w = max(1, H // explorer_page.CELL), max(1, W // explorer_page.CELL)
     cells = explorer_page.shrunk(explorer_page.shades(values), (h, w))
@@ -39,6 +39,8 @@ def heat(values: np.ndarray, background: plots.Picture | None) -> np.ndarray:
         drawn = np.minimum(
             drawn.astype(np.uint16) + behind * (255 - smooth[..., None].astype(np.uint16)) // 255,
             255).astype(np.uint8)
+    if cells.min() == cells.max():  # the same everywhere
+        return drawn
     y, x = np.unravel_index(int(cells.argmax()), cells.shape)
     return plots.mark(drawn, (int((y + 0.5) * 2 * H / h), int((x + 0.5) * 2 * W / w)))
 

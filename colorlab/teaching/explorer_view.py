@@ -22,6 +22,7 @@ class View:
     # {name: picture}: more to see, beside the maps
     panels: Mapping[str, plots.Picture] = field(default_factory=dict)
     note: str = ""          # a line below
+    title: str = "the pixel"  # the caption of `picture` in the still
     # the maps are answers of different networks, each summing to one, and not parts of one colour
     alternatives: bool = False
 

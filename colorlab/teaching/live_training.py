@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from IPython.display import display
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import nn
 
@@ -156,6 +157,7 @@ class Live:
         right.legend(frameon=False, fontsize=9)
         for axis in (left, right):
             axis.grid(alpha=0.3)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
         return np.asarray(Image.open(buffer).convert("RGB"))

@@ -95,7 +95,7 @@ def _propagation(prefix: str, paper: str) -> tuple[Box, ...]:
         Box(
             "Colorization subnet", name("colorization"), "Eq. 5", "lstvc/colorization.py", (2, 1),
             lambda painted: {"length of its ab": 128 * painted[0, -1, :2].tanh().norm(dim=0)}
-            | ({"trust in the warp": (painted[0, -1, 2] + 5).sigmoid()}
+            | ({"trust (ours)": (painted[0, -1, 2] + 5).sigmoid()}
                if painted.shape[2] > 2 else {}), ("result",)),
         result((2, 0)),
     )
@@ -354,6 +354,17 @@ def catch(model: nn.Module, boxes: Sequence[Box], film: Tensor,
         caught.setdefault("reference", resized(lab_to_rgb(fit_gamut(given[0].image[:1])), film.shape[-2:])[0])
     grey = lab_to_rgb(join_lab(film[-1, :1], 0 * ab))
     return caught | {"frame": grey, "result": lab_to_rgb(fit_gamut(join_lab(film[-1, :1], ab)))}
+
+
+@contextmanager
+def inputs_of(module: nn.Module) -> Iterator[list[Any]]:
+    """Context that lists the positional arguments of a module's last call, to compare it with one by hand."""
+    given: list[Any] = []
+    handle = module.register_forward_pre_hook(lambda _, inputs: given.__setitem__(slice(None), inputs))
+    try:
+        yield given
+    finally:
+        handle.remove()
 
 
 @contextmanager

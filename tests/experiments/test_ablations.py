@@ -8,7 +8,7 @@ from functools import lru_cache
 import pytest
 import torch
 
-from colorlab.experiments.ablations import STUDY, TABLES, Retrieval, build, different, millions, read_study, study_of_sweep, take_over, thumbnail
+from colorlab.experiments.ablations import LSTVC_GFLOP, STUDY, TABLES, Retrieval, build, different, millions, read_study, study_of_sweep, take_over, thumbnail
 from colorlab.files.errors import InputError
 from colorlab.methods import configure, network_and_config
 from colorlab.metrics import METRICS
@@ -76,6 +76,10 @@ def test_lstvcs_tables_are_quoted_whole():
         ("lstvc 3", 3, "COLOR DAVIS", 14.38),
     ):
         assert TABLES[name].rows[row].quoted[TABLES[name].columns.index(column)] == printed
+
+
+def test_the_work_that_is_counted_has_a_number_for_each_row():
+    assert list(LSTVC_GFLOP) == [row.name for row in TABLES["lstvc 3"].rows]
 
 
 def test_what_stands_in_a_papers_columns_is_a_metric_of_ours():
@@ -188,7 +192,13 @@ def test_a_sweeps_table_becomes_a_study_and_is_read_again(tmp_path):
     path = tmp_path / "study.csv"
     path.write_text(text)
     assert read_study(path) == {"lstvc 2": {"w/o linkage": {"psnr": {0: 30.5, 1: 31.1235}}},
-                                "colormnet 2": {"ours: PVGFE, MFP, LA": {"psnr": {0: 29.75}}}}
+                                "colormnet 2": {"full (PVGFE, MFP, LA)": {"psnr": {0: 29.75}}}}
+
+
+def test_a_study_with_a_former_name_of_a_row_is_read_under_its_present_one(tmp_path):
+    path = tmp_path / "study.csv"
+    path.write_text('table,row,seed,psnr\ncolormnet 2,"ours: PVGFE, MFP, LA",0,29.75\n')
+    assert read_study(path) == {"colormnet 2": {TABLES["colormnet 2"].full.name: {"psnr": {0: 29.75}}}}
 
 
 def test_a_sweep_that_did_not_finish_is_no_study():

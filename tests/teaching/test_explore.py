@@ -77,6 +77,12 @@ def test_a_map_of_one_pixel_is_seen_at_its_place():
     assert warm.sum() >= 40 and abs(y - 81) < 6 and abs(x - 121) < 6
 
 
+def test_a_map_that_is_the_same_everywhere_has_no_ring():
+    behind = np.zeros((64, 96, 3), np.uint8)
+    even = heat(np.full((64, 96), 1 / 6144), behind)
+    assert (even == even[0, 0]).all()
+
+
 def test_shares_sum_to_one():
     view = View(np.zeros((2, 2, 3), np.uint8), {"a": np.full((2, 2), 0.05), "b": np.full((2, 2), 0.2)})
     assert view.shares == pytest.approx({"a": 0.2, "b": 0.8})

@@ -111,3 +111,12 @@ def test_tokens_of_several_frames_show_the_last():
     last = torch.arange(2 * 3 * 5.0).view(6, 5)
     tokens = overview.Cells(torch.cat((torch.zeros(12, 5), last)), 8)
     assert torch.equal(overview._on_grid(tokens, (16, 24))[:, 1, 2], last[5])
+
+
+def test_the_inputs_of_a_module_are_those_of_its_last_call():
+    layer = nn.Bilinear(2, 3, 1)
+    with overview.inputs_of(layer) as given:
+        for x, y in ((torch.zeros(1, 2), torch.zeros(1, 3)), (torch.ones(1, 2), torch.ones(1, 3))):
+            layer(x, y)
+    layer(torch.zeros(1, 2), torch.zeros(1, 3))   # no longer listened to
+    assert len(given) == 2 and given[0].eq(1).all() and given[1].eq(1).all()

@@ -6,15 +6,16 @@ equal ones) and a satellite picture (thirteen) are all valid input, and the numb
 depend on it.
 
 **What the cosine is taken between** is the module's one open question. Four places of the paper
-disagree (§3.1, §3.1.1, §6.1 and Table 3 with Fig. 1) and leave three readings. If s_g has three equal
-channels, as grey film does:
+disagree (§3.1, §3.1.1, §6.1 and Table 3 with Fig. 1), and the code that its author published later does
+something else again. If s_g has three equal channels, as grey film does:
 
-- between two *attended* channels: the operands are equal, so the map is 1 everywhere and carries no
-  information;
+- between two *attended* channels, as in that code: the operands are equal, so the map is 1 everywhere and
+  carries no information;
 - between two 1 x H x W maps along their channel axis, as the shapes of §3.1.1 say: two numbers have a cosine
   of +1 or -1 only;
 - between the attended channel and the next channel **before** attention, both still embedded in D features
-  per pixel: how much the window changed the pixel. This is Table 3's reading, and ours.
+  per pixel: how much the window changed the pixel. This is Table 3's reading, and ours; with equal channels
+  §3.1 and §6.1, which compare a channel with its own attended version, come to the same.
 
 Notebook 03 draws all three, and measures what the third follows.
 """

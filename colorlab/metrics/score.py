@@ -51,13 +51,13 @@ def pairs_of(predicted: Iterable[Frame], truth: Iterable[Frame]) -> Iterator[tup
 
 
 def evaluate_clips(clips: Iterable[ClipPair], metrics: Sequence[str] = STANDARD, *, skip: Sequence[int] = (),
-                   tools: Tools | None = None,
-                   on_row: Callable[[FrameRow], None] | None = None) -> dict[str, object]:
+                   tools: Tools | None = None, on_row: Callable[[FrameRow], None] | None = None,
+                   truth: bool = True) -> dict[str, object]:
     """Score clips in one pass, frame by frame, in memory independent of their length.
 
     metrics: names of METRICS. skip: indices of exemplar frames, left out where a metric allows it (CDC and
     the warp error take all frames by definition). tools: device, downloads, and the flow for clips without
-    their own. on_row: called with every frame's own values.
+    their own. on_row: called with every frame's own values. truth: measure the truth's own values, too.
 
     Returns {"frames": n, metric: value, ..., "truth": {metric: the truth's own}, "definitions": {metric: one
     line}}; a value that could not be computed is None, and its definition says why. Several clips add
@@ -69,7 +69,7 @@ def evaluate_clips(clips: Iterable[ClipPair], metrics: Sequence[str] = STANDARD,
         raise InputError(f"no metric named {', '.join(unknown)}; there are {', '.join(METRICS)}")
     tools = tools or Tools()
     tracks = {name: Track(METRICS[name], tools) for name in metrics}
-    truths = {name: Track(METRICS[name], tools) for name in metrics if METRICS[name].of_truth}
+    truths = {name: Track(METRICS[name], tools) for name in metrics if truth and METRICS[name].of_truth}
     total, found = 0, {}
     for clip in clips:
         if clip.name in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -62,10 +63,10 @@ def classical_flow(a: Tensor, b: Tensor, short_side: int | None = 240) -> Tensor
     H, W = _check_pair(a, b)
     size = _at_most(H, W, short_side)
     small_a, small_b = (_resize(_luma(image), size) for image in (a, b))
-    fields = [
-        optical_flow_tvl1(first.numpy(), second.numpy(), attachment=30)  # (2, h, w): dy, dx
-        for first, second in zip(small_a.float().cpu(), small_b.float().cpu(), strict=True)
-    ]
+    pairs = [(first.numpy(), second.numpy())
+             for first, second in zip(small_a.float().cpu(), small_b.float().cpu(), strict=True)]
+    with ThreadPoolExecutor(min(len(pairs), torch.get_num_threads())) as threads:  # there and back together
+        fields = list(threads.map(lambda pair: optical_flow_tvl1(*pair, attachment=30), pairs))  # dy, dx
     flow = torch.stack([torch.from_numpy(field[::-1].copy()) for field in fields])  # x first
     return resize_flow(flow.float(), (H, W)).to(a.device)
 

@@ -289,7 +289,9 @@ class Studio(widgets.VBox):
         tiles |= {name: frames[self.frame] for name, frames in self.results.items()}
         for name, maps in self.confidence.items():
             if maps and self._sure.value:
-                tiles[f"{name}: dark where unsure"] = np.repeat(maps[self.frame][..., None], 3, -1)
+                sure = maps[self.frame]
+                title = "dark where unsure" if sure.min() < 255 else "sure everywhere, it was given"
+                tiles[f"{name}: {title}"] = np.repeat(sure[..., None], 3, -1)
         return plots.sheet(*tiles.values(), titles=list(tiles), columns=min(3, max(2, len(tiles))))
 
     def _painted(self) -> Picture:

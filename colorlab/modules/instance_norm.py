@@ -1,4 +1,4 @@
-"""Instance normalisation without learnt parameters."""
+"""Instance normalisation without learned parameters."""
 
 from __future__ import annotations
 

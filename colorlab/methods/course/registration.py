@@ -12,7 +12,7 @@ in and around the cell,
 where w is small for pixels that differ much, since those show something else. Colour is then read at p + d,
 at full size, and weighted by how well lightness agrees. This is ours, not one of the papers'; the course
 networks use it beside the colours that they carry in their cells. The network finds the place and lightness
-refines it: nothing here is learnt and no gradient passes.
+refines it: nothing here is learned and no gradient passes.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """Multi-head attention in which every query may also attend to a learnt key, or to nothing.
+    """Multi-head attention in which every query may also attend to a learned key, or to nothing.
 
-    After the projection a learnt key and value (`bias_k`, `bias_v`) and then an all-zero key and value are
+    After the projection a learned key and value (`bias_k`, `bias_v`) and then an all-zero key and value are
     appended to the sequence: S keys become S + 2, and weight on the last one is attention to nothing.
     Parameters and results are those of `torch.nn.MultiheadAttention(..., add_bias_kv=True,
     add_zero_attn=True)`, which materialises the attention matrix; here the fused kernel computes a few rows
@@ -42,7 +42,7 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, query: Tensor, key: Tensor) -> Tensor:
-        """Attention weights of each query, averaged over the heads: (B, Q, S + 2), the learnt and the zero
+        """Attention weights of each query, averaged over the heads: (B, Q, S + 2), the learned and the zero
         key last; rows sum to 1."""
         query, key, _ = self._project(query, key, key)
         return (query @ key.mT / math.sqrt(query.shape[-1])).softmax(-1).mean(1)

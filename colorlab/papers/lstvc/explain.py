@@ -57,7 +57,7 @@ def _linkage_map(model: nn.Module, state: LSTVCState, token: Tensor) -> tuple[Te
     attention = model.linkage.query_layer.attention
     added = attention(token, state.linkage, state.linkage)
     share = float(added.norm() / (added.norm() + token.norm()))
-    seen = attention.weights(token, state.linkage)[0, 0, :-2]  # the learnt and the zero key have no position
+    seen = attention.weights(token, state.linkage)[0, 0, :-2]  # the learned and the zero key have no position
     return (seen / seen.sum()).view(-1, *state.grid).sum(0), share
 
 

@@ -6,7 +6,7 @@ contains). Neither says which layer goes where:
 
 - VisTR's encoder has six layers, of the width, heads and inner width of ours. Each of the two stacks of
   CNN-Transformer blocks, four in the encoder and three in the colorization subnet, takes as many of them,
-  starting from the first. The learnt extra keys have no counterpart there. VisTR normalises after each
+  starting from the first. The learned extra keys have no counterpart there. VisTR normalises after each
   residual, these layers before: the weights fit in name and shape, and are an initialisation, not a copy.
 - Deep Exemplar's colour network has seven inputs as ours: lightness, warped colour, similarity, and the frame
   before, which the second head replaces here.

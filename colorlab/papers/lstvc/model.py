@@ -26,7 +26,7 @@ weights are available and only it has the 148.21 M parameters that the paper sta
 - τ has no value in the paper, but §4 lists an unused γ = 0.01: we read γ as τ. It is also the released code's
   default. The released *inference script* passes 1e-10 instead, a hard nearest neighbour: `temperature=1e-10`
   reproduces it.
-- Four CNN-Transformer blocks (text: 3); 8 heads, 4 in the linkage (text: 6 and 4); a learnt and a zero key in
+- Four CNN-Transformer blocks (text: 3); 8 heads, 4 in the linkage (text: 6 and 4); a learned and a zero key in
   all attention (text: none).
 - The reference enters in colour (text: treated as a grey frame). No ImageNet mean is subtracted.
 - The heads are halves of one feature map, the augmented one 0.8 of R'_high (text: two 1x1 convolutions and a

@@ -286,13 +286,18 @@ class Studio(widgets.VBox):
     def sheet(self) -> Picture:
         """The frame as painted and as coloured by each method, with its confidence: uint8 (H', W', 3)."""
         tiles = {f"frame {self.frame}, painted": self._painted()}
-        tiles |= {name: frames[self.frame] for name, frames in self.results.items()}
+        tiles |= self._answers()
+        return plots.sheet(*tiles.values(), titles=list(tiles), columns=min(3, max(2, len(tiles))))
+
+    def _answers(self) -> dict[str, Picture]:
+        """This frame as each method coloured it, and how sure the method is."""
+        pictures = {name: frames[self.frame] for name, frames in self.results.items()}
         for name, maps in self.confidence.items():
             if maps and self._sure.value:
                 sure = maps[self.frame]
                 title = "dark where unsure" if sure.min() < 255 else "sure everywhere, it was given"
-                tiles[f"{name}: {title}"] = np.repeat(sure[..., None], 3, -1)
-        return plots.sheet(*tiles.values(), titles=list(tiles), columns=min(3, max(2, len(tiles))))
+                pictures[f"{name}: {title}"] = np.repeat(sure[..., None], 3, -1)
+        return pictures
 
     def _painted(self) -> Picture:
         """The frame in grey, with what is painted under its lightness."""
@@ -312,7 +317,8 @@ class Studio(widgets.VBox):
         self._radius = widgets.IntSlider(5, 1, 40, description="brush")
         self._tool = widgets.ToggleButtons(options=[("paint", "paint"), ("why?", "ask")])
         self._sure = widgets.Checkbox(True, description="show confidence")
-        self._spread = widgets.Checkbox(True, description="spread strokes over the frame")
+        self._spread = widgets.Checkbox(True, description="spread strokes over the frame",
+                                        layout=widgets.Layout(width="max-content"))
         self._upload = widgets.FileUpload(accept="image/*", description="drop a picture")
         self._of_frame = widgets.Checkbox(False, description="it shows this frame")
         buttons = {name: widgets.Button(description=name) for name in ("propagate", "erase this frame")}
@@ -341,10 +347,7 @@ class Studio(widgets.VBox):
 
     def _draw(self) -> None:
         self._easel.png = base64.b64encode(plots.to_png(self._painted())).decode()
-        pictures = {name: frames[self.frame] for name, frames in self.results.items()}
-        for name, maps in self.confidence.items():
-            if maps and self._sure.value:
-                pictures[f"{name}: dark where unsure"] = np.repeat(maps[self.frame][..., None], 3, -1)
+        pictures = self._answers()
         children = list(self._panels.children)
         if len(children) != len(pictures):
             children = [_panel() for _ in pictures]

@@ -102,7 +102,8 @@ class PerFrame:
 
     def note(self) -> str:
         return (
-            f"{self.capped} frames equal the truth or nearly so and count {self.ceiling:g}"
+            f"{self.capped} frame{'s equal' if self.capped > 1 else ' equals'} the truth or nearly so, "
+            f"counted as {self.ceiling:g}"
             if self.capped
             else ""
         )

@@ -101,7 +101,7 @@ def test_one_equal_frame_does_not_make_the_mean_infinite():
     assert metrics.psnr(predicted[0], clip.gt[0]) == math.inf
     report = metrics.evaluate(predicted, clip.gt, ("psnr", "psnr_pooled"))
     assert report["psnr"] == pytest.approx((100 + sum(GOLDEN["psnr"]["pan"]["per_frame"][1:])) / 8)
-    assert "1 frames equal the truth" in report["definitions"]["psnr"]
+    assert "1 frame equals the truth" in report["definitions"]["psnr"]
     assert math.isfinite(metrics.evaluate(clip.gt, clip.gt, ("psnr_pooled",))["psnr_pooled"])
 
 
@@ -238,6 +238,15 @@ def test_warp_error_of_a_set_prints_the_truths_own():
     assert report["truth"]["warp_error"] == pytest.approx(0, abs=1e-12)
     assert report["truth"]["warp_error_lai"] == pytest.approx(golden["gt"]["lai"], rel=1e-4)
     assert "flow: exact" in report["definitions"]["warp_error"]
+
+
+def test_the_truths_own_values_can_be_left_out():
+    clip = CLIPS["pan"]
+    scored = lambda truth: metrics.evaluate_clips(
+        [metrics.ClipPair("pan", list(zip(clip.pred, clip.gt)))], ("psnr", "colorfulness"), truth=truth)
+    with_truth, without = scored(True), scored(False)
+    assert set(with_truth["truth"]) == {"colorfulness"} and without["truth"] == {}
+    assert without["colorfulness"] == with_truth["colorfulness"]
 
 
 def test_warp_error_on_ab_sees_color_and_not_lightness():

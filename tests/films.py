@@ -143,3 +143,21 @@ def packets(path: Path, kind: str) -> list[tuple[float, bytes]]:
 
 class Stopped(Exception):
     """What a test stops a job with."""
+
+
+class StopAfter:
+    """Called with how many frames are done: counts them, and raises Stopped once there are `frames` of them."""
+
+    def __init__(self, frames: int | None = None):
+        self.frames, self.seen = frames, 0
+
+    def __call__(self, count: int) -> None:
+        self.seen += count
+        if self.frames is not None and self.seen >= self.frames:
+            raise Stopped
+
+
+def patches(rows: int, columns: int) -> np.ndarray:
+    """A grey picture of random squares of 8 x 8 pixels, uint8 (8 rows, 8 columns, 3); always the same."""
+    levels = np.random.default_rng(0).integers(0, 256, (rows, columns), dtype=np.uint8)
+    return levels.repeat(8, 0).repeat(8, 1)[..., None].repeat(3, -1)

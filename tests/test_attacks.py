@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 from attacks.mutations import BOOK, record
-from films import save_film
+from films import patches, save_film
 from PIL import EpsImagePlugin, Image
 
 import colorlab
@@ -38,13 +38,7 @@ from colorlab.files.video.damage import damage_of
 from colorlab.modules.flow import read_flo
 from colorlab.modules.vgg import trained_vgg
 
-GREY = (
-    np.random.default_rng(0)
-    .integers(0, 256, (6, 8), dtype=np.uint8)
-    .repeat(8, 0)
-    .repeat(8, 1)[..., None]
-    .repeat(3, -1)
-)
+GREY = patches(6, 8)
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(colorlab.__file__).parents[1])}
 
 

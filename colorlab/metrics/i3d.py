@@ -3,9 +3,8 @@
 The Frechet video distance (Unterthiner et al. 2018) compares the 400 logits of an RGB I3D trained on
 Kinetics-400. The paper of this field that prints it (ColorMNet) publishes no code for it, no length and no
 sampling of clips, so its numbers cannot be reproduced. Here: every window of 16 consecutive frames, 8 apart,
-resized to 224 x 224,
-in [-1, 1] (`meters.FrechetVideo` cuts them). Few windows give a singular covariance and a number that depends
-on how many there are: print the count with it.
+resized to 224 x 224, in [-1, 1] (`meters.FrechetVideo` cuts them). Few windows give a singular covariance and
+a number that depends on how many there are: print the count with it.
 """
 
 from __future__ import annotations

@@ -101,12 +101,10 @@ class PerFrame:
         pass
 
     def note(self) -> str:
-        return (
-            f"{self.capped} frame{'s equal' if self.capped > 1 else ' equals'} the truth or nearly so, "
-            f"counted as {self.ceiling:g}"
-            if self.capped
-            else ""
-        )
+        if not self.capped:
+            return ""
+        frames = "1 frame equals" if self.capped == 1 else f"{self.capped} frames equal"
+        return f"{frames} the truth or nearly so, counted as {self.ceiling:g}"
 
 
 class PerPair(PerFrame):

@@ -31,16 +31,10 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # the tests' own modules
 import av  # noqa: E402
 import numpy as np  # noqa: E402
 from attacks.mutations import BOOK  # noqa: E402
-from films import save_film  # noqa: E402
+from films import patches, save_film  # noqa: E402
 from PIL import Image  # noqa: E402
 
-GREY = (
-    np.random.default_rng(0)
-    .integers(0, 256, (8, 12), dtype=np.uint8)
-    .repeat(8, 0)
-    .repeat(8, 1)[..., None]
-    .repeat(3, -1)
-)
+GREY = patches(8, 12)
 
 
 class Attack(NamedTuple):

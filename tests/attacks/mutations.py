@@ -18,7 +18,7 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-from films import save_film, with_tone
+from films import patches, save_film, with_tone
 from PIL import Image
 
 import colorlab
@@ -31,13 +31,7 @@ from colorlab.files.video import read_video
 from colorlab.modules.flow import write_flo
 from colorlab.train.saved_run import load_checkpoint
 
-GREY = (
-    np.random.default_rng(0)
-    .integers(0, 256, (5, 7), dtype=np.uint8)
-    .repeat(8, 0)
-    .repeat(8, 1)[..., None]
-    .repeat(3, -1)
-)
+GREY = patches(5, 7)
 LONGEST = 30  # seconds that anything may take
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from av.video.reformatter import VideoReformatter
-from films import Stopped, flagged, planar, planes_of, save_film
+from films import StopAfter, Stopped, flagged, planar, planes_of, save_film
 from PIL import Image
 
 from colorlab.cli import models
@@ -194,13 +194,7 @@ def test_every_method_colours_fields_and_goes_on_after_an_interruption(tmp_path,
 
     def do(output, stop=None):
         job = FilmJob(opened, output, colorlab.load(method, "tiny"), None, torch.device("cpu"), {}, segment=2)
-        seen = [0]
-
-        def on_frames(count):
-            seen[0] += count
-            if stop and seen[0] >= stop:
-                raise Stopped
-        return restore(job, guide(opened, [(0, np.full((*SIZE, 3), 120, np.uint8))]), on_frames)
+        return restore(job, guide(opened, [(0, np.full((*SIZE, 3), 120, np.uint8))]), StopAfter(stop))
 
     with pytest.raises(Stopped):
         do(tmp_path / "out.mp4", stop=4)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from films import Stopped, packets, save_film, with_tone
+from films import StopAfter, Stopped, packets, save_film, with_tone
 from PIL import Image
 
 import colorlab
@@ -235,17 +235,11 @@ def do(film, output, method="copy", stop=None, segment=6, cuts=None, confidence=
         segment,
     )
     references = None if method == "tcavc" else [(0, picture())]
-    seen = [0]
-
-    def on_frames(count):
-        seen[0] += count
-        if stop is not None and seen[0] >= stop:
-            raise Stopped
-
+    on_frames = StopAfter(stop)
     try:
-        return restore(job, guide(opened, references, cuts), on_frames), seen[0]
+        return restore(job, guide(opened, references, cuts), on_frames), on_frames.seen
     except Stopped:
-        return job.unfinished(), seen[0]
+        return job.unfinished(), on_frames.seen
 
 
 @pytest.mark.parametrize("method, name", [("copy", "out.mp4"), ("lstvc", "out.mov"), ("colormnet", "out.mp4"),

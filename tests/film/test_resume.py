@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from films import save_film, with_tone
+from films import StopAfter, Stopped, patches, save_film, with_tone
 from PIL import Image
 
 import colorlab
@@ -20,18 +20,8 @@ from colorlab.files.video.segments import join_segments
 from colorlab.film.references import guide
 from colorlab.film.job import FilmJob, restore
 
-GREY = (
-    np.random.default_rng(0)
-    .integers(0, 256, (5, 7), dtype=np.uint8)
-    .repeat(8, 0)
-    .repeat(8, 1)[..., None]
-    .repeat(3, -1)
-)
+GREY = patches(5, 7)
 PICTURE = (GREY * (np.array((200, 90, 60)) / 255)).astype(np.uint8)
-
-
-class Stopped(Exception):
-    pass
 
 
 @pytest.fixture
@@ -49,18 +39,12 @@ def job_for(film, output, confidence=None):
 
 
 def do(job, stop=None):
-    seen = [0]
-
-    def on_frames(count):
-        seen[0] += count
-        if stop is not None and seen[0] >= stop:
-            raise Stopped
-
+    on_frames = StopAfter(stop)
     try:
         restore(job, guide(job.film, [(0, PICTURE)], [10]), on_frames)
     except Stopped:
         pass
-    return seen[0]
+    return on_frames.seen
 
 
 def cut(path):
